@@ -36,7 +36,7 @@ export function decode(bytes: Uint8Array, endianness: Endianness = "little"): re
 
 /** The bytes as a filter: together with the instructions in them. Throws a FilterFormatError. */
 export function readFilter(bytes: Uint8Array, endianness: Endianness = "little"): Filter {
-  return { instructions: decode(bytes, endianness), bytes };
+  return { instructions: decode(bytes, endianness), bytes: bytes.slice() };
 }
 
 function requireProgramLength(length: number): void {
