@@ -4,10 +4,10 @@
  *
  * ```ts
  * const program = [
- *   load(ARCH_OFFSET),              //  0  ld    [4]                   ; arch
+ *   load(ARCH_OFFSET),              //  0  ld    [4]                 ; arch
  *   jump(JEQ_K, 0xc000003e, 1, 0),  //  1  jeq   0xc000003e ? 3 : 2
  *   ret(RET_KILL_PROCESS),          //  2  ret   KILL_PROCESS
- *   load(NR_OFFSET),                //  3  ld    [0]                   ; nr
+ *   load(NR_OFFSET),                //  3  ld    [0]                 ; nr
  *   jump(JEQ_K, 101, 0, 1),         //  4  jeq   0x65 ? 5 : 6
  *   ret(errno(1)),                  //  5  ret   ERRNO(1)
  *   ret(RET_ALLOW),                 //  6  ret   ALLOW
