@@ -21,7 +21,9 @@ import {
   type Instruction,
   instruction,
   LD_MEM,
+  LDX_IMM,
   LDX_MEM,
+  load,
   MAX_ERRNO,
   RET_A,
   RET_ALLOW,
@@ -34,7 +36,7 @@ import {
   ST,
 } from "../../src/bpf/index.ts";
 import { accepted, rejected } from "../bpf/acceptance.ts";
-import { anyInstruction, harmlessCall, lawfulBody, memoryPrologue } from "../bpf/arbitrary.ts";
+import { anyInstruction, harmlessCall, lawfulBody, memoryPrologue, word } from "../bpf/arbitrary.ts";
 
 type Program = readonly Instruction[];
 
@@ -134,9 +136,12 @@ describe("the kernel agrees", { skip: reasonToSkip() }, () => {
     const call = fc.tuple(harmlessCall, fc.nat(9)).map(([data, choice]) => {
       return choice === 0 && getuidNumber !== undefined ? { ...data, nr: getuidNumber } : data;
     });
-    const trial = fc
-      .tuple(lawfulBody(12), end, fc.array(call, { minLength: 3, maxLength: 3 }))
-      .map(([body, last, calls]): Trial => ({ program: [...memoryPrologue, ...body, ...last], calls }));
+    const trial = fc.tuple(lawfulBody(12), end, fc.array(call, { minLength: 3, maxLength: 3 }), word).map(
+      ([body, last, calls, x]): Trial => ({
+        program: [...memoryPrologue, load(16), instruction(LDX_IMM, x), ...body, ...last],
+        calls,
+      }),
+    );
     const trials = fc.sample(trial, { numRuns: 1500, seed });
 
     const { instructionPointer, arch, outcomes } = ask(runner, trials);
