@@ -1,0 +1,114 @@
+/**
+ * The calls of each ABI. A table is parsed when it is first asked for, and a call's arguments when they are:
+ * the command line starts cold, and most runs look at few calls.
+ */
+import { type AbiName, abis } from "./abi.ts";
+import type { Argument } from "./argument.ts";
+import { multiplexedOf } from "./multiplexed.ts";
+import { readArguments, readRows } from "./parse.ts";
+import { rows as aarch64 } from "./tables/aarch64.ts";
+import { rows as x32 } from "./tables/x32.ts";
+import { rows as x86 } from "./tables/x86.ts";
+import { rows as x86_64 } from "./tables/x86_64.ts";
+import { type KernelVersion, parseVersion } from "./version.ts";
+
+export interface Syscall {
+  readonly abi: AbiName;
+  /** As seccomp_data.nr has it: x32's with the bit 0x4000_0000. */
+  readonly nr: number;
+  readonly name: string;
+  /** The first release with this number; undefined where none ever served it. */
+  readonly since: KernelVersion | undefined;
+  /** In the order of the manual page; undefined where they are not known. */
+  readonly args: readonly Argument[] | undefined;
+}
+
+interface Table {
+  readonly calls: readonly Syscall[];
+  readonly byNumber: ReadonlyMap<number, Syscall>;
+  readonly byName: ReadonlyMap<string, Syscall>;
+}
+
+const sources: Readonly<Record<AbiName, string>> = { x86_64, x86, x32, aarch64 };
+const tables = new Map<AbiName, Table>();
+const versions = new Map<string, KernelVersion | undefined>();
+
+function releaseOf(text: string): KernelVersion | undefined {
+  if (!versions.has(text)) versions.set(text, text === "-" ? undefined : parseVersion(text));
+  return versions.get(text);
+}
+
+function lazily<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+function readCall(
+  abi: AbiName,
+  bits: 32 | 64,
+  [nr = "", name = "", release = "", rest = ""]: readonly string[],
+): Syscall {
+  const args = lazily(() => readArguments(rest, bits));
+  return {
+    abi,
+    nr: Number(nr),
+    name,
+    since: releaseOf(release),
+    get args() {
+      return args();
+    },
+  };
+}
+
+function tableOf(abi: AbiName): Table {
+  const known = tables.get(abi);
+  if (known !== undefined) return known;
+  const bits = abis.find(({ name }) => name === abi)?.bits ?? 64;
+  const calls = readRows(sources[abi], 3).map((row) => readCall(abi, bits, row));
+  const table = {
+    calls,
+    byNumber: new Map(calls.map((call) => [call.nr, call])),
+    byName: new Map(calls.map((call) => [call.name, call])),
+  };
+  tables.set(abi, table);
+  return table;
+}
+
+/** Every call of an ABI, sorted by number. */
+export function syscallsOf(abi: AbiName): readonly Syscall[] {
+  return tableOf(abi).calls;
+}
+
+/** The call with this number (x32's with the bit 0x4000_0000), or undefined where the tables know none. */
+export function syscallByNumber(abi: AbiName, nr: number): Syscall | undefined {
+  return tableOf(abi).byNumber.get(nr);
+}
+
+/** The call of this name, or undefined where this ABI has none. */
+export function syscallByName(abi: AbiName, name: string): Syscall | undefined {
+  return tableOf(abi).byName.get(name);
+}
+
+/** The number of a call as seccomp_data.nr has it, or undefined where the ABI is not known or lacks the call. */
+export function syscallNumber(abi: string, name: string): number | undefined {
+  const known = abis.find((candidate) => candidate.name === abi);
+  return known === undefined ? undefined : syscallByName(known.name, name)?.nr;
+}
+
+const allNames = lazily(() => {
+  const names = abis.flatMap(({ name }) =>
+    [...syscallsOf(name), ...multiplexedOf(name)].map((call) => call.name),
+  );
+  return [...new Set(names)].sort();
+});
+
+/**
+ * The name of every call of any ABI, sorted; `send` and `recv` among them, which on the ABIs here are only
+ * behind socketcall.
+ */
+export function syscallNames(): readonly string[] {
+  return allNames();
+}
