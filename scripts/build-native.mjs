@@ -1,0 +1,94 @@
+// Builds the native programs: `npm run build:native`, and as a part of the whole build (`npm ci`).
+// gcc is all they need, not even a C library. Where it or Linux is missing, the build goes on without them: most
+// of callgate works everywhere, and one sentence says what does not.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const native = join(dirname(fileURLToPath(import.meta.url)), "..", "native");
+const programs = ["launcher"];
+
+const flags = [
+  ..."-std=c11 -Os -ffreestanding -fPIE -static-pie -nostdlib -nostartfiles".split(" "),
+  ..."-Wall -Wextra -Wconversion -Wstrict-prototypes -Werror".split(" "),
+  // What these would guard or unwind needs a C library.
+  ..."-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin".split(" "),
+  // Neither paths nor times nor random names: two builds give the same bytes.
+  `-ffile-prefix-map=${native}=.`,
+  "-frandom-seed=callgate",
+  "-Wl,--build-id=none,--hash-style=gnu,-z,noexecstack,-z,relro,-z,now,-z,text,--fatal-warnings",
+  "-s",
+];
+
+/** The compiler's output, or undefined when it cannot be started or fails. */
+function output(command, args) {
+  const result = spawnSync(command, args, { cwd: native, encoding: "utf8" });
+  return result.status === 0 ? result.stdout : undefined;
+}
+
+/** Builds all programs with one compiler; what went wrong, or undefined. */
+function build(compiler, architecture) {
+  const folder = join(native, "prebuilt", `linux-${architecture}`);
+  mkdirSync(folder, { recursive: true });
+  for (const program of programs) {
+    // A program that runs keeps its old file: it is replaced, never written to.
+    const temporary = join(folder, `.${program}.${process.pid}`);
+    const result = spawnSync(compiler, [...flags, `${program}.c`, "-o", temporary], {
+      cwd: native,
+      encoding: "utf8",
+    });
+    if (result.status !== 0) {
+      rmSync(temporary, { force: true });
+      const lines = (result.stderr ?? String(result.error)).split("\n");
+      return lines.find((line) => line.includes("error")) ?? lines[0] ?? "";
+    }
+    renameSync(temporary, join(folder, program));
+  }
+  return undefined;
+}
+
+/** `sha256sum -c` in native/prebuilt reads it. */
+function writeChecksums() {
+  const lines = [];
+  for (const architecture of ["aarch64", "x86_64"]) {
+    for (const program of programs) {
+      const file = join(`linux-${architecture}`, program);
+      const path = join(native, "prebuilt", file);
+      if (!existsSync(path)) continue;
+      lines.push(`${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${file}\n`);
+    }
+  }
+  writeFileSync(join(native, "prebuilt", "SHA256SUMS"), lines.join(""));
+}
+
+/** Why there is no launcher for this machine, or undefined when there is one. */
+function buildAll() {
+  if (process.platform !== "linux") return "this is not Linux";
+  const own = { x64: "x86_64", arm64: "aarch64" }[process.arch];
+  if (own === undefined) return `the launcher is for x86_64 and aarch64, and this is ${process.arch}`;
+  if (output("gcc", ["--version"]) === undefined) return "gcc is not installed";
+  const machine = output("gcc", ["-dumpmachine"])?.trim() ?? "";
+  if (!machine.startsWith(own)) return `gcc makes programs for ${machine}, not for ${own}`;
+  const problem = build("gcc", own);
+  if (problem !== undefined) return `gcc failed: ${problem}`;
+
+  const other = own === "x86_64" ? "aarch64" : "x86_64";
+  const cross = `${other}-linux-gnu-gcc`;
+  if (output(cross, ["--version"]) !== undefined) {
+    const crossProblem = build(cross, other);
+    if (crossProblem !== undefined)
+      console.error(`callgate: no launcher for ${other}: ${cross} failed: ${crossProblem}`);
+  }
+  writeChecksums();
+  return undefined;
+}
+
+const problem = buildAll();
+if (problem !== undefined) {
+  console.error(
+    `callgate: the launcher was not built (${problem}), so \`callgate run\` will not work until \`npm run build:native\` ` +
+      "was done on Linux with gcc installed; checking and explaining policies and the library's compile and prove do.",
+  );
+}

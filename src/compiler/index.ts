@@ -1,0 +1,76 @@
+/**
+ * Compiles a policy to a filter, and proves the filter equal to the policy before anybody gets it.
+ *
+ *     policy ── resolve ─► rules per number ── lower ─► decision graph ── assemble ─► instructions ── prove ─► Filter
+ *
+ * - **graph**: hash-consed tests of the 32-bit words of a call (`graph.ts`).
+ * - **launch key**: what lets the launcher's one execve pass a policy that denies execve (`launch-key.ts`).
+ */
+import { check, type Filter, filterOf, MAX_INSTRUCTIONS } from "../bpf/index.ts";
+import { resolve } from "../policy/resolve.ts";
+import type { ResolvedPolicy } from "../policy/resolved.ts";
+import type { Policy } from "../policy/types.ts";
+import type { LaunchKeyRule } from "../proof/policy.ts";
+import { proveResolved, type Verdict, type Witness } from "../proof/prove.ts";
+import { type AbiName, hostAbi } from "../syscalls/index.ts";
+import { type Assembly, assemble } from "./assemble.ts";
+import { Graph } from "./graph.ts";
+import { lower } from "./lower.ts";
+
+export { returnValueOf } from "./return-value.ts";
+
+export interface CompileOptions {
+  /** What `native` in the policy means; by default this machine's ABI. */
+  readonly target?: AbiName;
+}
+
+/** The filter was not proved equal to its policy, and so there is no filter. A mistake in callgate. */
+export class ProofError extends Error {
+  override readonly name = "ProofError";
+  /** The call on which they differ; undefined where the proof was not decided. */
+  readonly witness: Witness | undefined;
+  constructor(verdict: Exclude<Verdict, { verdict: "proved" }>) {
+    super(
+      verdict.verdict === "refuted"
+        ? `the compiled filter differs from the policy on call ${verdict.witness.nr} (architecture 0x${verdict.witness.arch.toString(16)})`
+        : `the compiled filter could not be proved equal to the policy: ${verdict.reason}`,
+    );
+    this.witness = verdict.verdict === "refuted" ? verdict.witness : undefined;
+  }
+}
+
+/** The filter has more instructions than the kernel takes. */
+export class TooLargeError extends Error {
+  override readonly name = "TooLargeError";
+  /** How many instructions it has. */
+  readonly instructions: number;
+  constructor(instructions: number) {
+    super(`the filter has ${instructions} instructions, but the kernel takes ${MAX_INSTRUCTIONS} at most`);
+    this.instructions = instructions;
+  }
+}
+
+/**
+ * Compiles a policy to one filter for all its ABIs.
+ * @throws TooLargeError where the kernel would not take it, ProofError where it is not proved equal to the policy
+ */
+export function compile(policy: Policy, options: CompileOptions = {}): Filter {
+  const { resolved } = resolve(policy, options.target ?? hostAbi());
+  return finish(assemble(lower(new Graph(), resolved)), resolved);
+}
+
+/** Nothing leaves here unproved. */
+export function finish(assembly: Assembly, resolved: ResolvedPolicy, launchKey?: LaunchKeyRule): Filter {
+  const { instructions } = assembly;
+  if (instructions.length > MAX_INSTRUCTIONS) throw new TooLargeError(instructions.length);
+  const [refusal] = check(instructions);
+  if (refusal !== undefined)
+    throw new ProofError({
+      verdict: "undecided",
+      reason: `instruction ${refusal.index}: ${refusal.message}`,
+    });
+  const filter = filterOf(instructions);
+  const verdict = proveResolved(filter, resolved, launchKey);
+  if (verdict.verdict !== "proved") throw new ProofError(verdict);
+  return filter;
+}

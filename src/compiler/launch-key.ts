@@ -1,0 +1,85 @@
+/**
+ * A policy may deny execve, but the launcher has to execute the program once, with the filter already on. Such a
+ * filter lets exactly one execve pass: the one whose unused argument words hold a key. The launcher draws the
+ * key at each start, puts it into the filter at the places named here, and forgets it by executing.
+ *
+ * The proof is made with stand-ins for the key, and with that one rule in front of the policy. It holds for any
+ * key: the six words are only ever compared for equality, in the six instructions that are named.
+ */
+import { type Filter, JEQ_K, RET_ALLOW } from "../bpf/index.ts";
+import { resolve } from "../policy/resolve.ts";
+import { type ResolvedPolicy, wordOfArch, wordOfArgument, wordOfNumber } from "../policy/resolved.ts";
+import type { Policy } from "../policy/types.ts";
+import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
+import { assemble } from "./assemble.ts";
+import { Graph, type Node, type TestNode, wholeWord } from "./graph.ts";
+import { finish } from "./index.ts";
+import { lower } from "./lower.ts";
+
+/** Where the launcher puts a word of its key: 0 and 1 are the halves of args[3], 2 and 3 of args[4], 4 and 5 of args[5]. */
+export interface KeyPlace {
+  readonly instruction: number;
+  readonly keyWord: number;
+}
+
+/** A filter that is ready to be launched under. */
+export interface LaunchFilter {
+  readonly filter: Filter;
+  /** Empty where the policy itself lets the launcher's execve pass. */
+  readonly keyPlaces: readonly KeyPlace[];
+}
+
+/** What stands for the key until the launcher draws one: words that no policy compares anything with by chance. */
+const standIns: readonly number[] = [
+  0x9e37_79b9, 0x7f4a_7c15, 0xf39c_c060, 0x5ced_c834, 0x1082_276b, 0xf3a2_7251,
+];
+
+/**
+ * Compiles a policy for a launch on this machine (or `target`): the filter lets the launcher's one execve pass,
+ * whatever the policy says of execve.
+ */
+export function compileForLaunch(policy: Policy, target: AbiName | undefined = hostAbi()): LaunchFilter {
+  if (target === undefined) throw new TypeError("this machine's ABI is not known: name a target");
+  const { resolved } = resolve(policy, target);
+  const graph = new Graph();
+  const root = lower(graph, resolved);
+  if (alwaysAllowsExecve(resolved, target))
+    return { filter: finish(assemble(root), resolved), keyPlaces: [] };
+
+  const arch = abiByName(target)?.arch;
+  const nr = syscallNumber(target, "execve");
+  if (arch === undefined || nr === undefined) throw new TypeError(`${target} has no execve`);
+  const equal = (word: number, k: number, then: Node): Node =>
+    graph.test(word, wholeWord, "equal", k, then, root);
+  const tests: TestNode[] = [];
+  let keyed: Node = graph.leaf(RET_ALLOW);
+  for (let index = standIns.length - 1; index >= 0; index--) {
+    keyed = equal(wordOfArgument(3) + index, standIns[index] ?? 0, keyed);
+    if (keyed.kind === "test") tests.unshift(keyed);
+  }
+  const assembly = assemble(equal(wordOfArch, arch, equal(wordOfNumber, nr, keyed)));
+  const filter = finish(assembly, resolved, { arch, nr, key: standIns, returnValue: RET_ALLOW });
+  const keyPlaces = tests.map((test, keyWord) => ({ instruction: assembly.jumpOf.get(test) ?? -1, keyWord }));
+  for (const { instruction, keyWord } of keyPlaces) {
+    const found = filter.instructions[instruction];
+    if (found?.code !== JEQ_K || found.k !== standIns[keyWord])
+      throw new Error("a place of the launch key holds something else");
+  }
+  const comparesStandIn = filter.instructions.filter((one) => standIns.includes(one.k)).length;
+  if (keyPlaces.length !== standIns.length || comparesStandIn !== standIns.length) {
+    throw new Error("the stand-ins for the launch key stand in more places than the key's own");
+  }
+  return { filter, keyPlaces };
+}
+
+/** Whether the policy lets every execve of the target pass: then no key is needed. */
+function alwaysAllowsExecve(resolved: ResolvedPolicy, target: AbiName): boolean {
+  const abi = resolved.abis.find((one) => one.abi.name === target);
+  const call = abi?.calls.find((one) => one.name === "execve");
+  if (call === undefined) return false;
+  for (const { condition, rule } of call.entries) {
+    if (condition.kind === "known" && !condition.value) continue;
+    return condition.kind === "known" && (rule.action.kind === "allow" || rule.action.kind === "log");
+  }
+  return call.fallback.action.kind === "allow" || call.fallback.action.kind === "log";
+}

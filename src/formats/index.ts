@@ -1,0 +1,180 @@
+/**
+ * Reads policies from text.
+ *
+ *     const { policy, diagnostics } = readPolicy(`
+ *     version = 1
+ *     [syscalls]
+ *     default = "deny"
+ *     rules = '''
+ *     allow @basic-io, exit_group
+ *     deny  socket(domain != AF_UNIX)   # it talks to nobody
+ *     '''`);
+ *
+ * A file becomes a *document* (`toml.ts`, `json.ts`, `object.ts`: data with places), the document a *layer*
+ * (`policy/read.ts`), and the layer with the layers that it extends a policy.
+ */
+import { type Diagnostic, hasErrors, type Source, type Span } from "../diagnostics/index.ts";
+import { builtinTexts } from "../policy/builtin/texts.ts";
+import type { ParsedDocument } from "../policy/document.ts";
+import { emptyLayer, joinLayers, needsBaseline, type PolicyLayer, policyOfLayer } from "../policy/layer.ts";
+import { missingBaseline, type Reference, readLayer } from "../policy/read.ts";
+import { resolve as resolveNames } from "../policy/resolve.ts";
+import type { Policy } from "../policy/types.ts";
+import { type AbiName, hostAbi, newestVersion, parseVersion } from "../syscalls/index.ts";
+import { parseJsonDocument } from "./json.ts";
+import { unfitText } from "./limits.ts";
+import { documentFromObject, type PolicyDocument } from "./object.ts";
+import { parseTomlDocument } from "./toml.ts";
+
+/** A policy that another one extends: what `resolve` finds for a path. */
+export interface FoundPolicy {
+  readonly text: string;
+  readonly filename: string;
+}
+
+export interface ReadOptions {
+  /** Found by content where it is not given. */
+  readonly format?: "toml" | "json";
+  /** The name in messages, and what paths in `extends` are relative to. */
+  readonly filename?: string;
+  /**
+   * Finds the policies that `extends` names by path, relative to the file that names them; a string says why
+   * there is none. Without it only built-in policies can be extended.
+   */
+  readonly resolve?: (path: string, from: string | undefined) => FoundPolicy | string;
+  /** What `native` means; by default this machine's ABI. */
+  readonly target?: AbiName;
+  /** The kernel's version, to be offered where a baseline is missing. */
+  readonly kernel?: string;
+}
+
+export interface ReadResult {
+  /** Undefined when there are errors. */
+  readonly policy: Policy | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The built-in policies' names. */
+export function builtinPolicies(): readonly string[] {
+  return Object.keys(builtinTexts);
+}
+
+/** A built-in policy's text, by its name. */
+export function builtinPolicyText(name: string): string | undefined {
+  return Object.hasOwn(builtinTexts, name) ? builtinTexts[name] : undefined;
+}
+
+/** Reads a policy from text (TOML or JSON) or from an object of the same shape. */
+export function readPolicy(text: string | PolicyDocument, options: ReadOptions = {}): ReadResult {
+  const diagnostics: Diagnostic[] = [];
+  const layers = readWithParents(
+    text,
+    options.filename ?? "policy",
+    options.filename,
+    options,
+    [],
+    diagnostics,
+  );
+  if (hasErrors(diagnostics)) return { policy: undefined, diagnostics };
+  const joined = joinLayers(layers);
+  if (needsBaseline(joined)) {
+    const offered =
+      (options.kernel === undefined ? undefined : parseVersion(options.kernel)) ?? newestVersion;
+    diagnostics.push(
+      missingBaseline(offered, layers.find((layer) => layer.default !== undefined)?.defaultSpan),
+    );
+    return { policy: undefined, diagnostics };
+  }
+  const policy = policyOfLayer(joined);
+  const { diagnostics: found } = resolveNames(policy, options.target ?? hostAbi() ?? "x86_64");
+  diagnostics.push(...found);
+  diagnostics.sort(byPlace);
+  return { policy: hasErrors(diagnostics) ? undefined : policy, diagnostics };
+}
+
+/** In the order of the text, file by file as they first occur. */
+function byPlace(a: Diagnostic, b: Diagnostic): number {
+  if (a.span === undefined || b.span === undefined || a.span.source !== b.span.source) return 0;
+  return a.span.start - b.span.start;
+}
+
+interface PlacedLayer extends PolicyLayer {
+  readonly defaultSpan?: Span;
+}
+
+/** The layer of a text and, depth first, those of the policies it extends. */
+function readWithParents(
+  text: string | PolicyDocument,
+  name: string,
+  filename: string | undefined,
+  options: ReadOptions,
+  stack: readonly string[],
+  diagnostics: Diagnostic[],
+): readonly PlacedLayer[] {
+  const document = parseDocument(text, name, stack.length === 0 ? options.format : undefined);
+  diagnostics.push(...document.diagnostics);
+  if (document.root === undefined) return [emptyLayer];
+  const { layer, extends: references, diagnostics: found } = readLayer(document.root);
+  diagnostics.push(...found);
+  const syscalls = document.root.entries.get("syscalls")?.value;
+  const defaultSpan = syscalls?.kind === "table" ? syscalls.entries.get("default")?.value.span : undefined;
+  const placed = defaultSpan === undefined ? layer : { ...layer, defaultSpan };
+  const path = [...stack, name];
+  return [
+    placed,
+    ...references.flatMap((reference) => readParent(reference, filename, options, path, diagnostics)),
+  ];
+}
+
+function readParent(
+  reference: Reference,
+  from: string | undefined,
+  options: ReadOptions,
+  stack: readonly string[],
+  diagnostics: Diagnostic[],
+): readonly PlacedLayer[] {
+  const fail = (id: string, message: string, label?: string): readonly PlacedLayer[] => {
+    const place = reference.span === undefined ? {} : { span: reference.span };
+    diagnostics.push({ id, severity: "error", message, ...place, ...(label === undefined ? {} : { label }) });
+    return [];
+  };
+  const builtin = builtinPolicyText(reference.name);
+  const found =
+    builtin !== undefined
+      ? { text: builtin, filename: builtinName(reference.name) }
+      : (options.resolve?.(reference.name, from) ?? "only built-in policies can be extended here");
+  if (typeof found === "string") {
+    return fail(
+      "cannot-extend",
+      `cannot extend ${JSON.stringify(reference.name)}: ${found}`,
+      `built-in policies are ${builtinPolicies().join(", ")}`,
+    );
+  }
+  if (stack.includes(found.filename)) {
+    return fail("extends-circle", `extends goes in a circle: ${[...stack, found.filename].join(" → ")}`);
+  }
+  return readWithParents(found.text, found.filename, found.filename, options, stack, diagnostics);
+}
+
+/** How a built-in policy is called in messages. */
+export function builtinName(name: string): string {
+  return `built-in ${name}`;
+}
+
+function parseDocument(
+  text: string | PolicyDocument,
+  name: string,
+  format: "toml" | "json" | undefined,
+): ParsedDocument {
+  if (typeof text !== "string") return documentFromObject(text);
+  // A byte order mark is no part of the text; TOML's parser rejects it.
+  const source: Source = { name, text: text.replace(/^\ufeff/, "") };
+  const unfit = unfitText(source);
+  if (unfit !== undefined) return { diagnostics: [unfit] };
+  if (source.text.trim() === "") {
+    const message = "this policy is empty: a policy begins with version = 1 and [syscalls]";
+    return { diagnostics: [{ id: "empty-policy", severity: "error", message }] };
+  }
+  const isJson = format === "json" || (format === undefined && source.text.trimStart().startsWith("{"));
+  return isJson ? parseJsonDocument(source) : parseTomlDocument(source);
+}

@@ -1,0 +1,87 @@
+/** Loads policies from disk: the one file outside `sandbox/`, `lxc/` and `cli/` that imports Node's modules. */
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { release } from "node:os";
+import { dirname, resolve as resolvePath } from "node:path";
+import type { Diagnostic } from "../diagnostics/index.ts";
+import {
+  builtinName,
+  builtinPolicies,
+  builtinPolicyText,
+  type FoundPolicy,
+  type ReadOptions,
+  type ReadResult,
+  readPolicy,
+} from "./index.ts";
+import { largestFile } from "./limits.ts";
+
+/**
+ * Reads the policy with a built-in name, or the one in a file (TOML or JSON); `-` is standard input. What keeps
+ * a file from being read is a diagnostic too, with the id `unreadable`.
+ */
+export function loadPolicy(
+  nameOrPath: string,
+  options: Pick<ReadOptions, "format" | "target"> = {},
+): ReadResult {
+  const builtin = builtinPolicyText(nameOrPath);
+  const found =
+    builtin === undefined ? readText(nameOrPath) : { text: builtin, filename: builtinName(nameOrPath) };
+  if (typeof found === "string") return { policy: undefined, diagnostics: [unreadable(nameOrPath, found)] };
+  return readPolicy(found.text, {
+    ...options,
+    filename: found.filename,
+    resolve: (path, from) => findPolicy(path, from),
+    kernel: release(),
+  });
+}
+
+function unreadable(path: string, why: string): Diagnostic {
+  return {
+    id: "unreadable",
+    severity: "error",
+    message: `cannot read ${JSON.stringify(path)}: ${why}`,
+    ...(why.startsWith("there is no")
+      ? { label: `built-in policies are ${builtinPolicies().join(", ")}` }
+      : {}),
+  };
+}
+
+/** A path in `extends`, relative to the file that names it. */
+function findPolicy(path: string, from: string | undefined): FoundPolicy | string {
+  const base = from === undefined || from === standardInput ? process.cwd() : dirname(from);
+  return readText(resolvePath(base, path));
+}
+
+const standardInput = "<standard input>";
+
+/** The text of a file, or why there is none. */
+export function readText(path: string): FoundPolicy | string {
+  try {
+    if (path === "-") return decode(readFileSync(0), standardInput);
+    const status = statSync(path);
+    if (status.isDirectory()) return "it is a directory";
+    if (!status.isFile() && !status.isFIFO()) return "it is not a file";
+    if (status.size > largestFile) return "it is larger than 8 MiB: no policy is";
+    // One file has one name, however it is reached, so that a circle is seen as one.
+    return decode(readFileSync(path), resolvePath(path) === realpathSync(path) ? path : realpathSync(path));
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";
+    if (code === "EACCES" || code === "EPERM") return "permission denied";
+    return code === "" ? "it cannot be read" : `it cannot be read (${code})`;
+  }
+}
+
+function decode(bytes: Uint8Array, filename: string): FoundPolicy | string {
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), filename };
+  } catch {
+    return `it is not UTF-8 text${firstBadLine(bytes)}`;
+  }
+}
+
+/** Where the first byte stands that is not UTF-8, as far as lines can be told. */
+function firstBadLine(bytes: Uint8Array): string {
+  const lenient = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const at = lenient.indexOf("\ufffd");
+  return at === -1 ? "" : ` (line ${lenient.slice(0, at).split("\n").length})`;
+}

@@ -1,0 +1,138 @@
+/**
+ * What a policy says of one call, found by reading its rules from top to bottom: the meaning of the language.
+ * Neither the compiler nor the proof is used here.
+ */
+import { type AbiName, hostAbi, syscallByName } from "../syscalls/index.ts";
+import { compareStrictness } from "./action.ts";
+import { comparisonHolds } from "./comparison.ts";
+import { resolve } from "./resolve.ts";
+import {
+  abiOfNumber,
+  type Decision,
+  type Decisions,
+  type Entry,
+  type Field,
+  type ResolvedAbi,
+  type ResolvedCall,
+  type ResolvedCondition,
+  type ResolvedPolicy,
+  type WordIndex,
+} from "./resolved.ts";
+import type { Policy } from "./types.ts";
+
+/** One system call, as a program makes it. */
+export interface Call {
+  readonly abi: AbiName;
+  /** A name, or the number as the kernel sees it (x32 numbers have bit 30 set). */
+  readonly syscall: string | number;
+  /** The six argument registers, 64 bits each; missing ones are 0. */
+  readonly args?: readonly bigint[];
+  readonly instructionPointer?: bigint;
+}
+
+export interface EvaluateOptions {
+  /** What `native` in the policy means; by default this machine's ABI. */
+  readonly target?: AbiName;
+}
+
+/**
+ * What the policy says of a call, and what said so.
+ * @throws TypeError where the ABI has no call of that name.
+ */
+export function evaluate(policy: Policy, call: Call, options: EvaluateOptions = {}): Decision {
+  const nr =
+    typeof call.syscall === "number" ? call.syscall >>> 0 : syscallByName(call.abi, call.syscall)?.nr;
+  if (nr === undefined) throw new TypeError(`${call.abi} has no system call ${JSON.stringify(call.syscall)}`);
+  const { resolved } = resolve(policy, options.target ?? hostAbi());
+  const args = call.args ?? [];
+  const ip = call.instructionPointer ?? 0n;
+  const wordAt = (index: WordIndex): bigint => {
+    const whole = index < 4 ? ip : (args[(index - 4) >> 1] ?? 0n);
+    return BigInt.asUintN(32, index % 2 === 0 ? whole : whole >> 32n);
+  };
+  return evaluateWords(resolved, call.abi, nr, wordAt);
+}
+
+/** The same for a resolved policy, an ABI, a number and the words of the arguments. */
+export function evaluateWords(
+  resolved: ResolvedPolicy,
+  abi: AbiName,
+  nr: number,
+  wordAt: (index: WordIndex) => bigint,
+): Decision {
+  const owner = abiOfNumber(abi, nr);
+  const own = resolved.abis.find((one) => one.abi.name === owner);
+  if (own === undefined) return { ...resolved.otherAbis, rule: undefined };
+  const call = callOf(own, nr);
+  if (call === undefined) return { ...own.unknownNumber, rule: undefined };
+  const { behind } = call;
+  const code = behind === undefined ? 0 : Number(wordAt(behind.word)) & behind.mask;
+  const decisions = behind?.calls.find((one) => one.code === code >>> 0) ?? call;
+  return firstMatch(decisions, 0, wordAt);
+}
+
+const callsByNumber = new WeakMap<ResolvedAbi, ReadonlyMap<number, ResolvedCall>>();
+
+function callOf(abi: ResolvedAbi, nr: number): ResolvedCall | undefined {
+  let calls = callsByNumber.get(abi);
+  if (calls === undefined) {
+    calls = new Map(abi.calls.map((call) => [call.nr, call]));
+    callsByNumber.set(abi, calls);
+  }
+  return calls.get(nr);
+}
+
+/** The first entry from `index` on that holds; where it cannot be known, the strictest (most lenient) of what is possible. */
+function firstMatch(decisions: Decisions, index: number, wordAt: (index: WordIndex) => bigint): Decision {
+  for (let at = index; at < decisions.entries.length; at++) {
+    const entry = decisions.entries[at];
+    const holds = entry === undefined ? false : truth(entry.condition, wordAt);
+    if (entry === undefined || holds === false) continue;
+    const decision: Decision = { action: entry.rule.action, by: "rule", rule: entry.rule };
+    return holds === true ? decision : eitherOf(entry, decision, firstMatch(decisions, at + 1, wordAt));
+  }
+  return { ...decisions.fallback, rule: undefined };
+}
+
+/** Of two possible decisions the one that the entry asks for; among equals the first rule's. */
+function eitherOf(entry: Entry, first: Decision, rest: Decision): Decision {
+  const order = compareStrictness(first.action, rest.action);
+  return entry.unknown === "strictest" ? (order <= 0 ? first : rest) : order >= 0 ? first : rest;
+}
+
+/** Whether a condition holds; undefined where that cannot be known from the call's words. */
+function truth(condition: ResolvedCondition, wordAt: (index: WordIndex) => bigint): boolean | undefined {
+  switch (condition.kind) {
+    case "known":
+      return condition.value;
+    case "unknown":
+      return undefined;
+    case "not": {
+      const item = truth(condition.item, wordAt);
+      return item === undefined ? undefined : !item;
+    }
+    case "and":
+    case "or": {
+      const settling = condition.kind === "or";
+      let result: boolean | undefined = !settling;
+      for (const part of condition.items) {
+        const item = truth(part, wordAt);
+        if (item === settling) return settling;
+        if (item === undefined) result = undefined;
+      }
+      return result;
+    }
+    case "test":
+      return comparisonHolds(
+        fieldValue(condition.field, wordAt),
+        condition.field,
+        condition.mask,
+        condition.comparison,
+      );
+  }
+}
+
+function fieldValue(field: Field, wordAt: (index: WordIndex) => bigint): bigint {
+  const low = wordAt(field.low);
+  return field.high === undefined ? low : low | (wordAt(field.high) << 32n);
+}

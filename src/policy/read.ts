@@ -1,0 +1,396 @@
+/**
+ * A document (TOML, JSON or an object) as a layer of a policy: every key checked, every mistake reported with
+ * its place, all of a file's mistakes at once.
+ */
+import { type Diagnostic, nearest, type Span } from "../diagnostics/index.ts";
+import {
+  abiByName,
+  errnoNumber,
+  formatVersion,
+  type KernelVersion,
+  parseVersion,
+} from "../syscalls/index.ts";
+import { isDenial, printAction } from "./action.ts";
+import type { DocumentNode, TableNode } from "./document.ts";
+import { emptyLayer, type PolicyLayer } from "./layer.ts";
+import { parseAction, parseRules } from "./parser.ts";
+import type { AbiSelection, Action, Limits, Rule } from "./types.ts";
+
+/** A reference to another policy, as `extends` has it. */
+export interface Reference {
+  readonly name: string;
+  readonly span?: Span;
+}
+
+export interface ReadLayer {
+  readonly layer: PolicyLayer;
+  readonly extends: readonly Reference[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** More rules than this are a mistake or an attack: each of them is kept and proved for every call. */
+export const mostRules = 20_000;
+
+const sections = [
+  "version",
+  "name",
+  "extends",
+  "syscalls",
+  "files",
+  "network",
+  "limits",
+  "environment",
+  "hardening",
+];
+
+export function readLayer(root: TableNode): ReadLayer {
+  const reader = new DocumentReader();
+  if (!root.entries.has("version") && !sections.some((section) => root.entries.has(section))) {
+    reader.error(
+      undefined,
+      "not-a-policy",
+      "this is not a policy: it has none of a policy's sections",
+      "begin with version = 1 and [syscalls]",
+    );
+    return { layer: emptyLayer, extends: [], diagnostics: reader.diagnostics };
+  }
+  reader.keys(root, sections, "a policy");
+  const version = reader.get(root, "version");
+  if (version === undefined)
+    reader.warn(
+      "missing-version",
+      "the policy's version is missing: 1 is assumed",
+      "write version = 1 at the top",
+    );
+  else if (version.kind !== "integer" || version.value !== 1n) {
+    reader.error(
+      version.span,
+      "unknown-version",
+      "this version of callgate reads version 1 of the policy language",
+      "write 1",
+    );
+  }
+  const syscalls = reader.section(root, "syscalls", [
+    "default",
+    "baseline",
+    "newer",
+    "abis",
+    "other-abis",
+    "multiplexed",
+    "require",
+    "rules",
+  ]);
+  const files = reader.section(root, "files", ["read", "write"]);
+  const network = reader.section(root, "network", ["mode", "ports"]);
+  const limits = reader.section(root, "limits", [
+    "memory",
+    "processes",
+    "cpu-time",
+    "wall-time",
+    "file-size",
+    "open-files",
+  ]);
+  const environment = reader.section(root, "environment", ["keep", "set"]);
+  const hardening = reader.section(root, "hardening", ["new-code", "exec", "missing-layers"]);
+
+  const require = reader.rules(syscalls, "require");
+  for (const rule of require) {
+    if (isDenial(rule.action)) continue;
+    reader.error(
+      rule.span,
+      "require-permits",
+      `require holds rules that refuse; ${printAction(rule.action)} does not`,
+      "move this rule to rules",
+    );
+  }
+  const layer: PolicyLayer = {
+    ...defined("name", reader.string(root, "name")),
+    ...defined("default", reader.action(syscalls, "default")),
+    ...defined("baseline", reader.version(syscalls, "baseline")),
+    ...defined("newer", reader.action(syscalls, "newer")),
+    abis: reader.abis(syscalls),
+    ...defined("otherAbis", reader.action(syscalls, "other-abis")),
+    ...defined("multiplexed", reader.choice(syscalls, "multiplexed", ["strict", "open"])),
+    require,
+    rules: reader.rules(syscalls, "rules"),
+    ...defined(
+      "files",
+      files === undefined
+        ? undefined
+        : { read: reader.strings(files, "read"), write: reader.strings(files, "write") },
+    ),
+    ...defined("networkMode", reader.choice(network, "mode", ["off", "host", "ports"])),
+    ports: reader.ports(network),
+    limits: reader.limits(limits),
+    ...defined(
+      "environment",
+      environment === undefined
+        ? undefined
+        : { keep: reader.strings(environment, "keep"), set: reader.assignments(environment) },
+    ),
+    ...defined("newCode", reader.choice(hardening, "new-code", ["allow", "deny"])),
+    ...defined("exec", reader.choice(hardening, "exec", ["any", "files"])),
+    missingLayers: reader.strings(hardening, "missing-layers"),
+  };
+  return { layer, extends: reader.references(root), diagnostics: reader.diagnostics };
+}
+
+/** A part of a layer: the key with its value, or nothing where the value is undefined. */
+function defined<Key extends string, const T>(key: Key, value: T | undefined): { readonly [K in Key]?: T } {
+  const object: { [K in Key]?: T } = {};
+  if (value !== undefined) object[key] = value;
+  return object;
+}
+
+/** Takes values out of tables; what is wrong becomes a diagnostic, and the value undefined. */
+class DocumentReader {
+  readonly diagnostics: Diagnostic[] = [];
+
+  error(span: Span | undefined, id: string, message: string, label?: string): undefined {
+    this.diagnostics.push({
+      id,
+      severity: "error",
+      message,
+      ...(span === undefined ? {} : { span }),
+      ...(label === undefined ? {} : { label }),
+    });
+    return undefined;
+  }
+
+  warn(id: string, message: string, label: string): void {
+    this.diagnostics.push({ id, severity: "warning", message, label });
+  }
+
+  get(table: TableNode | undefined, key: string): DocumentNode | undefined {
+    return table?.entries.get(key)?.value;
+  }
+
+  /** Reports keys that have no meaning here. */
+  keys(table: TableNode, known: readonly string[], where: string): void {
+    for (const [key, entry] of table.entries) {
+      if (known.includes(key)) continue;
+      const guess = nearest(key, known);
+      const label = guess === undefined ? `${where} has ${known.join(", ")}` : `did you mean ${guess}?`;
+      this.error(
+        entry.key ?? entry.value.span,
+        "unknown-key",
+        `there is no key ${JSON.stringify(key)} in ${where}`,
+        label,
+      );
+    }
+  }
+
+  section(root: TableNode, name: string, known: readonly string[]): TableNode | undefined {
+    const node = this.get(root, name);
+    if (node === undefined) return undefined;
+    if (node.kind !== "table") return this.#wrong(node, `[${name}]`, "a section");
+    this.keys(node, known, `[${name}]`);
+    return node;
+  }
+
+  string(table: TableNode | undefined, key: string): string | undefined {
+    const node = this.get(table, key);
+    if (node === undefined) return undefined;
+    return node.kind === "string" ? node.value : this.#wrong(node, key, "a string");
+  }
+
+  strings(table: TableNode | undefined, key: string): readonly string[] {
+    const node = this.get(table, key);
+    if (node === undefined) return [];
+    if (node.kind !== "array") return this.#wrong(node, key, "a list of strings") ?? [];
+    return node.items.flatMap((item) =>
+      item.kind === "string" ? [item.value] : (this.#wrong(item, key, "a list of strings") ?? []),
+    );
+  }
+
+  choice<const Word extends string>(
+    table: TableNode | undefined,
+    key: string,
+    words: readonly Word[],
+  ): Word | undefined {
+    const node = this.get(table, key);
+    if (node === undefined) return undefined;
+    const word = node.kind === "string" ? words.find((one) => one === node.value) : undefined;
+    return (
+      word ??
+      this.error(node.span, "bad-value", `${key} is ${words.map((one) => JSON.stringify(one)).join(" or ")}`)
+    );
+  }
+
+  action(table: TableNode | undefined, key: string): Action | undefined {
+    const node = this.get(table, key);
+    if (node === undefined) return undefined;
+    if (node.kind !== "string") return this.#wrong(node, key, "an action in quotes");
+    const { action, diagnostics } = parseAction(node.text);
+    this.diagnostics.push(...diagnostics);
+    if (action !== undefined) this.#checkErrno(action, node.span);
+    return action;
+  }
+
+  #checkErrno(action: Action, span: Span | undefined): void {
+    if (action.kind !== "errno" || typeof action.errno === "number") return;
+    if (errnoNumber("x86_64", action.errno) === undefined) {
+      this.error(
+        span,
+        "unknown-errno",
+        `there is no errno ${JSON.stringify(action.errno)}`,
+        "errnos are written EPERM, ENOSYS, …, or as a number",
+      );
+    }
+  }
+
+  version(table: TableNode | undefined, key: string): KernelVersion | undefined {
+    const node = this.get(table, key);
+    if (node === undefined) return undefined;
+    if (node.kind !== "string") return this.#wrong(node, key, 'a Linux version in quotes: "6.1"');
+    const version = /^[0-9]+(\.[0-9]+){1,2}$/.test(node.value) ? parseVersion(node.value) : undefined;
+    return (
+      version ??
+      this.error(
+        node.span,
+        "bad-version",
+        `${JSON.stringify(node.value)} is not a Linux version`,
+        'write "6.1", for example',
+      )
+    );
+  }
+
+  abis(table: TableNode | undefined): AbiSelection {
+    const node = this.get(table, "abis");
+    if (node === undefined) return [];
+    const items = node.kind === "array" ? node.items : [node];
+    if (items.length === 0)
+      this.error(node.span, "bad-value", "the list of ABIs is empty", 'write ["native"]');
+    return items.flatMap((item) => {
+      if (item.kind !== "string") return this.#wrong(item, "abis", 'a list of ABI names, or "all"') ?? [];
+      if (item.value === "native" || item.value === "all") return [item.value];
+      const abi = abiByName(item.value);
+      if (abi !== undefined) return [abi.name];
+      return (
+        this.error(
+          item.span,
+          "unknown-abi",
+          `there is no ABI ${JSON.stringify(item.value)}`,
+          "ABIs are native, all, x86_64, x86, x32, aarch64",
+        ) ?? []
+      );
+    });
+  }
+
+  rules(table: TableNode | undefined, key: string): readonly Rule[] {
+    const node = this.get(table, key);
+    if (node === undefined) return [];
+    const items = node.kind === "array" ? node.items : [node];
+    const lines = items.reduce((sum, item) => sum + (item.kind === "string" ? countLines(item.value) : 1), 0);
+    if (lines > mostRules) {
+      return (
+        this.error(
+          node.span,
+          "too-many-rules",
+          `${lines} lines of rules are more than the ${mostRules} that callgate takes`,
+        ) ?? []
+      );
+    }
+    return items.flatMap((item) => {
+      if (item.kind !== "string") return this.#wrong(item, key, "a string of rules, a rule a line") ?? [];
+      const { rules, diagnostics } = parseRules(item.text);
+      this.diagnostics.push(...diagnostics);
+      for (const rule of rules) this.#checkErrno(rule.action, rule.span);
+      return rules;
+    });
+  }
+
+  ports(table: TableNode | undefined): readonly number[] {
+    const node = this.get(table, "ports");
+    if (node === undefined) return [];
+    if (node.kind !== "array") return this.#wrong(node, "ports", "a list of port numbers") ?? [];
+    return node.items.flatMap((item) => {
+      if (item.kind === "integer" && item.value >= 1n && item.value <= 65535n) return [Number(item.value)];
+      return this.error(item.span, "bad-port", "a port is a number from 1 to 65535") ?? [];
+    });
+  }
+
+  limits(table: TableNode | undefined): Limits {
+    const read = (
+      key: string,
+      units: Readonly<Record<string, number>>,
+      example: string,
+    ): number | undefined => {
+      const node = this.get(table, key);
+      if (node === undefined) return undefined;
+      const text = node.kind === "string" ? node.value : node.kind === "integer" ? node.value.toString() : "";
+      const found = /^([0-9]{1,15})([A-Za-z]*)$/.exec(text);
+      const factor = units[found?.[2] ?? ""];
+      const amount = Number(found?.[1]) * (factor ?? Number.NaN);
+      if (Number.isSafeInteger(amount) && amount > 0) return amount;
+      return this.error(node.span, "bad-limit", `${key} is not a limit that can be read`, `write ${example}`);
+    };
+    const sizes = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
+    const times = { "": 1, s: 1, m: 60, h: 3600 };
+    return {
+      ...defined("memory", read("memory", sizes, '"512M"')),
+      ...defined("processes", read("processes", { "": 1 }, "64")),
+      ...defined("cpuTime", read("cpu-time", times, '"30s"')),
+      ...defined("wallTime", read("wall-time", times, '"10m"')),
+      ...defined("fileSize", read("file-size", sizes, '"1G"')),
+      ...defined("openFiles", read("open-files", { "": 1 }, "256")),
+    };
+  }
+
+  assignments(table: TableNode): Readonly<Record<string, string>> {
+    const node = this.get(table, "set");
+    if (node === undefined) return {};
+    if (node.kind !== "table") return this.#wrong(node, "set", 'a table: set = { LANG = "C.UTF-8" }') ?? {};
+    const result: Record<string, string> = {};
+    for (const [name, entry] of node.entries) {
+      if (
+        entry.value.kind === "string" &&
+        name !== "" &&
+        !/[=\0]/.test(name) &&
+        !entry.value.value.includes("\0")
+      ) {
+        result[name] = entry.value.value;
+      } else
+        this.error(
+          entry.value.span,
+          "bad-value",
+          `the environment variable ${JSON.stringify(name)} is not a string`,
+        );
+    }
+    return result;
+  }
+
+  references(root: TableNode): readonly Reference[] {
+    const node = this.get(root, "extends");
+    if (node === undefined) return [];
+    const items = node.kind === "array" ? node.items : [node];
+    return items.flatMap((item) => {
+      if (item.kind !== "string") return this.#wrong(item, "extends", "a list of policies") ?? [];
+      return [item.span === undefined ? { name: item.value } : { name: item.value, span: item.span }];
+    });
+  }
+
+  #wrong(node: DocumentNode, key: string, wanted: string): undefined {
+    const found = node.kind === "other" ? node.what : node.kind === "integer" ? "a number" : `a ${node.kind}`;
+    return this.error(node.span, "wrong-type", `${key} is ${wanted}, not ${found.replace(/^a a/, "an a")}`);
+  }
+}
+
+function countLines(text: string): number {
+  let count = 1;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
+}
+
+/** The error that a default of `allow` without a baseline is. */
+export function missingBaseline(offered: KernelVersion, span: Span | undefined): Diagnostic {
+  const version = formatVersion({ ...offered, patch: 0 });
+  return {
+    id: "missing-baseline",
+    severity: "error",
+    message:
+      "a policy whose default lets calls through needs a baseline: otherwise every new kernel adds calls to it",
+    label: `add baseline = "${version}"`,
+    ...(span === undefined ? {} : { span }),
+  };
+}

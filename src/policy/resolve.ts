@@ -1,0 +1,378 @@
+/**
+ * Settles what each rule is about: which numbers of which ABI (names, groups, twins, multiplexed calls, the
+ * baseline) and, through `resolve-condition.ts`, which words its condition looks at.
+ */
+import { type Diagnostic, listWords, nearest, type Span } from "../diagnostics/index.ts";
+import {
+  type Abi,
+  type AbiName,
+  type Argument,
+  abiByName,
+  abis as allAbis,
+  argumentNamed,
+  compareVersions,
+  groupMembers,
+  groups,
+  hostAbi,
+  type KernelVersion,
+  type Multiplexed,
+  multiplexedOf,
+  syscallByName,
+  syscallByNumber,
+  syscallNames,
+  syscallsOf,
+  twinsOf,
+} from "../syscalls/index.ts";
+import { type Problem, resolveCondition } from "./resolve-condition.ts";
+import {
+  type Decisions,
+  type Entry,
+  type Fallback,
+  type ResolvedAbi,
+  type ResolvedCall,
+  type ResolvedCondition,
+  type ResolvedPolicy,
+  wordOfArgument,
+} from "./resolved.ts";
+import type { AbiSelection, Condition, Policy, Rule, Selector, SyscallRules } from "./types.ts";
+
+/** Numbers from here on are the same on every ABI (but mips' and x32's offsets). */
+const firstCommonNumber = 424;
+
+export interface Resolution {
+  readonly resolved: ResolvedPolicy;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * The ABIs that a selection means on a target machine; `undefined` where it asks for the native one and there
+ * is no target to tell which that is.
+ */
+export function selectAbis(selection: AbiSelection, target: AbiName | undefined): readonly Abi[] | undefined {
+  const machine = target === undefined ? undefined : abiByName(target)?.machine;
+  const names = new Set<AbiName>();
+  for (const name of selection) {
+    if (name !== "native" && name !== "all") names.add(name);
+    else if (target === undefined) return undefined;
+    else if (name === "native") names.add(target);
+    else for (const abi of allAbis) if (abi.machine === machine) names.add(abi.name);
+  }
+  return allAbis.filter((abi) => names.has(abi.name));
+}
+
+const known = new WeakMap<Policy, Map<AbiName | undefined, Resolution>>();
+
+/**
+ * Resolves a policy for a target (by default this machine's ABI); `native` and `all` in the policy are the
+ * target's. Kept per policy, since policies are values.
+ */
+export function resolve(policy: Policy, target: AbiName | undefined = hostAbi()): Resolution {
+  let resolutions = known.get(policy);
+  if (resolutions === undefined) {
+    resolutions = new Map();
+    known.set(policy, resolutions);
+  }
+  let resolution = resolutions.get(target);
+  if (resolution === undefined) {
+    resolution = resolveAnew(policy, target);
+    resolutions.set(target, resolution);
+  }
+  return resolution;
+}
+
+function resolveAnew(policy: Policy, target: AbiName | undefined): Resolution {
+  const { syscalls } = policy;
+  const abis = selectAbis(syscalls.abis, target);
+  if (abis === undefined)
+    throw new TypeError("the policy is for the native ABI: name a target, since this machine's is not known");
+  const report = new Report();
+  const rules = [...syscalls.require, ...syscalls.rules];
+  for (const rule of rules) for (const selector of rule.selectors) checkTarget(selector, rule, report);
+  const resolvedAbis = abis.map((abi) => resolveAbi(abi, syscalls, rules, report));
+  return {
+    resolved: { policy, abis: resolvedAbis, otherAbis: { action: syscalls.otherAbis, by: "other-abis" } },
+    diagnostics: report.diagnostics(),
+  };
+}
+
+/**
+ * Collects problems over all the calls that a selector means, on all ABIs: what goes wrong everywhere is an
+ * error, what goes wrong in some places a warning, since the strictest possible action holds there.
+ */
+class Report {
+  readonly #findings = new Map<
+    string,
+    { readonly problem: Problem; readonly selector: Selector; readonly calls: Set<string> }
+  >();
+  readonly #placements = new Map<Selector, number>();
+
+  /** A selector's condition is being settled for one more call. */
+  placed(selector: Selector): void {
+    this.#placements.set(selector, (this.#placements.get(selector) ?? 0) + 1);
+  }
+
+  add(selector: Selector, call: string, problem: Problem): void {
+    const key = `${problem.id} ${spanKey(problem.span ?? selector.span)} ${problem.always ? problem.message : ""}`;
+    const found = this.#findings.get(key) ?? { problem, selector, calls: new Set() };
+    found.calls.add(call);
+    this.#findings.set(key, found);
+  }
+
+  diagnostics(): readonly Diagnostic[] {
+    return [...this.#findings.values()].map(({ problem, selector, calls }) => {
+      const span = problem.span ?? selector.span;
+      const rest = {
+        ...(span === undefined ? {} : { span }),
+        ...(problem.label === undefined ? {} : { label: problem.label }),
+      };
+      if (problem.severity !== undefined)
+        return { id: problem.id, severity: problem.severity, message: problem.message, ...rest };
+      const everywhere = problem.always || calls.size >= (this.#placements.get(selector) ?? 0);
+      if (everywhere) return { id: problem.id, severity: "error", message: problem.message, ...rest };
+      const message = `${problem.message}; for ${listWords([...calls], "and")} the strictest action that is possible holds`;
+      return { id: problem.id, severity: "warning", message, ...rest };
+    });
+  }
+}
+
+function spanKey(span: Span | undefined): string {
+  return span === undefined ? "-" : `${span.source.name}:${span.start}-${span.end}`;
+}
+
+/** Names that exist on no ABI, and selectors that cannot be meant. */
+function checkTarget(selector: Selector, rule: Rule, report: Report): void {
+  const { target } = selector;
+  const at = selector.span === undefined ? {} : { span: targetSpan(selector, selector.span) };
+  const fail = (id: string, message: string, label: string | undefined): void =>
+    report.add(selector, "", { id, message, always: true, ...at, ...(label === undefined ? {} : { label }) });
+  const meant = (guess: string | undefined): string | undefined =>
+    guess === undefined ? undefined : `did you mean ${guess}?`;
+
+  if (target.kind === "name" && !isKnownName(target.name)) {
+    fail(
+      "unknown-syscall",
+      `there is no system call ${JSON.stringify(target.name)}`,
+      meant(nearest(target.name, syscallNames())),
+    );
+  }
+  if (target.kind === "group") {
+    if (groupMembers(target.name) === undefined) {
+      const guess = nearest(
+        target.name,
+        groups.map((group) => group.name),
+      );
+      fail("unknown-group", `there is no group ${JSON.stringify(target.name)}`, meant(guess));
+    } else if (selector.condition !== undefined && rule.action.kind !== "allow") {
+      const message = `a condition on ${target.name} would not hold for members without that argument`;
+      fail("group-condition", message, "name the calls, or use the condition with allow");
+    }
+  }
+  if (
+    target.kind === "any" &&
+    selector.condition !== undefined &&
+    argumentNames(selector.condition).length > 0
+  ) {
+    fail(
+      "any-condition",
+      "* has no arguments with names",
+      "name the calls, or write args[0] … args[5] or ip",
+    );
+  }
+  if (target.kind === "number" && selector.abi === undefined && target.nr < firstCommonNumber) {
+    fail(
+      "number-without-abi",
+      `#${target.nr} is a different call on each ABI`,
+      `write the ABI before it: x86_64:#${target.nr}`,
+    );
+  }
+}
+
+/** The names of the arguments that a condition asks for. */
+function argumentNames(condition: Condition): readonly string[] {
+  switch (condition.kind) {
+    case "and":
+    case "or":
+      return condition.items.flatMap(argumentNames);
+    case "not":
+      return argumentNames(condition.item);
+    case "test":
+      return condition.operand.word.kind === "argument" ? [condition.operand.word.name] : [];
+  }
+}
+
+/** The span of the call's own name inside its selector. */
+function targetSpan(selector: Selector, span: Span): Span {
+  const text = span.source.text.slice(span.start, span.end);
+  const colon = selector.abi === undefined ? -1 : text.indexOf(":");
+  const start =
+    span.start + colon + 1 + (text.slice(colon + 1).length - text.slice(colon + 1).trimStart().length);
+  const rest = span.source.text.slice(start, span.end);
+  const open = rest.indexOf("(");
+  return {
+    source: span.source,
+    start,
+    end: start + (open === -1 ? rest : rest.slice(0, open)).trimEnd().length,
+  };
+}
+
+let names: ReadonlySet<string> | undefined;
+
+function isKnownName(name: string): boolean {
+  names ??= new Set(syscallNames());
+  return names.has(name);
+}
+
+/** Entries as they are gathered: by number, and behind multiplexers by number and code. */
+interface Gathered {
+  readonly calls: Map<number, Entry[]>;
+  readonly behind: Map<string, Entry[]>;
+}
+
+function resolveAbi(abi: Abi, syscalls: SyscallRules, rules: readonly Rule[], report: Report): ResolvedAbi {
+  const isNew = (since: KernelVersion | undefined): boolean =>
+    syscalls.baseline !== undefined && (since === undefined || compareVersions(since, syscalls.baseline) > 0);
+  const sinceOf = (name: string): KernelVersion | undefined =>
+    syscallByName(abi.name, name)?.since ?? syscallByName("x86_64", name)?.since;
+  const multiplexed = multiplexedOf(abi.name);
+  const gathered: Gathered = { calls: new Map(), behind: new Map() };
+
+  for (const rule of rules) {
+    for (const selector of rule.selectors) {
+      if (selector.abi !== undefined && selector.abi !== abi.name) continue;
+      gather(abi, selector, rule, syscalls, gathered, multiplexed, (name) => isNew(sinceOf(name)), report);
+    }
+  }
+
+  const fallbackOf = (fresh: boolean): Fallback =>
+    fresh ? { action: syscalls.newer, by: "newer" } : { action: syscalls.default, by: "default" };
+  const decisions = (entries: Entry[] | undefined, fresh: boolean): Decisions => ({
+    entries: entries ?? [],
+    fallback: fallbackOf(fresh),
+  });
+  const calls: ResolvedCall[] = syscallsOf(abi.name).map((call) => {
+    const codes = multiplexed.filter((one) => one.multiplexer === call.name);
+    const own = {
+      nr: call.nr,
+      name: call.name,
+      ...decisions(gathered.calls.get(call.nr), isNew(call.since)),
+    };
+    const first = codes[0];
+    if (first === undefined) return own;
+    return {
+      ...own,
+      behind: {
+        word: wordOfArgument(first.selector.index),
+        mask: first.selector.mask,
+        calls: codes.map((one) => ({
+          code: one.code,
+          name: one.name,
+          ...decisions(gathered.behind.get(behindKey(one)), isNew(sinceOf(one.name))),
+        })),
+      },
+    };
+  });
+  const inTable = new Set(calls.map((call) => call.nr));
+  for (const [nr, entries] of gathered.calls) {
+    if (!inTable.has(nr))
+      calls.push({ nr, name: undefined, entries, fallback: { action: syscalls.newer, by: "newer" } });
+  }
+  calls.sort((a, b) => a.nr - b.nr);
+  return { abi, calls, unknownNumber: { action: syscalls.newer, by: "newer" } };
+}
+
+function behindKey(one: Multiplexed): string {
+  return `${one.multiplexer}:${one.code}`;
+}
+
+function push<Key>(map: Map<Key, Entry[]>, key: Key, entry: Entry): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [entry]);
+  else list.push(entry);
+}
+
+/** Puts one selector's entries where they belong on one ABI. */
+function gather(
+  abi: Abi,
+  selector: Selector,
+  rule: Rule,
+  syscalls: SyscallRules,
+  gathered: Gathered,
+  multiplexed: readonly Multiplexed[],
+  isNew: (name: string) => boolean,
+  report: Report,
+): void {
+  const { target, condition } = selector;
+  const conditionFor = (name: string, args: readonly Argument[] | undefined): ResolvedCondition => {
+    if (condition === undefined) return { kind: "known", value: true };
+    const call = `${abi.name} ${name}`;
+    report.placed(selector);
+    return resolveCondition(condition, {
+      abi: abi.name,
+      name,
+      args,
+      report: (problem) => report.add(selector, call, problem),
+    });
+  };
+  const direct = (nr: number, name: string, args: readonly Argument[] | undefined): void =>
+    push(gathered.calls, nr, { rule, condition: conditionFor(name, args), unknown: "strictest" });
+  const behind = (
+    one: Multiplexed,
+    name: string,
+    args: readonly Argument[] | undefined,
+    unknown: Entry["unknown"],
+  ): void => push(gathered.behind, behindKey(one), { rule, condition: conditionFor(name, args), unknown });
+
+  if (target.kind === "number") {
+    const call = syscallByNumber(abi.name, target.nr);
+    direct(target.nr, call?.name ?? `#${target.nr}`, call?.args);
+    for (const one of multiplexed) {
+      if (one.multiplexer === call?.name) behind(one, one.multiplexer, call.args, "strictest");
+    }
+    return;
+  }
+
+  const isWanted = wantedNames(abi, selector, isNew, report);
+  const hiddenConditions = syscalls.multiplexed === "open" ? "most-lenient" : "strictest";
+  for (const call of syscallsOf(abi.name)) if (isWanted(call.name)) direct(call.nr, call.name, call.args);
+  for (const one of multiplexed) {
+    // A rule on a call governs it behind the multiplexer too; one on the multiplexer all that is behind it.
+    if (isWanted(one.name)) behind(one, one.name, one.args, hiddenConditions);
+    else if (isWanted(one.multiplexer) && (target.kind === "name" || !isNew(one.name))) {
+      behind(one, one.multiplexer, syscallByName(abi.name, one.multiplexer)?.args, "strictest");
+    }
+  }
+}
+
+/** Tells which names a selector means on an ABI. Calls newer than the baseline are in no group and not in `*`. */
+function wantedNames(
+  abi: Abi,
+  selector: Selector,
+  isNew: (name: string) => boolean,
+  report: Report,
+): (name: string) => boolean {
+  const { target, condition } = selector;
+  if (target.kind === "name") {
+    const names = new Set(twinsOf(target.name));
+    return (name) => names.has(name);
+  }
+  if (target.kind !== "group") return (name) => !isNew(name);
+  const members = new Set((groupMembers(target.name) ?? []).flatMap((name) => [name, ...twinsOf(name)]));
+  const needed = condition === undefined ? [] : argumentNames(condition);
+  if (needed.length === 0) return (name) => members.has(name) && !isNew(name);
+  const lacks = (args: readonly Argument[] | undefined): boolean =>
+    args === undefined || needed.some((name) => argumentNamed(args, name) === undefined);
+  const left = syscallsOf(abi.name).filter((call) => members.has(call.name) && lacks(call.args));
+  if (left.length > 0) {
+    report.add(selector, abi.name, {
+      id: "group-members-left-out",
+      severity: "note",
+      message: `${target.name} without ${listWords(
+        left.map((call) => call.name),
+        "and",
+      )}: ${left.length === 1 ? "it has" : "they have"} no ${listWords(needed)}`,
+      always: false,
+    });
+  }
+  const leftOut = new Set(left.map((call) => call.name));
+  return (name) => members.has(name) && !leftOut.has(name) && !isNew(name);
+}

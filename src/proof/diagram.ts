@@ -1,0 +1,165 @@
+/**
+ * Sets of words as binary decision diagrams: what a masked comparison leaves over is no interval, but always a
+ * small diagram over the word's bits. Equal sets are one node, so that a set has a number.
+ */
+
+/** A node: 0 is the empty set, 1 the full one. */
+export type Diagram = number;
+
+export const none: Diagram = 0;
+export const all: Diagram = 1;
+
+/** Makes diagrams over words of `width` bits; level 0 is the most significant bit. */
+export class Diagrams {
+  readonly width: number;
+  readonly #level: number[];
+  readonly #zero: Diagram[] = [0, 0];
+  readonly #one: Diagram[] = [0, 0];
+  readonly #unique = new Map<string, Diagram>();
+  readonly #both = new Map<number, Diagram>();
+  readonly #inverse = new Map<Diagram, Diagram>();
+
+  constructor(width: number) {
+    this.width = width;
+    this.#level = [width, width];
+  }
+
+  /** The number of nodes made so far. */
+  get size(): number {
+    return this.#level.length;
+  }
+
+  #node(level: number, zero: Diagram, one: Diagram): Diagram {
+    if (zero === one) return zero;
+    const key = `${level},${zero},${one}`;
+    const found = this.#unique.get(key);
+    if (found !== undefined) return found;
+    const made = this.#level.length;
+    this.#level.push(level);
+    this.#zero.push(zero);
+    this.#one.push(one);
+    this.#unique.set(key, made);
+    return made;
+  }
+
+  /** The values that are in both sets. */
+  intersect(a: Diagram, b: Diagram): Diagram {
+    if (a === b || b === all) return a;
+    if (a === all) return b;
+    if (a === none || b === none) return none;
+    const [low, high] = a < b ? [a, b] : [b, a];
+    const key = low * 0x400_0000 + high;
+    const found = this.#both.get(key);
+    if (found !== undefined) return found;
+    const level = Math.min(this.#levelOf(a), this.#levelOf(b));
+    const made = this.#node(
+      level,
+      this.intersect(this.#branch(a, level, 0), this.#branch(b, level, 0)),
+      this.intersect(this.#branch(a, level, 1), this.#branch(b, level, 1)),
+    );
+    this.#both.set(key, made);
+    return made;
+  }
+
+  /** The values that are not in the set. */
+  complement(a: Diagram): Diagram {
+    if (a === none) return all;
+    if (a === all) return none;
+    const found = this.#inverse.get(a);
+    if (found !== undefined) return found;
+    const level = this.#levelOf(a);
+    const made = this.#node(
+      level,
+      this.complement(this.#branch(a, level, 0)),
+      this.complement(this.#branch(a, level, 1)),
+    );
+    this.#inverse.set(a, made);
+    this.#inverse.set(made, a);
+    return made;
+  }
+
+  unite(a: Diagram, b: Diagram): Diagram {
+    return this.complement(this.intersect(this.complement(a), this.complement(b)));
+  }
+
+  /** The values whose bits under `mask` are those of `k`. */
+  maskedEqual(mask: number, k: number): Diagram {
+    if ((k & ~mask) >>> 0 !== 0) return none;
+    let made = all;
+    for (let level = this.width - 1; level >= 0; level--) {
+      const bit = this.#bitAt(level);
+      if ((mask & bit) === 0) continue;
+      made = (k & bit) === 0 ? this.#node(level, made, none) : this.#node(level, none, made);
+    }
+    return made;
+  }
+
+  /** The values whose bits under `mask`, as a number, are at least `k`. */
+  maskedAtLeast(mask: number, k: number): Diagram {
+    // From the last bit up: what is still undecided when all bits were equal is equal, and so in the set.
+    let made = all;
+    for (let level = this.width - 1; level >= 0; level--) {
+      const bit = this.#bitAt(level);
+      if ((mask & bit) !== 0)
+        made = (k & bit) === 0 ? this.#node(level, made, all) : this.#node(level, none, made);
+      else if ((k & bit) !== 0) made = none;
+    }
+    return made;
+  }
+
+  /** The values from `low` to `high`, both included. */
+  interval(low: number, high: number): Diagram {
+    const ones = this.#ones();
+    const from = this.maskedAtLeast(ones, low);
+    return high === ones ? from : this.intersect(from, this.complement(this.maskedAtLeast(ones, high + 1)));
+  }
+
+  /** The values that have some completion in the set when only the bits under `mask` are kept. */
+  project(a: Diagram, mask: number): Diagram {
+    const known = new Map<Diagram, Diagram>();
+    const walk = (node: Diagram): Diagram => {
+      if (node === none || node === all) return node;
+      const found = known.get(node);
+      if (found !== undefined) return found;
+      const level = this.#levelOf(node);
+      const [zero, one] = [walk(this.#branch(node, level, 0)), walk(this.#branch(node, level, 1))];
+      const made = (mask & this.#bitAt(level)) === 0 ? this.unite(zero, one) : this.#node(level, zero, one);
+      known.set(node, made);
+      return made;
+    };
+    return walk(a);
+  }
+
+  /** A member of a set that is not empty: the smallest. */
+  member(a: Diagram): number {
+    if (a === none) throw new RangeError("the empty set has no member");
+    let value = 0;
+    for (let node = a; node !== all; ) {
+      const level = this.#levelOf(node);
+      const zero = this.#branch(node, level, 0);
+      if (zero !== none) node = zero;
+      else {
+        value |= this.#bitAt(level);
+        node = this.#branch(node, level, 1);
+      }
+    }
+    return value >>> 0;
+  }
+
+  #levelOf(a: Diagram): number {
+    return this.#level[a] ?? this.width;
+  }
+
+  #branch(a: Diagram, level: number, bit: 0 | 1): Diagram {
+    if (this.#levelOf(a) !== level) return a;
+    return (bit === 0 ? this.#zero[a] : this.#one[a]) ?? none;
+  }
+
+  #bitAt(level: number): number {
+    return (1 << (this.width - 1 - level)) >>> 0;
+  }
+
+  #ones(): number {
+    return this.width === 32 ? 0xffff_ffff : (1 << this.width) - 1;
+  }
+}

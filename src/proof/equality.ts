@@ -1,0 +1,114 @@
+/**
+ * Whether two decisions answer every call alike: a walk over both at once, with the exact set of values that
+ * each word can still have. Where one side asks, the set is split; where the set already knows, the walk goes
+ * straight on; at two answers they are compared.
+ *
+ * The walk is a product of both sides' nodes, kept by (node, node, what the later questions can tell of the
+ * sets). Every question is about one word, so that what is still possible is a product of one set a word: the
+ * sets are exact, nothing is lost by forgetting bits that no later question looks at, and the walk is complete.
+ */
+import type { Answer, Decisions } from "./decisions.ts";
+import { type WordSet, WordSets } from "./words.ts";
+
+export type Equality =
+  | { readonly verdict: "equal"; readonly regions: number }
+  /** `words` is a call that `first` and `second` answer differently. */
+  | {
+      readonly verdict: "different";
+      readonly words: readonly number[];
+      readonly first: Answer;
+      readonly second: Answer;
+    }
+  | { readonly verdict: "undecided"; readonly reason: string };
+
+export interface EqualityOptions {
+  /** The bits of a word. */
+  readonly width?: number;
+  /** Steps after which the answer is "undecided". */
+  readonly budget?: number;
+  /** Called at every pair of answers that some call reaches. */
+  readonly visit?: (first: Answer, second: Answer) => void;
+}
+
+const words = 16;
+const defaultBudget = 4_000_000;
+
+class OutOfBudget extends Error {}
+
+export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOptions = {}): Equality {
+  const sets = new WordSets(options.width ?? 32);
+  const budget = options.budget ?? defaultBudget;
+  const possible: WordSet[] = new Array<WordSet>(words).fill(sets.full);
+  const seen = new Set<string>();
+  let steps = 0;
+  let regions = 0;
+  let difference: Equality | undefined;
+
+  /** Goes on until the sets leave a question of `decisions` open. */
+  const settle = (decisions: Decisions): Decisions => {
+    let at = decisions;
+    while (at.kind === "question") {
+      const { holds, fails } = sets.split(possible[at.word] ?? sets.full, at);
+      if (holds !== undefined && fails !== undefined) return at;
+      at = holds === undefined ? at.fails : at.holds;
+    }
+    return at;
+  };
+
+  const walk = (first: Decisions, second: Decisions): void => {
+    steps += 1;
+    if (steps > budget || sets.size > budget) throw new OutOfBudget();
+    const [left, right] = [settle(first), settle(second)];
+    if (left.kind === "answer" && right.kind === "answer") {
+      regions += 1;
+      options.visit?.(left, right);
+      if (left.returnValue !== right.returnValue) {
+        difference = {
+          verdict: "different",
+          words: possible.map((set) => sets.member(set)),
+          first: left,
+          second: right,
+        };
+      }
+      return;
+    }
+    const key = keyOf(left, right);
+    if (seen.has(key)) return;
+    const question = left.kind === "question" ? left : right;
+    if (question.kind !== "question") return;
+    const before = possible[question.word] ?? sets.full;
+    const { holds, fails } = sets.split(before, question);
+    for (const part of [holds, fails]) {
+      if (part === undefined) continue;
+      possible[question.word] = part;
+      walk(left, right);
+      if (difference !== undefined) return;
+    }
+    possible[question.word] = before;
+    seen.add(key);
+  };
+
+  const keyOf = (left: Decisions, right: Decisions): string => {
+    let key = `${left.id},${right.id}`;
+    for (let word = 0; word < words; word++) {
+      const bits = looksAt(left, word) | looksAt(right, word);
+      if (bits !== 0) key += `,${sets.project(possible[word] ?? sets.full, bits >>> 0).id}`;
+    }
+    return key;
+  };
+
+  try {
+    walk(a, b);
+  } catch (error) {
+    if (error instanceof OutOfBudget)
+      return { verdict: "undecided", reason: `the comparison takes more than ${budget} steps` };
+    if (error instanceof RangeError)
+      return { verdict: "undecided", reason: "the comparison nests too deeply" };
+    throw error;
+  }
+  return difference ?? { verdict: "equal", regions };
+}
+
+function looksAt(decisions: Decisions, word: number): number {
+  return decisions.kind === "question" ? (decisions.looksAt[word] ?? 0) : 0;
+}

@@ -1,0 +1,322 @@
+/**
+ * A policy as decisions, straight from its rules: the other side of every proof. Comparisons are taken apart
+ * word by word, from the highest to the lowest, by code that the compiler does not share.
+ */
+import { strictness } from "../bpf/index.ts";
+import { returnValueOf } from "../compiler/return-value.ts";
+import type {
+  Entry,
+  Field,
+  Decisions as PolicyDecisions,
+  ResolvedAbi,
+  ResolvedCall,
+  ResolvedComparison,
+  ResolvedCondition,
+  ResolvedPolicy,
+} from "../policy/resolved.ts";
+import { abis as allAbis } from "../syscalls/index.ts";
+import type { DecisionMaker, Decisions } from "./decisions.ts";
+
+const numberWord = 0;
+const archWord = 1;
+const whole = 0xffff_ffff;
+
+/** What a decision is put down to: an entry (one selector of a rule), or a fallback's name. */
+export type Origin = Entry | "default" | "newer" | "other-abis" | "launch key";
+
+/** The launcher's one execve, let through whatever the rules say: number and six words of args[3] to args[5]. */
+export interface LaunchKeyRule {
+  readonly arch: number;
+  readonly nr: number;
+  readonly key: readonly number[];
+  readonly returnValue: number;
+}
+
+/** The decisions of a policy; with a launch key, of the policy with that one rule in front. */
+export function decisionsOfPolicy(
+  resolved: ResolvedPolicy,
+  maker: DecisionMaker,
+  launchKey?: LaunchKeyRule,
+): Decisions {
+  const abi = resolved.abis[0]?.abi.name ?? "x86_64";
+  const foreign = maker.answer(returnValueOf(resolved.otherAbis.action, abi), "other-abis" satisfies Origin);
+  const arches = [...new Set(resolved.abis.map((one) => one.abi.arch))];
+  const byArch = arches.reduceRight<Decisions>(
+    (rest, arch) => maker.question(archWord, equal(arch), numbersOf(arch, resolved, maker, foreign), rest),
+    foreign,
+  );
+  if (launchKey === undefined) return byArch;
+  const pass = maker.answer(launchKey.returnValue, "launch key" satisfies Origin);
+  const keyed = launchKey.key.reduceRight<Decisions>(
+    (rest, k, index) => maker.question(10 + index, equal(k), rest, byArch),
+    pass,
+  );
+  const execve = maker.question(numberWord, equal(launchKey.nr), keyed, byArch);
+  return maker.question(archWord, equal(launchKey.arch), execve, byArch);
+}
+
+function equal(k: number): { mask: number; test: "equal"; k: number } {
+  return { mask: whole, test: "equal", k };
+}
+
+function atLeast(k: number): { mask: number; test: "at-least"; k: number } {
+  return { mask: whole, test: "at-least", k };
+}
+
+/**
+ * The numbers of one architecture value. Bit 30 marks x32 on x86_64's; what is negative there to the kernel is
+ * no call of either, and unknown to x86_64.
+ */
+function numbersOf(
+  arch: number,
+  resolved: ResolvedPolicy,
+  maker: DecisionMaker,
+  foreign: Decisions,
+): Decisions {
+  const named = (name: string): ResolvedAbi | undefined => resolved.abis.find((one) => one.abi.name === name);
+  const callsOf = (abi: ResolvedAbi | undefined): Decisions =>
+    abi === undefined ? foreign : search(abi, maker);
+  const sharing = allAbis.filter((abi) => abi.arch === arch).map((abi) => abi.name);
+  if (!sharing.includes("x32")) return callsOf(named(sharing[0] ?? ""));
+  const native = named("x86_64");
+  const negative = native === undefined ? foreign : unknownNumber(native, maker);
+  const notNegative = maker.question(
+    numberWord,
+    atLeast(0x4000_0000),
+    callsOf(named("x32")),
+    callsOf(native),
+  );
+  return maker.question(numberWord, atLeast(0x8000_0000), negative, notNegative);
+}
+
+function unknownNumber(abi: ResolvedAbi, maker: DecisionMaker): Decisions {
+  return maker.answer(
+    returnValueOf(abi.unknownNumber.action, abi.abi.name),
+    abi.unknownNumber.by satisfies Origin,
+  );
+}
+
+/** A search tree over the numbers that the ABI has. */
+function search(abi: ResolvedAbi, maker: DecisionMaker): Decisions {
+  const unknown = unknownNumber(abi, maker);
+  const within = (calls: readonly ResolvedCall[]): Decisions => {
+    const [first] = calls;
+    if (first === undefined) return unknown;
+    if (calls.length === 1)
+      return maker.question(numberWord, equal(first.nr), callDecisions(first, abi, maker), unknown);
+    const half = calls.length >> 1;
+    const pivot = calls[half] ?? first;
+    return maker.question(
+      numberWord,
+      atLeast(pivot.nr),
+      within(calls.slice(half)),
+      within(calls.slice(0, half)),
+    );
+  };
+  return within(abi.calls);
+}
+
+function callDecisions(call: ResolvedCall, abi: ResolvedAbi, maker: DecisionMaker): Decisions {
+  const { behind } = call;
+  const own = inOrder(call, abi, maker);
+  if (behind === undefined) return own;
+  return behind.calls.reduceRight<Decisions>(
+    (rest, one) =>
+      maker.question(
+        behind.word,
+        { mask: behind.mask >>> 0, test: "equal", k: one.code },
+        inOrder(one, abi, maker),
+        rest,
+      ),
+    own,
+  );
+}
+
+/** The rules of one call: the first that holds decides. */
+function inOrder({ entries, fallback }: PolicyDecisions, abi: ResolvedAbi, maker: DecisionMaker): Decisions {
+  let rest: Decisions = maker.answer(
+    returnValueOf(fallback.action, abi.abi.name),
+    fallback.by satisfies Origin,
+  );
+  for (let at = entries.length - 1; at >= 0; at--) {
+    const entry = entries[at];
+    if (entry === undefined) continue;
+    const decided = maker.answer(returnValueOf(entry.rule.action, abi.abi.name), entry satisfies Origin);
+    rest = ask(entry.condition, decided, rest, entry.unknown, maker);
+  }
+  return rest;
+}
+
+function ask(
+  condition: ResolvedCondition,
+  holds: Decisions,
+  fails: Decisions,
+  unknown: Entry["unknown"],
+  maker: DecisionMaker,
+): Decisions {
+  switch (condition.kind) {
+    case "known":
+      return condition.value ? holds : fails;
+    case "unknown":
+      return either(holds, fails, unknown, maker, new Map());
+    case "not":
+      return ask(condition.item, fails, holds, unknown, maker);
+    case "and":
+    case "or": {
+      let rest = condition.kind === "and" ? holds : fails;
+      for (const item of [...condition.items].reverse()) {
+        rest =
+          condition.kind === "and"
+            ? ask(item, rest, fails, unknown, maker)
+            : ask(item, holds, rest, unknown, maker);
+      }
+      return rest;
+    }
+    case "test":
+      return compare(condition.field, condition.mask, condition.comparison, holds, fails, maker);
+  }
+}
+
+/** What holds when either answer is possible: the stricter (milder), and among equals the first rule's. */
+function either(
+  first: Decisions,
+  second: Decisions,
+  unknown: Entry["unknown"],
+  maker: DecisionMaker,
+  known: Map<string, Decisions>,
+): Decisions {
+  if (first === second) return first;
+  const key = `${first.id},${second.id}`;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  let made: Decisions;
+  if (first.kind === "question") {
+    made = maker.question(
+      first.word,
+      first,
+      either(first.holds, second, unknown, maker, known),
+      either(first.fails, second, unknown, maker, known),
+    );
+  } else if (second.kind === "question") {
+    made = maker.question(
+      second.word,
+      second,
+      either(first, second.holds, unknown, maker, known),
+      either(first, second.fails, unknown, maker, known),
+    );
+  } else {
+    const [a, b] = [strictness(first.returnValue), strictness(second.returnValue)];
+    made = unknown === "strictest" ? (b > a ? second : first) : b < a ? second : first;
+  }
+  known.set(key, made);
+  return made;
+}
+
+/** One word of a field, with the bits of the mask that lie in it. */
+interface Part {
+  readonly word: number;
+  readonly mask: number;
+  /** How far the word's bits are from the field's. */
+  readonly shift: bigint;
+}
+
+/** The words of a field from the highest to the lowest. */
+function partsOf(field: Field, mask: bigint | undefined): readonly Part[] {
+  const bits = mask ?? (1n << BigInt(field.width)) - 1n;
+  const low: Part = { word: field.low, mask: Number(bits & 0xffff_ffffn), shift: 0n };
+  return field.high === undefined
+    ? [low]
+    : [{ word: field.high, mask: Number(bits >> 32n), shift: 32n }, low];
+}
+
+function compare(
+  field: Field,
+  mask: bigint | undefined,
+  comparison: ResolvedComparison,
+  holds: Decisions,
+  fails: Decisions,
+  maker: DecisionMaker,
+): Decisions {
+  const parts = partsOf(field, mask);
+  const wordOf = (value: bigint, part: Part): number => Number((value >> part.shift) & 0xffff_ffffn);
+  const isEqual = (value: bigint, yes: Decisions, no: Decisions): Decisions =>
+    parts.reduceRight<Decisions>(
+      (rest, part) =>
+        // Where no bit is looked at, the value has to be 0 there.
+        part.mask === 0
+          ? wordOf(value, part) === 0
+            ? rest
+            : no
+          : maker.question(part.word, { mask: part.mask, test: "equal", k: wordOf(value, part) }, rest, no),
+      yes,
+    );
+  const noBit = (value: bigint, yes: Decisions, no: Decisions): Decisions =>
+    parts.reduceRight<Decisions>(
+      (rest, part) =>
+        maker.question(part.word, { mask: whole, test: "any-bit", k: wordOf(value, part) }, no, rest),
+      yes,
+    );
+  /** At least `value`, in the order of unsigned numbers. */
+  const isAtLeast = (value: bigint, yes: Decisions, no: Decisions): Decisions =>
+    parts.reduceRight<Decisions>((rest, part, index) => {
+      const k = wordOf(value, part);
+      const last = index === parts.length - 1;
+      // Greater here is enough, less is too little, and equal leaves it to the words below.
+      const orEqual = last ? yes : rest;
+      const atLeastHere = (limit: number, then: Decisions): Decisions =>
+        limit === 0
+          ? then
+          : limit > part.mask
+            ? no
+            : maker.question(part.word, { mask: part.mask, test: "at-least", k: limit }, then, no);
+      if (last) return atLeastHere(k, yes);
+      const greater =
+        k >= part.mask
+          ? orEqual
+          : maker.question(part.word, { mask: part.mask, test: "at-least", k: k + 1 }, yes, orEqual);
+      return atLeastHere(k, greater);
+    }, yes);
+
+  const ones = (1n << BigInt(field.width)) - 1n;
+  const half = 1n << BigInt(field.width - 1);
+  const signed = field.signed && mask === undefined;
+  const isNegative = (yes: Decisions, no: Decisions): Decisions => isAtLeast(half, yes, no);
+  /** At least `value` in the field's own order: a negative number is less than every other. */
+  const reaches = (value: bigint, yes: Decisions, no: Decisions): Decisions => {
+    if (!signed) return isAtLeast(value, yes, no);
+    return value >= half
+      ? isNegative(isAtLeast(value, yes, no), yes)
+      : isNegative(no, isAtLeast(value, yes, no));
+  };
+  const exceeds = (value: bigint, yes: Decisions, no: Decisions): Decisions => {
+    const largest = signed ? half - 1n : ones;
+    return value === largest ? no : reaches((value + 1n) & ones, yes, no);
+  };
+
+  switch (comparison.operator) {
+    case "nonzero":
+      return noBit(mask ?? ones, fails, holds);
+    case "within":
+      return noBit(ones & ~comparison.value, holds, fails);
+    case "==":
+      return isEqual(comparison.value, holds, fails);
+    case "!=":
+      return isEqual(comparison.value, fails, holds);
+    case ">=":
+      return reaches(comparison.value, holds, fails);
+    case "<":
+      return reaches(comparison.value, fails, holds);
+    case ">":
+      return exceeds(comparison.value, holds, fails);
+    case "<=":
+      return exceeds(comparison.value, fails, holds);
+    case "in": {
+      const [inside, outside] = comparison.negated ? [fails, holds] : [holds, fails];
+      return comparison.ranges.reduceRight<Decisions>(
+        (rest, { low, high }) =>
+          low === high ? isEqual(low, inside, rest) : reaches(low, exceeds(high, rest, inside), rest),
+        outside,
+      );
+    }
+  }
+}
