@@ -85,9 +85,9 @@ function placed(abi, name, args) {
     const narrow = facts.narrowed[name]?.[arg.name] ?? (name === "mmap2" ? facts.narrowed.mmap[arg.name] : undefined);
     if (abis[abi].word === 32 && info.width === 64) throw new Error(`${abi} ${name}: ${arg.name} has 64 bits in one word`);
     // A descriptor may be AT_FDCWD (-100): signed, also where an entry point says unsigned.
-    const signed = narrow?.[0] ?? (info.signed || arg.name === "dfd");
+    const signed = narrow?.[0] ?? (info.signed || arg.name === "dfd" || arg.name === "pos_l");
     if (narrow || arg.name === "dfd") result.push({ kernelName: arg.name, kind: "integer", width: 32, signed, place: { index: i } });
-    else result.push({ kernelName: arg.name, ...info, place: { index: i } });
+    else result.push({ kernelName: arg.name, ...info, signed, place: { index: i } });
   }
   return result;
 }

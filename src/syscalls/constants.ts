@@ -16,21 +16,17 @@ export interface Constant {
 /** One text for all ABIs, or one for each in the order of `abis`; `-` where an ABI has no such name. */
 type Values = readonly string[];
 
-function readConstants(table: string): ReadonlyMap<string, Values> {
-  return new Map(readRows(table, 1).map(([name = "", rest = ""]) => [name, rest.split(" ")]));
+/** The values of one name. A search in the text: most runs ask for few names, and none for all. */
+function valuesIn(table: string, name: string): Values | undefined {
+  if (!/^\w+$/.test(name)) return undefined;
+  const at = table.indexOf(`\n${name} `);
+  if (at === -1) return undefined;
+  const start = at + name.length + 2;
+  return table.slice(start, table.indexOf("\n", start)).split(" ");
 }
 
-let constantTable: ReadonlyMap<string, Values> | undefined;
-let errnoTable: ReadonlyMap<string, Values> | undefined;
-
-function constants(): ReadonlyMap<string, Values> {
-  constantTable ??= readConstants(constantRows);
-  return constantTable;
-}
-
-function errnos(): ReadonlyMap<string, Values> {
-  errnoTable ??= readConstants(errnoRows);
-  return errnoTable;
+function namesIn(table: string): readonly string[] {
+  return readRows(table, 1).map(([name = ""]) => name);
 }
 
 function valueFor(abi: AbiName, values: Values | undefined): bigint | undefined {
@@ -44,17 +40,17 @@ function valueFor(abi: AbiName, values: Values | undefined): bigint | undefined 
  * be refused and never guessed. Flags are positive; what C writes as a negative number (AT_FDCWD) is negative.
  */
 export function constantValue(abi: AbiName, name: string): bigint | undefined {
-  return valueFor(abi, constants().get(name) ?? errnos().get(name));
+  return valueFor(abi, valuesIn(constantRows, name) ?? valuesIn(errnoRows, name));
 }
 
 /** Whether any ABI has a constant of this name. */
 export function isConstant(name: string): boolean {
-  return constants().has(name) || errnos().has(name);
+  return valuesIn(constantRows, name) !== undefined || valuesIn(errnoRows, name) !== undefined;
 }
 
 /** Every constant's name, errnos' among them, sorted. */
 export function constantNames(): readonly string[] {
-  return [...constants().keys(), ...errnos().keys()].sort();
+  return [...namesIn(constantRows), ...namesIn(errnoRows)].sort();
 }
 
 const named = new Map<string, readonly Constant[]>();
@@ -68,9 +64,9 @@ export function constantsNamed(abi: AbiName, prefix: string): readonly Constant[
   const known = named.get(key);
   if (known !== undefined) return known;
   const found: Constant[] = [];
-  for (const [name, values] of constants()) {
+  for (const [name = "", rest = ""] of readRows(constantRows, 1)) {
     if (!name.startsWith(prefix)) continue;
-    const value = valueFor(abi, values);
+    const value = valueFor(abi, rest.split(" "));
     if (value !== undefined) found.push({ name, value });
   }
   found.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : a.name < b.name ? -1 : 1));
@@ -80,7 +76,7 @@ export function constantsNamed(abi: AbiName, prefix: string): readonly Constant[
 
 /** The number of an errno (`EPERM`: 1), or undefined where this ABI has none of that name. */
 export function errnoNumber(abi: AbiName, name: string): number | undefined {
-  const value = valueFor(abi, errnos().get(name));
+  const value = valueFor(abi, valuesIn(errnoRows, name));
   return value === undefined ? undefined : Number(value);
 }
 
@@ -91,7 +87,7 @@ export function errnoName(abi: AbiName, value: number): string | undefined {
   let names = errnoNames.get(abi);
   if (names === undefined) {
     const made = new Map<number, string>();
-    for (const name of errnos().keys()) {
+    for (const name of namesIn(errnoRows)) {
       const number = errnoNumber(abi, name);
       if (number !== undefined && !made.has(number)) made.set(number, name);
     }

@@ -5,7 +5,7 @@
 import { type AbiName, abis } from "./abi.ts";
 import type { Argument } from "./argument.ts";
 import { multiplexedOf } from "./multiplexed.ts";
-import { readArguments, readRows } from "./parse.ts";
+import { readArguments } from "./parse.ts";
 import { rows as aarch64 } from "./tables/aarch64.ts";
 import { rows as x32 } from "./tables/x32.ts";
 import { rows as x86 } from "./tables/x86.ts";
@@ -31,34 +31,40 @@ interface Table {
 
 const sources: Readonly<Record<AbiName, string>> = { x86_64, x86, x32, aarch64 };
 const tables = new Map<AbiName, Table>();
-const versions = new Map<string, KernelVersion | undefined>();
 
-function releaseOf(text: string): KernelVersion | undefined {
-  if (!versions.has(text)) versions.set(text, text === "-" ? undefined : parseVersion(text));
-  return versions.get(text);
+/** What a row's argument text means, per width of a register: many rows have the same. */
+const argumentsOfText = new Map<string, readonly Argument[] | undefined>();
+const versionOfText = new Map<string, KernelVersion | undefined>([["-", undefined]]);
+
+function argumentsIn(text: string, bits: 32 | 64): readonly Argument[] | undefined {
+  const key = `${bits}${text}`;
+  const known = argumentsOfText.get(key);
+  if (known !== undefined) return known;
+  const args = readArguments(text, bits);
+  argumentsOfText.set(key, args);
+  return args;
 }
 
-function lazily<Value>(make: () => Value): () => Value {
-  let made: { readonly value: Value } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
+function releaseIn(text: string): KernelVersion | undefined {
+  if (!versionOfText.has(text)) versionOfText.set(text, parseVersion(text));
+  return versionOfText.get(text);
 }
 
-function readCall(
-  abi: AbiName,
-  bits: 32 | 64,
-  [nr = "", name = "", release = "", rest = ""]: readonly string[],
-): Syscall {
-  const args = lazily(() => readArguments(rest, bits));
+/** A call of which only the head has been read: its release and its arguments are when they are asked for. */
+function readCall(abi: AbiName, bits: 32 | 64, row: string): Syscall {
+  const nameAt = row.indexOf(" ") + 1;
+  const releaseAt = row.indexOf(" ", nameAt) + 1;
+  const space = row.indexOf(" ", releaseAt);
+  const releaseEnd = space === -1 ? row.length : space;
   return {
     abi,
-    nr: Number(nr),
-    name,
-    since: releaseOf(release),
+    nr: Number(row.slice(0, nameAt - 1)),
+    name: row.slice(nameAt, releaseAt - 1),
+    get since() {
+      return releaseIn(row.slice(releaseAt, releaseEnd));
+    },
     get args() {
-      return args();
+      return argumentsIn(row.slice(releaseEnd + 1), bits);
     },
   };
 }
@@ -67,12 +73,16 @@ function tableOf(abi: AbiName): Table {
   const known = tables.get(abi);
   if (known !== undefined) return known;
   const bits = abis.find(({ name }) => name === abi)?.bits ?? 64;
-  const calls = readRows(sources[abi], 3).map((row) => readCall(abi, bits, row));
-  const table = {
-    calls,
-    byNumber: new Map(calls.map((call) => [call.nr, call])),
-    byName: new Map(calls.map((call) => [call.name, call])),
-  };
+  const calls: Syscall[] = [];
+  const byNumber = new Map<number, Syscall>();
+  const byName = new Map<string, Syscall>();
+  for (const row of sources[abi].trim().split("\n")) {
+    const call = readCall(abi, bits, row);
+    calls.push(call);
+    byNumber.set(call.nr, call);
+    byName.set(call.name, call);
+  }
+  const table = { calls, byNumber, byName };
   tables.set(abi, table);
   return table;
 }
@@ -98,17 +108,20 @@ export function syscallNumber(abi: string, name: string): number | undefined {
   return known === undefined ? undefined : syscallByName(known.name, name)?.nr;
 }
 
-const allNames = lazily(() => {
+let allNames: readonly string[] | undefined;
+
+function readNames(): readonly string[] {
   const names = abis.flatMap(({ name }) =>
     [...syscallsOf(name), ...multiplexedOf(name)].map((call) => call.name),
   );
   return [...new Set(names)].sort();
-});
+}
 
 /**
  * The name of every call of any ABI, sorted; `send` and `recv` among them, which on the ABIs here are only
  * behind socketcall.
  */
 export function syscallNames(): readonly string[] {
-  return allNames();
+  allNames ??= readNames();
+  return allNames;
 }

@@ -74,8 +74,8 @@ export const rows = `
 66 writev 2.0 fd:u32 iov/vec:p iovcnt/vlen:u64
 67 pread64 2.2 fd:u32 buf:p count:u64 offset/pos:s64
 68 pwrite64 2.2 fd:u32 buf:p count:u64 offset/pos:s64
-69 preadv 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64
-70 pwritev 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64
+69 preadv 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64
+70 pwritev 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64
 71 sendfile 2.2 out_fd:s32 in_fd:s32 offset:p count:u64
 72 pselect6 2.6.16 nfds/n:s32 readfds/inp:p writefds/outp:p exceptfds/exp:p timeout/tsp:p sigmask/sig:p
 73 ppoll 2.6.16 fds/ufds:p nfds:u32 tmo_p/tsp:p sigmask:p sigsetsize:u64
@@ -275,8 +275,8 @@ export const rows = `
 283 membarrier 3.17 cmd:s32 flags:u32 cpu_id:s32
 284 mlock2 4.4 addr/start:u64 len:u64 flags:s32
 285 copy_file_range 4.5 fd_in:s32 off_in:p fd_out:s32 off_out:p len/size:u64 flags:u32
-286 preadv2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64 flags:s32
-287 pwritev2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64 flags:s32
+286 preadv2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64 flags:s32
+287 pwritev2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64 flags:s32
 288 pkey_mprotect 4.8 addr/start:u64 len:u64 prot:u64 pkey:s32
 289 pkey_alloc 4.8 flags:u64 access_rights/init_val:u64
 290 pkey_free 4.8 pkey:s32

@@ -308,8 +308,8 @@ export const rows = `
 292 dup3 2.6.27 oldfd:u32 newfd:u32 flags:s32
 293 pipe2 2.6.27 pipefd/fildes:p flags:s32
 294 inotify_init1 2.6.27 flags:s32
-295 preadv 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64
-296 pwritev 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64
+295 preadv 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64
+296 pwritev 2.6.30 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64
 297 rt_tgsigqueueinfo 2.6.31 tgid:s32 tid/pid:s32 sig:s32 info/uinfo:p
 298 perf_event_open 2.6.31 attr/attr_uptr:p pid:s32 cpu:s32 group_fd:s32 flags:u64
 299 recvmmsg 2.6.33 sockfd/fd:s32 msgvec/mmsg:p vlen:u32 flags:u32 timeout:p
@@ -340,8 +340,8 @@ export const rows = `
 324 membarrier 3.17 cmd:s32 flags:u32 cpu_id:s32
 325 mlock2 4.4 addr/start:u64 len:u64 flags:s32
 326 copy_file_range 4.5 fd_in:s32 off_in:p fd_out:s32 off_out:p len/size:u64 flags:u32
-327 preadv2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64 flags:s32
-328 pwritev2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:u64 pos_h:u64 flags:s32
+327 preadv2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64 flags:s32
+328 pwritev2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 pos_h:u64 flags:s32
 329 pkey_mprotect 4.9 addr/start:u64 len:u64 prot:u64 pkey:s32
 330 pkey_alloc 4.9 flags:u64 access_rights/init_val:u64
 331 pkey_free 4.9 pkey:s32
