@@ -1,0 +1,466 @@
+// callgate's launcher: carries out a plan, then becomes the program.
+//
+//   launcher run NODE CLI ARGUMENT…   the front of `callgate run`: Node, as a child, writes the plan to a pipe
+//   launcher plan                     the plan comes on descriptor 3 (the library's spawn)
+//
+// The file is in the order in which it runs: start, where the plan comes from, the steps in their order, the
+// program. What a plan may hold, and its check, is in plan.h; the kernel's interface in system.h.
+//
+// It decides nothing and parses no text. A step that fails ends it with status 125 and one sentence, and the program
+// has not started: there is no half a sandbox. It allocates nothing: all memory is in the static buffers below
+// (pages that are not touched cost nothing). README.md says who it defends against.
+
+#include "plan.h"
+#include "system.h"
+
+enum { STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
+enum { PLAN_DESCRIPTOR = 3, ENVIRONMENT_POINTERS = 65536 };
+
+static uint8_t plan_bytes[PLAN_MAXIMUM + 8] __attribute__((aligned(8)));
+static struct plan plan;
+static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
+static const char *program_environment[ENVIRONMENT_POINTERS + 1];
+static uint32_t launch_key[KEY_WORDS];
+static bool filtered; // from the first filter on, only execve, write and exit_group are called
+
+static void refuse_privileges(const uint64_t *auxiliary);
+static size_t plan_from_node(int argc, const char **argv, const char **environment);
+static size_t plan_from_descriptor(int descriptor);
+_Noreturn static void carry_out(const char **environment);
+
+// ── Failing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Noreturn static void say_and_leave(struct line *line, int status) {
+  // A reader that is gone must not turn status 125 into a death by SIGPIPE.
+  if (!filtered) {
+    struct signal_action ignore = {.handler = SIG_IGN};
+    CALL(rt_sigaction, SIGPIPE, &ignore, 0, 8);
+  }
+  if (line->length == sizeof line->text) line->length--;
+  put_byte(line, '\n');
+  CALL(write, 2, line->text, line->length);
+  leave(status);
+}
+
+_Noreturn static void fail(const char *what, const char *why) {
+  struct line line = {.length = 0};
+  put(&line, "callgate: ");
+  put(&line, what);
+  put(&line, why);
+  say_and_leave(&line, STATUS_FAILED);
+}
+
+// callgate: set-up step "working directory" failed: openat "/srv": ENOENT (No such file or directory): HINT
+_Noreturn static void fail_step(const char *step, const char *call, const char *object, long result, const char *hint) {
+  struct line line = {.length = 0};
+  put(&line, "callgate: set-up step \"");
+  put(&line, step);
+  put(&line, "\" failed: ");
+  put(&line, call);
+  if (object != NULL) {
+    put(&line, " ");
+    put_quoted(&line, object);
+  }
+  if (result < 0) {
+    put(&line, ": ");
+    put_error(&line, (int)-result);
+  }
+  if (hint != NULL) {
+    put(&line, ": ");
+    put(&line, hint);
+  }
+  say_and_leave(&line, STATUS_FAILED);
+}
+
+static inline bool is_word(const char *given, const char *word) {
+  while (*given != 0 && *given == *word) given++, word++;
+  return *given == *word;
+}
+
+// ── Start ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+__attribute__((used)) _Noreturn void start(const uint64_t *stack) {
+  int argc = (int)stack[0];
+  const char **argv = (const char **)(uintptr_t)(stack + 1);
+  const char **environment = argv + argc + 1;
+  const char **end = environment;
+  while (*end != NULL) end++;
+
+  refuse_privileges((const uint64_t *)(uintptr_t)(end + 1));
+
+  size_t length;
+  if (argc >= 4 && is_word(argv[1], "run"))
+    length = plan_from_node(argc, argv, environment);
+  else if (argc == 2 && is_word(argv[1], "plan"))
+    length = plan_from_descriptor(PLAN_DESCRIPTOR);
+  else
+    fail("this program is a part of callgate and is started by it: use `callgate run -- PROGRAM`", "");
+
+  // The whole plan before its first step, so that a bad one changes nothing.
+  const char *wrong = check_plan(plan_bytes, length, ARCHITECTURE, &plan);
+  if (wrong != NULL) fail("the plan is not valid, nothing was started: ", wrong);
+
+  carry_out(environment);
+}
+
+// Set-user-id, set-group-id or with file capabilities, the launcher would be a tool for its caller to get rights.
+static void refuse_privileges(const uint64_t *auxiliary) {
+  uint64_t secure = 1, uid = 0, euid = 0, gid = 0, egid = 0;
+  for (; auxiliary[0] != AT_NULL; auxiliary += 2) {
+    switch (auxiliary[0]) {
+      case AT_SECURE: secure = auxiliary[1]; break;
+      case AT_UID: uid = auxiliary[1]; break;
+      case AT_EUID: euid = auxiliary[1]; break;
+      case AT_GID: gid = auxiliary[1]; break;
+      case AT_EGID: egid = auxiliary[1]; break;
+      default: break;
+    }
+  }
+  if (secure != 0 || uid != euid || gid != egid)
+    fail("the launcher must not be set-user-id, set-group-id or have file capabilities: ", "take these rights from it");
+}
+
+// ── Where the plan comes from ──────────────────────────────────────────────────────────────────────────────────
+
+// Reads to the end; more than the buffer holds is an error, never a shorter plan.
+static size_t plan_from_descriptor(int descriptor) {
+  size_t length = 0;
+  while (length <= PLAN_MAXIMUM) {
+    long count = CALL(read, descriptor, plan_bytes + length, PLAN_MAXIMUM + 1 - length);
+    if (count == -EINTR) continue;
+    if (count == -EBADF)
+      fail_step("read the plan", "read", NULL, count, "descriptor 3 is not open: callgate starts this program with it");
+    if (count < 0) fail_step("read the plan", "read", NULL, count, NULL);
+    if (count == 0) {
+      CALL(close, descriptor);
+      return length;
+    }
+    length += (size_t)count;
+  }
+  fail("the plan is too large, nothing was started: ", "more than 4 MiB (are there very many or very long arguments?)");
+}
+
+// Node writes its reset of the terminal's modes when it starts and when it ends, even to a terminal that it only
+// inherited. In `callgate run … | less`, or in the background, that would undo the modes which the program in
+// front has set meanwhile. It is let do anything but this; where the kernel refuses (no seccomp), the plan's own
+// filter will say so.
+//
+//   ld nr; jne ioctl → allow; ld low half of request; TCSETS, TCSETSW, TCSETSF → EPERM; allow
+static void keep_terminal_from_node(void) {
+  static const struct filter_instruction guard[] = {
+      {BPF_LOAD_WORD, 0, 0, 4},
+      {BPF_JUMP_IF_EQUAL, 0, 6, ARCHITECTURE},
+      {BPF_LOAD_WORD, 0, 0, 0},
+      {BPF_JUMP_IF_EQUAL, 0, 4, NR_ioctl},
+      {BPF_LOAD_WORD, 0, 0, 24},
+      {BPF_JUMP_IF_EQUAL, 3, 0, 0x5402},
+      {BPF_JUMP_IF_EQUAL, 2, 0, 0x5403},
+      {BPF_JUMP_IF_EQUAL, 1, 0, 0x5404},
+      {BPF_RETURN, 0, 0, SECCOMP_RETURN_ALLOW},
+      {BPF_RETURN, 0, 0, SECCOMP_RETURN_ERRNO | EPERM},
+  };
+  struct filter_program program = {sizeof guard / sizeof guard[0], guard};
+  CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
+// The child between fork and Node.
+_Noreturn static void become_node(long parent, const int *ends, const char **argv, const char **environment) {
+  // Node must not outlive the launcher. If the launcher ended before this call, no signal comes: look again.
+  long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (result < 0) fail_step("start Node", "prctl(PR_SET_PDEATHSIG)", NULL, result, NULL);
+  if (CALL(getppid) != parent) leave(STATUS_FAILED);
+
+  // Descriptor 3 is the pipe. (Where the caller had closed 0, 1 or 2, the pipe's own ends may lie there: they are
+  // close-on-exec and vanish.)
+  result = ends[1] == PLAN_DESCRIPTOR ? CALL(fcntl, PLAN_DESCRIPTOR, F_SETFD, 0) : CALL(dup3, ends[1], PLAN_DESCRIPTOR, 0);
+  if (result < 0) fail_step("start Node", "dup3", NULL, result, NULL);
+
+  // What is on standard input belongs to the program: Node must not read it or change its modes.
+  long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+  if (null < 0) fail_step("start Node", "openat", "/dev/null", null, NULL);
+  result = null == 0 ? CALL(fcntl, 0, F_SETFD, 0) : CALL(dup3, null, 0, 0);
+  if (result < 0) fail_step("start Node", "dup3", NULL, result, NULL);
+
+  // The caller's other descriptors are for the program only. A kernel without close_range leaves them open in Node,
+  // which is trusted and soon gone; so its failure is no harm.
+  CALL(close_range, PLAN_DESCRIPTOR + 1, ~0U, 0);
+  keep_terminal_from_node();
+
+  // launcher run NODE CLI ARGUMENT…  →  NODE CLI run ARGUMENT…
+  const char *node = argv[2];
+  argv[1] = node;
+  argv[2] = argv[3];
+  argv[3] = "run";
+  result = CALL(execve, node, argv + 1, environment);
+  fail_step("start Node", "execve", node, result, NULL);
+}
+
+// Ends as the child did, so that Ctrl-C during the preparation looks to a shell as it does for any program.
+_Noreturn static void die_like_child(int signal) {
+  if (signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP) {
+    struct signal_action deadly = {.handler = SIG_DFL};
+    uint64_t none = 0;
+    CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); // no core file of ours for SIGQUIT
+    CALL(rt_sigaction, signal, &deadly, 0, 8);
+    CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+    CALL(kill, CALL(getpid), signal);
+    leave(128 + signal); // pid 1 of a namespace does not die by its own signals
+  }
+  struct line line = {.length = 0};
+  put(&line, "callgate: Node was killed by signal ");
+  put_number(&line, (uint64_t)signal);
+  put(&line, " while it prepared the start, nothing was started");
+  say_and_leave(&line, STATUS_FAILED);
+}
+
+// Node as a child that is gone before the program exists, so that it is not in the program's process tree.
+static size_t plan_from_node(int argc, const char **argv, const char **environment) {
+  (void)argc;
+  // A caller that ignores SIGCHLD would have the child's status thrown away. Restored below: the plan decides.
+  struct signal_action standard = {.handler = SIG_DFL}, callers;
+  long result = CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8);
+  if (result < 0) fail_step("start Node", "rt_sigaction", NULL, result, NULL);
+
+  int ends[2];
+  result = CALL(pipe2, ends, O_CLOEXEC);
+  if (result < 0) fail_step("start Node", "pipe2", NULL, result, NULL);
+  long parent = CALL(getpid);
+  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) fail_step("start Node", "clone", NULL, child, NULL);
+  if (child == 0) become_node(parent, ends, argv, environment);
+
+  CALL(close, ends[1]);
+  size_t length = plan_from_descriptor(ends[0]);
+  int status = 0;
+  do result = CALL(wait4, child, &status, 0, 0);
+  while (result == -EINTR);
+  if (result < 0) fail_step("start Node", "wait4", NULL, result, NULL);
+
+  if ((status & 0x7f) != 0) die_like_child(status & 0x7f);
+  int code = status >> 8 & 0xff;
+  if (code != 0) leave(code);     // Node has said why
+  if (length == 0) leave(0);      // --help, --dry-run: there was nothing to start
+  CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
+  return length;
+}
+
+// ── The steps, in the order of plan.h ──────────────────────────────────────────────────────────────────────────
+
+// NAME=VALUE against NAME or PREFIX*.
+static bool variable_matches(const char *variable, const char *pattern) {
+  for (; *pattern != 0; variable++, pattern++) {
+    if (*pattern == '*' && pattern[1] == 0) return true;
+    if (*variable != *pattern) return false;
+  }
+  return *variable == '=';
+}
+
+static bool same_name(const char *variable, const char *other) {
+  while (*variable != 0 && *variable != '=' && *variable == *other) variable++, other++;
+  return *variable == '=' && *other == '=';
+}
+
+// Values that are kept come from our own environment and so are never written down in a plan.
+static const char **set_environment(const struct environment_step *step, const char **old) {
+  if (!step->present) return old;
+  size_t count = 0;
+  for (; *old != NULL; old++) {
+    bool keep = step->keep_all;
+    const char *string = step->keep;
+    for (uint32_t i = 0; i < step->keep_count && !keep; i++, string = next_string(string))
+      keep = variable_matches(*old, string);
+    string = step->set;
+    for (uint32_t i = 0; i < step->set_count && keep; i++, string = next_string(string))
+      keep = !same_name(*old, string);
+    if (!keep) continue;
+    if (count == ENVIRONMENT_POINTERS) break;
+    program_environment[count++] = *old;
+  }
+  const char *string = step->set;
+  for (uint32_t i = 0; i < step->set_count && count < ENVIRONMENT_POINTERS; i++, string = next_string(string))
+    program_environment[count++] = string;
+  // A variable less than the plan says would be a different environment.
+  if (count == ENVIRONMENT_POINTERS) fail_step("environment", "there are too many variables", NULL, 0, NULL);
+  program_environment[count] = NULL;
+  return program_environment;
+}
+
+// Opened first and compared, then entered through the same descriptor: a directory that was replaced by another of
+// the same name since the plan was made is not entered.
+static void enter_working_directory(const struct working_directory_step *step) {
+  if (!step->present) return;
+  long directory = CALL(openat, AT_FDCWD, step->path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (directory < 0) fail_step("working directory", "openat", step->path, directory, NULL);
+  if (step->device != 0 || step->inode != 0) {
+    struct file_status status;
+    long result = CALL(fstat, directory, &status);
+    if (result < 0) fail_step("working directory", "fstat", step->path, result, NULL);
+    if (status.device != step->device || status.inode != step->inode)
+      fail_step("working directory", "compare", step->path, 0, "it is another directory than when the plan was made");
+  }
+  long result = CALL(fchdir, directory);
+  if (result < 0) fail_step("working directory", "fchdir", step->path, result, NULL);
+  CALL(close, directory);
+}
+
+// Without a controlling terminal the program cannot push input into it, whatever the filter says.
+static void leave_terminal(const struct terminal_step *step) {
+  if (!step->present) return;
+  long result = CALL(setsid);
+  if (result < 0)
+    fail_step("terminal", "setsid", NULL, result, "the process leads a process group; start it by another program");
+}
+
+// Before the filter, which an unprivileged process may install only then; and so that no set-user-id program gets
+// rights under a filter that confuses it.
+static void give_up_new_privileges(bool present) {
+  if (!present) return;
+  long result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (result < 0) fail_step("no new privileges", "prctl(PR_SET_NO_NEW_PRIVS)", NULL, result, NULL);
+}
+
+static void close_range(uint32_t first, uint32_t last) {
+  if (first > last) return;
+  long result = CALL(close_range, first, last, 0);
+  if (result == -ENOSYS) {
+    // Linux before 5.9. No process has descriptors above fs.nr_open, whose value is 1,048,576 there unless raised.
+    uint32_t bound = last < 1U << 20 ? last : 1U << 20;
+    for (uint32_t descriptor = first; descriptor <= bound; descriptor++) CALL(close, descriptor);
+    return;
+  }
+  if (result < 0) fail_step("close descriptors", "close_range", NULL, result, NULL);
+}
+
+// An inherited descriptor is a right that no filter sees.
+static void close_descriptors(const struct close_step *step) {
+  if (!step->present) return;
+  uint32_t first = 3;
+  for (uint32_t i = 0; i < step->count; i++) {
+    uint32_t kept = load32(step->keep + (size_t)i * 4);
+    close_range(first, kept - 1);
+    first = kept + 1;
+  }
+  close_range(first, ~0U);
+}
+
+// Ignored signals and the mask survive execve; Node, for one, leaves SIGPIPE ignored to what it starts. Signals in
+// the plan's mask stay ignored if the caller wanted so: nohup, `trap '' HUP`, `&` in a script.
+static void reset_signals(const struct signals_step *step) {
+  if (!step->present) return;
+  for (int signal = 1; signal < SIGNALS_END; signal++) {
+    if (signal == SIGKILL || signal == SIGSTOP) continue;
+    struct signal_action action = {.handler = SIG_DFL}, standard = action;
+    long result = 0;
+    if ((step->keep_ignored >> (signal - 1) & 1) != 0) result = CALL(rt_sigaction, signal, 0, &action, 8);
+    if (result == 0 && action.handler != SIG_IGN) result = CALL(rt_sigaction, signal, &standard, 0, 8);
+    if (result < 0) fail_step("signals", "rt_sigaction", NULL, result, NULL);
+  }
+  uint64_t none = 0;
+  long result = CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+  if (result < 0) fail_step("signals", "rt_sigprocmask", NULL, result, NULL);
+}
+
+// A policy may deny execve and still be started: its filter lets the one call pass that carries this key in the
+// argument registers which execve does not use. The key is new at each start, exists only here, in the filter and,
+// during that call, in registers that the kernel clears for the new program.
+static void draw_launch_key(void) {
+  if (!plan.execute.with_key) return;
+  // Nobody of the same user may read it here by ptrace or /proc/PID/mem. execve makes the process dumpable again.
+  long result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (result < 0) fail_step("launch key", "prctl(PR_SET_DUMPABLE)", NULL, result, NULL);
+  do result = CALL(getrandom, launch_key, sizeof launch_key, 0);
+  while (result == -EINTR);
+  if (result != sizeof launch_key) fail_step("launch key", "getrandom", NULL, result, NULL);
+
+  for (uint32_t i = 0; i < plan.filter_count; i++) {
+    const struct filter_step *filter = &plan.filters[i];
+    struct filter_instruction *instructions = (struct filter_instruction *)(void *)filter->instructions;
+    for (uint32_t j = 0; j < filter->patch_count; j++) {
+      const uint8_t *patch = filter->patches + (size_t)j * 8;
+      instructions[load32(patch)].k = launch_key[load32(patch + 4)];
+    }
+  }
+}
+
+static const char *filter_hint(long result) {
+  if (filtered) return "a filter that was installed before it refuses to install more";
+  switch (-result) {
+    case EINVAL: return "this kernel has no seccomp filters, or it does not accept the filter";
+    case ENOSYS: return "this kernel, or the sandbox around callgate, has no seccomp filters";
+    case EACCES: return "without CAP_SYS_ADMIN the plan must have the step \"no new privileges\"";
+    case EPERM: return "the sandbox around callgate does not let it install filters";
+    case ENOMEM: return "there are too many filters on this process, or no memory is left";
+    default: return NULL;
+  }
+}
+
+// Last, because the filter may forbid what the steps before it do.
+static void install_filters(void) {
+  for (uint32_t i = 0; i < plan.filter_count; i++) {
+    const struct filter_step *filter = &plan.filters[i];
+    struct filter_program program = {(uint16_t)filter->instruction_count,
+                                     (const struct filter_instruction *)(const void *)filter->instructions};
+    long result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+    if (result < 0) fail_step("filter", "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, result, filter_hint(result));
+    if (result > 0) fail_step("filter", "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, 0, "another thread could not take it");
+    filtered = true;
+  }
+}
+
+// ── The program ────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Only to explain a failure, and looked up before the filter, which may forbid to look.
+static bool program_exists(void) {
+  return CALL(faccessat, AT_FDCWD, plan.execute.path, 0, 0) == 0;
+}
+
+_Noreturn static void explain_execve(long result, bool existed) {
+  struct line line = {.length = 0};
+  put(&line, "callgate: cannot execute ");
+  put_quoted(&line, plan.execute.path);
+  put(&line, ": ");
+  put_error(&line, (int)-result);
+  switch (-result) {
+    case ENOENT:
+      if (existed) put(&line, ": the file is there, but not the interpreter that its #! line or ELF header names");
+      break;
+    case ENOEXEC:
+      put(&line, ": no #! line and no program for this machine: run a script as `callgate run -- sh FILE`");
+      break;
+    case EACCES:
+      put(&line, ": it is a directory, not marked executable, or on a file system mounted noexec");
+      break;
+    case E2BIG:
+      put(&line, ": its arguments and environment are too long");
+      break;
+    case EPERM:
+      if (plan.filter_count > 0) put(&line, ": the policy or the file system does not let it be executed");
+      break;
+    default: break;
+  }
+  say_and_leave(&line, -result == ENOENT || -result == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+}
+
+_Noreturn static void carry_out(const char **environment) {
+  environment = set_environment(&plan.environment, environment);
+  enter_working_directory(&plan.working_directory);
+  leave_terminal(&plan.terminal);
+  give_up_new_privileges(plan.no_new_privileges);
+  close_descriptors(&plan.close);
+  reset_signals(&plan.signals);
+
+  const char *string = plan.execute.arguments;
+  for (uint32_t i = 0; i < plan.execute.argument_count; i++, string = next_string(string)) program_arguments[i] = string;
+  program_arguments[plan.execute.argument_count] = NULL;
+  bool existed = program_exists();
+
+  draw_launch_key();
+  install_filters();
+
+  // Without a key the words are zero, as any other caller's are.
+  const uint32_t *key = launch_key;
+  long result = CALL(execve, plan.execute.path, program_arguments, environment, (uint64_t)key[1] << 32 | key[0],
+                     (uint64_t)key[3] << 32 | key[2], (uint64_t)key[5] << 32 | key[4]);
+  explain_execve(result, existed);
+}

@@ -1,0 +1,348 @@
+// The plan: everything the launcher does, in order, as data. README.md has the same in words, src/sandbox/plan.ts
+// writes it. Numbers are little-endian. Everything is checked before the first step is carried out.
+//
+//   header   40 bytes, see struct plan_header
+//   step     u32 kind, u32 length of the payload, payload, zero bytes up to a multiple of 8
+//   step     … in strictly ascending kind order (FILTER alone may repeat), EXECUTE last, nothing after it
+//
+// The kinds are numbered in the order in which they are carried out, with room between them for what comes later
+// (cgroup 10, namespaces 20, id maps 30, mounts 40, pivot 50, host name 60, limits 70, capabilities 110,
+// Landlock 130). A kind that the launcher does not know is an error: skipping it would be half a sandbox.
+
+#ifndef CALLGATE_PLAN_H
+#define CALLGATE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  PLAN_VERSION = 1,
+  PLAN_MAXIMUM = 4 << 20,       // bytes
+  ENVIRONMENT_MAXIMUM = 4096,   // names kept, and variables set
+  KEPT_DESCRIPTORS_MAXIMUM = 1024,
+  FILTERS_MAXIMUM = 16,
+  INSTRUCTIONS_MAXIMUM = 4096,  // the kernel's own limit for one filter
+  PATCHES_MAXIMUM = 256,
+  ARGUMENTS_MAXIMUM = 262144,
+  KEY_WORDS = 6,                // args[3], args[4], args[5] of execve, low half first
+};
+
+enum step_kind {
+  STEP_ENVIRONMENT = 80,
+  STEP_WORKING_DIRECTORY = 90,
+  STEP_TERMINAL = 100,
+  STEP_NO_NEW_PRIVILEGES = 120,
+  STEP_CLOSE = 140,
+  STEP_SIGNALS = 150,
+  STEP_FILTER = 160,
+  STEP_EXECUTE = 170,
+};
+
+enum { TERMINAL_NEW_SESSION = 1 };
+enum { EXECUTE_WITH_KEY = 1 };
+
+struct plan_header {
+  uint8_t magic[8]; // "callgate"
+  uint32_t version;
+  uint32_t length; // of the whole plan, in bytes
+  uint32_t steps;
+  uint32_t architecture; // AUDIT_ARCH_*: numbers in filters mean nothing on another one
+  uint64_t checksum;     // FNV-1a, 64 bits, over the whole plan with this field as zero: against garbling only
+  uint64_t reserved;     // zero
+};
+
+// ── A plan that was checked ────────────────────────────────────────────────────────────────────────────────────
+// Views into the plan's bytes; "strings" are NUL-terminated and follow each other.
+
+struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0, strings
+  bool present, keep_all;
+  uint32_t keep_count, set_count;
+  const char *keep; // names; a trailing * matches every name that begins so
+  const char *set;  // NAME=VALUE
+};
+
+struct working_directory_step { // u64 device, u64 inode (0, 0: not compared), string
+  bool present;
+  uint64_t device, inode;
+  const char *path;
+};
+
+struct terminal_step { // u32 flags
+  bool present;
+};
+
+struct close_step { // u32 count, count × u32 descriptor, ascending, above 2
+  bool present;
+  uint32_t count;
+  const uint8_t *keep;
+};
+
+struct signals_step { // u64 mask: bit N-1 for signal N
+  bool present;
+  uint64_t keep_ignored;
+};
+
+struct filter_step { // u32 flags (0), u32 patches, u32 instructions, u32 0, patches, instructions
+  uint32_t patch_count, instruction_count;
+  const uint8_t *patches; // u32 instruction, u32 key word
+  uint8_t *instructions;  // struct sock_filter; not const, since the key is written into them
+};
+
+struct execute_step { // u32 argc, u32 flags, strings: path, argv
+  uint32_t argument_count;
+  bool with_key;
+  const char *path;
+  const char *arguments;
+};
+
+struct plan {
+  struct environment_step environment;
+  struct working_directory_step working_directory;
+  struct terminal_step terminal;
+  bool no_new_privileges;
+  struct close_step close;
+  struct signals_step signals;
+  uint32_t filter_count;
+  struct filter_step filters[FILTERS_MAXIMUM];
+  struct execute_step execute;
+};
+
+// ── The check ──────────────────────────────────────────────────────────────────────────────────────────────────
+// A pure function over the bytes: no system call, no memory beyond them. check-plan.c compiles it as an ordinary
+// program under sanitizers. It answers NULL when the plan is valid, else what is wrong with it.
+
+// What is left of one payload. A read past its end makes `short_of` true and answers zero; nobody trusts the
+// values before `short_of` was looked at.
+struct payload {
+  uint8_t *at;
+  size_t left;
+  bool short_of;
+};
+
+static inline uint32_t load32(const uint8_t *at) {
+  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static inline uint64_t load64(const uint8_t *at) {
+  return (uint64_t)load32(at) | (uint64_t)load32(at + 4) << 32;
+}
+
+static inline uint8_t *take(struct payload *payload, size_t length) {
+  if (payload->left < length) {
+    payload->short_of = true;
+    payload->left = 0;
+    return NULL;
+  }
+  uint8_t *taken = payload->at;
+  payload->at += length;
+  payload->left -= length;
+  return taken;
+}
+
+static inline uint32_t take32(struct payload *payload) {
+  const uint8_t *at = take(payload, 4);
+  return at == NULL ? 0 : load32(at);
+}
+
+static inline uint64_t take64(struct payload *payload) {
+  const uint8_t *at = take(payload, 8);
+  return at == NULL ? 0 : load64(at);
+}
+
+// `count` strings, each of which ends inside the payload.
+static inline const char *take_strings(struct payload *payload, uint32_t count) {
+  const char *first = (const char *)payload->at;
+  for (uint32_t i = 0; i < count; i++) {
+    do {
+      if (payload->left == 0) {
+        payload->short_of = true;
+        return NULL;
+      }
+      payload->left--;
+    } while (*payload->at++ != 0);
+  }
+  return first;
+}
+
+static inline const char *next_string(const char *string) {
+  while (*string != 0) string++;
+  return string + 1;
+}
+
+static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
+  const size_t field = offsetof(struct plan_header, checksum);
+  uint64_t hash = 0xcbf29ce484222325U;
+  for (size_t i = 0; i < length; i++) {
+    uint8_t byte = i >= field && i < field + 8 ? 0 : bytes[i];
+    hash = (hash ^ byte) * 0x100000001b3U;
+  }
+  return hash;
+}
+
+static inline const char *check_environment(struct payload *payload, struct environment_step *step) {
+  uint32_t keep_all = take32(payload);
+  step->keep_count = take32(payload);
+  step->set_count = take32(payload);
+  uint32_t reserved = take32(payload);
+  if (keep_all > 1 || reserved != 0) return "its environment step has unknown flags";
+  if (step->keep_count > ENVIRONMENT_MAXIMUM || step->set_count > ENVIRONMENT_MAXIMUM)
+    return "its environment step names too many variables";
+  if (keep_all == 1 && step->keep_count != 0) return "its environment step keeps all and names some";
+  step->keep = take_strings(payload, step->keep_count);
+  step->set = take_strings(payload, step->set_count);
+  if (payload->short_of) return NULL; // the caller says so
+  const char *string = step->keep;
+  for (uint32_t i = 0; i < step->keep_count; i++, string = next_string(string)) {
+    if (*string == 0) return "its environment step keeps a variable without a name";
+    for (const char *at = string; *at != 0; at++)
+      if (*at == '=') return "its environment step keeps a name with = in it";
+  }
+  string = step->set;
+  for (uint32_t i = 0; i < step->set_count; i++, string = next_string(string)) {
+    const char *at = string;
+    while (*at != 0 && *at != '=') at++;
+    if (*at == 0 || at == string) return "its environment step sets something that is not NAME=VALUE";
+  }
+  step->keep_all = keep_all == 1;
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_working_directory(struct payload *payload, struct working_directory_step *step) {
+  step->device = take64(payload);
+  step->inode = take64(payload);
+  step->path = take_strings(payload, 1);
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_terminal(struct payload *payload, struct terminal_step *step) {
+  if (take32(payload) != TERMINAL_NEW_SESSION && !payload->short_of) return "its terminal step has unknown flags";
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_close(struct payload *payload, struct close_step *step) {
+  step->count = take32(payload);
+  if (step->count > KEPT_DESCRIPTORS_MAXIMUM) return "it keeps too many descriptors";
+  step->keep = take(payload, (size_t)step->count * 4);
+  if (payload->short_of) return NULL;
+  uint32_t last = 2;
+  for (uint32_t i = 0; i < step->count; i++) {
+    uint32_t descriptor = load32(step->keep + (size_t)i * 4);
+    if (descriptor <= last || descriptor > INT32_MAX) return "the descriptors that it keeps are not ascending from 3";
+    last = descriptor;
+  }
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_signals(struct payload *payload, struct signals_step *step) {
+  step->keep_ignored = take64(payload);
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_filter(struct payload *payload, struct filter_step *step) {
+  uint32_t flags = take32(payload);
+  step->patch_count = take32(payload);
+  step->instruction_count = take32(payload);
+  uint32_t reserved = take32(payload);
+  if (payload->short_of) return NULL;
+  if (flags != 0 || reserved != 0) return "a filter step has unknown flags";
+  if (step->instruction_count == 0) return "a filter has no instruction";
+  if (step->instruction_count > INSTRUCTIONS_MAXIMUM) return "a filter has more than 4096 instructions";
+  if (step->patch_count > PATCHES_MAXIMUM) return "a filter has too many places for the launch key";
+  step->patches = take(payload, (size_t)step->patch_count * 8);
+  step->instructions = take(payload, (size_t)step->instruction_count * 8);
+  if (payload->short_of) return NULL;
+  for (uint32_t i = 0; i < step->patch_count; i++) {
+    uint32_t instruction = load32(step->patches + (size_t)i * 8);
+    uint32_t word = load32(step->patches + (size_t)i * 8 + 4);
+    if (instruction >= step->instruction_count) return "a place for the launch key is outside its filter";
+    if (word >= KEY_WORDS) return "a place for the launch key asks for a word that the key does not have";
+    // BPF_JMP | BPF_JEQ | BPF_K: anything else would let the key decide what the filter does.
+    const uint8_t *code = step->instructions + (size_t)instruction * 8;
+    if (code[0] != 0x15 || code[1] != 0) return "a place for the launch key is not a comparison with a constant";
+  }
+  return NULL;
+}
+
+static inline const char *check_execute(struct payload *payload, struct execute_step *step) {
+  step->argument_count = take32(payload);
+  uint32_t flags = take32(payload);
+  if (flags > EXECUTE_WITH_KEY) return "its execute step has unknown flags";
+  if (step->argument_count == 0 && !payload->short_of) return "its program has no arguments, not even its own name";
+  if (step->argument_count > ARGUMENTS_MAXIMUM) return "its program has too many arguments";
+  step->path = take_strings(payload, 1);
+  step->arguments = take_strings(payload, step->argument_count);
+  step->with_key = flags == EXECUTE_WITH_KEY;
+  return NULL;
+}
+
+static inline const char *check_step(uint32_t kind, struct payload *payload, struct plan *plan) {
+  switch (kind) {
+    case STEP_ENVIRONMENT: return check_environment(payload, &plan->environment);
+    case STEP_WORKING_DIRECTORY: return check_working_directory(payload, &plan->working_directory);
+    case STEP_TERMINAL: return check_terminal(payload, &plan->terminal);
+    case STEP_NO_NEW_PRIVILEGES: plan->no_new_privileges = true; return NULL;
+    case STEP_CLOSE: return check_close(payload, &plan->close);
+    case STEP_SIGNALS: return check_signals(payload, &plan->signals);
+    case STEP_FILTER:
+      if (plan->filter_count == FILTERS_MAXIMUM) return "it has too many filters";
+      return check_filter(payload, &plan->filters[plan->filter_count++]);
+    case STEP_EXECUTE: return check_execute(payload, &plan->execute);
+    default: return "it has a step that this launcher does not know: launcher and callgate are of different versions";
+  }
+}
+
+// `plan` comes zeroed. `bytes` are not changed here, but filter views into them are written to later.
+static inline const char *check_plan(uint8_t *bytes, size_t length, uint32_t architecture, struct plan *plan) {
+  if (length == 0) return "it is empty";
+  if (length < sizeof(struct plan_header)) return "it ends inside its header";
+  for (size_t i = 0; i < 8; i++)
+    if (bytes[i] != (uint8_t)"callgate"[i]) return "it does not begin as a plan does";
+  if (load32(bytes + offsetof(struct plan_header, version)) != PLAN_VERSION)
+    return "its version is not 1: launcher and callgate are of different versions";
+  if (load32(bytes + offsetof(struct plan_header, length)) != length) return "its length is not what its header says";
+  if (load32(bytes + offsetof(struct plan_header, architecture)) != architecture)
+    return "it was made for another architecture";
+  if (load64(bytes + offsetof(struct plan_header, reserved)) != 0) return "its header's reserved field is not zero";
+  if (load64(bytes + offsetof(struct plan_header, checksum)) != plan_checksum(bytes, length))
+    return "its checksum is wrong: it was changed or damaged on its way";
+
+  uint32_t steps = load32(bytes + offsetof(struct plan_header, steps));
+  uint32_t last = 0;
+  size_t at = sizeof(struct plan_header);
+  for (uint32_t i = 0; i < steps; i++) {
+    if (last == STEP_EXECUTE) return "it has steps after the program's start";
+    if (length - at < 8) return "it ends inside a step";
+    uint32_t kind = load32(bytes + at);
+    uint32_t size = load32(bytes + at + 4);
+    at += 8;
+    if (size > length - at) return "it ends inside a step";
+    if (kind < last || (kind == last && kind != STEP_FILTER)) return "its steps are not in their order";
+    last = kind;
+
+    struct payload payload = {bytes + at, size, false};
+    const char *wrong = check_step(kind, &payload, plan);
+    if (wrong != NULL) return wrong;
+    if (payload.short_of) return "a step is shorter than what it must hold, or a string in it has no end";
+    if (payload.left != 0) return "a step is longer than what it holds";
+
+    at += size;
+    for (; at % 8 != 0; at++)
+      if (at >= length || bytes[at] != 0) return "the padding after a step is not zero";
+  }
+  if (at != length) return "there are bytes after its last step";
+  if (last != STEP_EXECUTE) return "it starts no program";
+
+  uint32_t patches = 0;
+  for (uint32_t i = 0; i < plan->filter_count; i++) patches += plan->filters[i].patch_count;
+  if ((patches != 0) != plan->execute.with_key)
+    return "the launch key is used by its filters or by its execute step, but not by both";
+  return NULL;
+}
+
+#endif

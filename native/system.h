@@ -1,0 +1,278 @@
+// The kernel, as the native programs see it: raw system calls, numbers, structures, error names.
+//
+// There is no C library below these programs. A library would be most of what an auditor has to read, would run
+// code of its own before `start`, and would look at the environment, which the caller controls.
+// Everything here is the kernel's stable interface; the values are those of the kernel's own headers and are
+// written out so that gcc alone, also a cross compiler without headers, builds the programs.
+
+#ifndef CALLGATE_SYSTEM_H
+#define CALLGATE_SYSTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// ── Architectures ──────────────────────────────────────────────────────────────────────────────────────────────
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+
+#define ARCHITECTURE 0xc000003eU // AUDIT_ARCH_X86_64
+#define O_DIRECTORY 0x10000
+
+#define NUMBERS(X)                                                                                                    \
+  X(read, 0) X(write, 1) X(close, 3) X(fstat, 5) X(rt_sigaction, 13) X(rt_sigprocmask, 14) X(ioctl, 16)               \
+  X(getpid, 39) X(socket, 41) X(setsockopt, 54) X(clone, 56) X(execve, 59) X(wait4, 61) X(kill, 62) X(fcntl, 72)      \
+  X(fchdir, 81) X(ptrace, 101) X(getppid, 110) X(setsid, 112) X(personality, 135) X(prctl, 157)                       \
+  X(settimeofday, 164) X(mount, 165) X(swapon, 167) X(reboot, 169) X(init_module, 175) X(quotactl, 179)               \
+  X(clock_settime, 227) X(exit_group, 231) X(kexec_load, 246) X(add_key, 248) X(keyctl, 250) X(openat, 257)           \
+  X(faccessat, 269) X(ppoll, 271) X(unshare, 272) X(dup3, 292) X(pipe2, 293) X(perf_event_open, 298)                  \
+  X(open_by_handle_at, 304) X(setns, 308) X(process_vm_readv, 310) X(kcmp, 312) X(seccomp, 317) X(getrandom, 318)     \
+  X(bpf, 321) X(userfaultfd, 323)
+
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+
+#define ARCHITECTURE 0xc00000b7U // AUDIT_ARCH_AARCH64
+#define O_DIRECTORY 0x4000
+
+#define NUMBERS(X)                                                                                                    \
+  X(dup3, 24) X(fcntl, 25) X(ioctl, 29) X(mount, 40) X(faccessat, 48) X(fchdir, 50) X(openat, 56) X(close, 57)        \
+  X(pipe2, 59) X(quotactl, 60) X(read, 63) X(write, 64) X(ppoll, 73) X(fstat, 80) X(personality, 92)                  \
+  X(exit_group, 94) X(unshare, 97) X(kexec_load, 104) X(init_module, 105) X(clock_settime, 112) X(ptrace, 117)        \
+  X(kill, 129) X(rt_sigaction, 134) X(rt_sigprocmask, 135) X(reboot, 142) X(setsid, 157) X(prctl, 167)                \
+  X(settimeofday, 170) X(getpid, 172) X(getppid, 173) X(socket, 198) X(setsockopt, 208) X(add_key, 217)               \
+  X(keyctl, 219) X(clone, 220) X(execve, 221) X(swapon, 224) X(perf_event_open, 241) X(wait4, 260)                    \
+  X(open_by_handle_at, 265) X(setns, 268) X(process_vm_readv, 270) X(kcmp, 272) X(seccomp, 277) X(getrandom, 278)     \
+  X(bpf, 280) X(userfaultfd, 282)
+
+#else
+#error "callgate's native programs know x86_64 and aarch64 (little-endian) only"
+#endif
+
+// From number 424 on, every architecture has the same ones.
+#define SHARED_NUMBERS(X)                                                                                             \
+  X(io_uring_setup, 425) X(open_tree, 428) X(fsopen, 430) X(clone3, 435) X(close_range, 436)
+
+enum {
+#define NUMBER(name, value) NR_##name = (value),
+  NUMBERS(NUMBER) SHARED_NUMBERS(NUMBER)
+#undef NUMBER
+};
+
+// ── Calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// All six argument registers are always set: the launcher's key travels in those that execve does not use.
+static inline long call6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+#if defined(__x86_64__)
+  long result;
+  register uint64_t r10 __asm__("r10") = d;
+  register uint64_t r8 __asm__("r8") = e;
+  register uint64_t r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+#else
+  register long x8 __asm__("x8") = number;
+  register uint64_t x0 __asm__("x0") = a;
+  register uint64_t x1 __asm__("x1") = b;
+  register uint64_t x2 __asm__("x2") = c;
+  register uint64_t x3 __asm__("x3") = d;
+  register uint64_t x4 __asm__("x4") = e;
+  register uint64_t x5 __asm__("x5") = f;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return (long)x0;
+#endif
+}
+
+// Negative results are errors: -EPERM and so on.
+#define CALL(...) CALL_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define CALL_(name, a, b, c, d, e, f, ...) call6(NR_##name, WORD(a), WORD(b), WORD(c), WORD(d), WORD(e), WORD(f))
+#define WORD(x) ((uint64_t)(x))
+
+// The program's entry: the kernel's stack (argc, argv, environment, auxiliary vector) goes to `start`.
+#if defined(__x86_64__)
+__asm__(".globl _start\n.type _start, @function\n_start:\n"
+        "  xor %ebp, %ebp\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call start\n  ud2\n");
+#else
+__asm__(".globl _start\n.type _start, %function\n_start:\n"
+        "  mov x29, #0\n  mov x30, #0\n  mov x0, sp\n  bl start\n  brk #1\n");
+#endif
+
+// gcc may ask for these two, also in code that names neither.
+void *memcpy(void *restrict to, const void *restrict from, size_t length) {
+  for (size_t i = 0; i < length; i++) ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+  return to;
+}
+
+void *memset(void *to, int byte, size_t length) {
+  for (size_t i = 0; i < length; i++) ((uint8_t *)to)[i] = (uint8_t)byte;
+  return to;
+}
+
+// Never returns: where even exit_group is forbidden, an instruction that traps ends the process.
+_Noreturn static void leave(int status) {
+  CALL(exit_group, status);
+  for (;;) __builtin_trap();
+}
+
+// ── Constants and structures ───────────────────────────────────────────────────────────────────────────────────
+
+enum {
+  AT_FDCWD = -100,
+  O_RDONLY = 0,
+  O_CLOEXEC = 0x80000,
+  O_PATH = 0x200000,
+  F_SETFD = 2,
+  F_DUPFD_CLOEXEC = 1030,
+};
+
+enum { PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38 };
+enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGCHLD = 17, SIGSTOP = 19 };
+enum { SIGNALS_END = 65, SIG_DFL = 0, SIG_IGN = 1, SIG_SETMASK = 2 };
+enum { AT_NULL = 0, AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_SECURE = 23 };
+enum { SECCOMP_SET_MODE_FILTER = 1 };
+
+// The kernel's own structure, which is not the C library's; x86_64 and aarch64 agree.
+struct signal_action {
+  uint64_t handler, flags, restorer, mask;
+};
+
+// Device and inode come first on both architectures; the rest is not looked at.
+struct file_status {
+  uint64_t device, inode;
+  uint8_t rest[240];
+};
+
+struct filter_instruction {
+  uint16_t code;
+  uint8_t jump_true, jump_false;
+  uint32_t k;
+};
+
+struct filter_program {
+  uint16_t length;
+  const struct filter_instruction *instructions;
+};
+
+#define BPF_LOAD_WORD 0x20U     // BPF_LD | BPF_W | BPF_ABS
+#define BPF_JUMP_IF_EQUAL 0x15U // BPF_JMP | BPF_JEQ | BPF_K
+#define BPF_RETURN 0x06U        // BPF_RET | BPF_K
+#define SECCOMP_RETURN_ALLOW 0x7fff0000U
+#define SECCOMP_RETURN_ERRNO 0x00050000U
+
+// ── Errors ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+enum {
+  EPERM = 1, ENOENT = 2, EINTR = 4, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11,
+  ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
+  ENOTTY = 25, ETXTBSY = 26, EIO = 5, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61, ELIBBAD = 80,
+  EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, ENOKEY = 126,
+};
+
+// Arrays, not pointers: pointers in data would need relocating when the program starts.
+struct error {
+  int number;
+  char name[16];
+  char meaning[48];
+};
+
+static const struct error errors[] = {
+    {EPERM, "EPERM", "Operation not permitted"},
+    {ENOENT, "ENOENT", "No such file or directory"},
+    {EINTR, "EINTR", "Interrupted system call"},
+    {EIO, "EIO", "Input/output error"},
+    {ENXIO, "ENXIO", "No such device or address"},
+    {E2BIG, "E2BIG", "Argument list too long"},
+    {ENOEXEC, "ENOEXEC", "Exec format error"},
+    {EBADF, "EBADF", "Bad file descriptor"},
+    {ECHILD, "ECHILD", "No child processes"},
+    {EAGAIN, "EAGAIN", "Resource temporarily unavailable"},
+    {ENOMEM, "ENOMEM", "Cannot allocate memory"},
+    {EACCES, "EACCES", "Permission denied"},
+    {EFAULT, "EFAULT", "Bad address"},
+    {EBUSY, "EBUSY", "Device or resource busy"},
+    {19, "ENODEV", "No such device"},
+    {ENOTDIR, "ENOTDIR", "Not a directory"},
+    {EISDIR, "EISDIR", "Is a directory"},
+    {EINVAL, "EINVAL", "Invalid argument"},
+    {23, "ENFILE", "Too many open files in system"},
+    {EMFILE, "EMFILE", "Too many open files"},
+    {ENOTTY, "ENOTTY", "Inappropriate ioctl for device"},
+    {ETXTBSY, "ETXTBSY", "Text file busy"},
+    {28, "ENOSPC", "No space left on device"},
+    {30, "EROFS", "Read-only file system"},
+    {32, "EPIPE", "Broken pipe"},
+    {ENAMETOOLONG, "ENAMETOOLONG", "File name too long"},
+    {ENOSYS, "ENOSYS", "Function not implemented"},
+    {ELOOP, "ELOOP", "Too many levels of symbolic links"},
+    {ENODATA, "ENODATA", "No data available"},
+    {75, "EOVERFLOW", "Value too large for defined data type"},
+    {ELIBBAD, "ELIBBAD", "Accessing a corrupted shared library"},
+    {87, "EUSERS", "Too many users"},
+    {92, "ENOPROTOOPT", "Protocol not available"},
+    {EPROTONOSUPPORT, "EPROTONOSUPPORT", "Protocol not supported"},
+    {94, "ESOCKTNOSUPPORT", "Socket type not supported"},
+    {EOPNOTSUPP, "EOPNOTSUPP", "Operation not supported"},
+    {EAFNOSUPPORT, "EAFNOSUPPORT", "Address family not supported by protocol"},
+    {107, "ENOTCONN", "Transport endpoint is not connected"},
+    {116, "ESTALE", "Stale file handle"},
+    {122, "EDQUOT", "Disk quota exceeded"},
+    {ENOKEY, "ENOKEY", "Required key not available"},
+};
+
+static inline const struct error *find_error(int number) {
+  for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+    if (errors[i].number == number) return &errors[i];
+  return NULL;
+}
+
+// ── One line of text ───────────────────────────────────────────────────────────────────────────────────────────
+
+// A message is put together in a buffer and written by one call, so that it stays whole beside other writers.
+struct line {
+  size_t length;
+  char text[1024];
+};
+
+static inline void put_byte(struct line *line, char byte) {
+  if (line->length < sizeof line->text) line->text[line->length++] = byte;
+}
+
+static inline void put(struct line *line, const char *text) {
+  while (*text != 0) put_byte(line, *text++);
+}
+
+static inline void put_number(struct line *line, uint64_t number) {
+  char digits[20];
+  size_t count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while ((number /= 10) != 0);
+  while (count > 0) put_byte(line, digits[--count]);
+}
+
+// Text of the caller's: control characters could drive the terminal, and a long path would hide the message's end.
+static inline void put_quoted(struct line *line, const char *text) {
+  size_t shown = 0;
+  put_byte(line, '"');
+  for (; *text != 0 && shown < 256; text++, shown++) {
+    unsigned char byte = (unsigned char)*text;
+    put_byte(line, byte < 0x20 || byte == 0x7f ? '?' : *text);
+  }
+  put(line, *text == 0 ? "\"" : "…\"");
+}
+
+static inline void put_error(struct line *line, int number) {
+  const struct error *error = find_error(number);
+  if (error == NULL) {
+    put(line, "error ");
+    put_number(line, (uint64_t)number);
+    return;
+  }
+  put(line, error->name);
+  put(line, " (");
+  put(line, error->meaning);
+  put(line, ")");
+}
+
+#endif
