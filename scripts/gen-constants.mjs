@@ -3,7 +3,7 @@
 //   node scripts/gen-constants.mjs --headers DIR --source DIR
 //
 //   --headers  linux-libc-dev 7.2.13-1 (Debian sid, all architectures in one package), unpacked
-//   --source   linux-source-7.2 7.2.13-1 (Debian sid), unpacked, for include/linux/{socket,net,fs}.h: names that
+//   --source   linux-source-7.2 7.2.13-1 (Debian sid), unpacked, for include/linux/{socket,net,fs,swap,splice}.h: names that
 //              programs get from their C library, with the kernel's values
 //
 // Needs gcc 12 (x86_64, with -m32 and -mx32; no 32-bit C library) and gcc-12-aarch64-linux-gnu. Nothing of the
@@ -16,13 +16,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { extra, headers, ignored, prefixes } from "./gen-constants/names.mjs";
+import { extra, headers, ignored, overrides, prefixes } from "./gen-constants/names.mjs";
 
 const { values: options } = parseArgs({
   options: {
     headers: { type: "string" },
     source: { type: "string" },
     out: { type: "string", default: "src/syscalls/tables" },
+    verbose: { type: "boolean", default: false },
     date: { type: "string", default: new Date().toISOString().slice(0, 10) },
   },
 });
@@ -50,27 +51,33 @@ function internalHeader() {
     enumOf("net.h", "sock_type"),
     enumOf("net.h", "sock_shutdown_cmd"),
     ...defines("fs.h", /^#define\s+(MNT|UMOUNT)_\w+\s+\S/),
-    ...defines("lsm_hooks.h", /^$^/),
+    ...defines("swap.h", /^#define\s+SWAP_FLAG_\w+\s+\S/),
+    ...defines("splice.h", /^#define\s+SPLICE_F_\w+\s+\S/),
   ].join("\n");
 }
 writeFileSync(join(scratch, "callgate-internal.h"), internalHeader());
 // Some of the kernel's headers want a C library's socket address.
 mkdirSync(join(scratch, "sys"));
 writeFileSync(join(scratch, "sys/socket.h"), "#pragma once\n#include <linux/socket.h>\nstruct sockaddr { unsigned short sa_family; char sa_data[14]; };\ntypedef unsigned short sa_family_t;\n");
+writeFileSync(join(scratch, "sys/time.h"), "#include <linux/time.h>\n");
+writeFileSync(join(scratch, "sys/ioctl.h"), "#include <linux/ioctl.h>\n");
+writeFileSync(join(scratch, "sys/types.h"), "#include <linux/types.h>\n");
 mkdirSync(join(scratch, "netinet"));
 writeFileSync(join(scratch, "netinet/in.h"), "#include <linux/in.h>\n#include <linux/in6.h>\n");
 
 function compilerArguments(abi) {
   const own = execFileSync(abi.compiler[0], ["-print-file-name=include"], { encoding: "utf8" }).trim();
-  return ["-nostdinc", "-isystem", own, "-isystem", join(include, abi.folder), "-isystem", include, "-I", scratch, "-w"];
+  return ["-ffreestanding", "-nostdinc", "-isystem", own, "-isystem", join(include, abi.folder), "-isystem", include, "-I", scratch, "-w"];
 }
 
 const wanted = new RegExp(`^(${prefixes.join("|")})`);
 const unwanted = new RegExp(`^(${ignored.join("|")})$`);
 
-/** These want a C library's names before them. */
-const needy = ["linux/vm_sockets.h", "linux/sctp.h"];
-const includes = (header) => `${needy.includes(header) ? "#include <sys/socket.h>\n#include <callgate-internal.h>\n" : ""}#include <${header}>\n`;
+/** Some headers want names of others, or of a C library, before them. */
+const needy = ["linux/vm_sockets.h"];
+const helpers = ["stddef.h", "stdint.h", "sys/socket.h", "callgate-internal.h", "linux/const.h", "linux/sockios.h", "asm/termbits.h", "linux/serial.h", "linux/blktrace_api.h", "linux/fiemap.h", "linux/filter.h", "asm/ioctls.h", "linux/wait.h"];
+const prelude = helpers.map((header) => `#include <${header}>\n`).join("");
+const includes = (header, after = needy.includes(header) ? prelude : "") => `${after}#include <${header}>\n`;
 
 /** Names that a header's own text (and what it includes of its own kind) defines: macros and enumerators. */
 function namesOf(abi, header) {
@@ -79,7 +86,10 @@ function namesOf(abi, header) {
   const run = (more) =>
     spawnSync(command, [...flags, ...compilerArguments(abi), "-E", ...more, "-x", "c", "-"], { input: source, encoding: "utf8", maxBuffer: 1 << 28 });
   const macros = run(["-dM"]);
-  if (macros.status !== 0) return undefined;
+  if (macros.status !== 0) {
+    if (options.verbose) console.error(`${abi.name} ${header}: ${macros.stderr.split("\n").find((line) => line.includes("error"))}`);
+    return undefined;
+  }
   const names = new Set();
   for (const match of macros.stdout.matchAll(/^#define (\w+) (.+)$/gm)) names.add(match[1]);
   const text = run(["-P"]).stdout;
@@ -114,21 +124,31 @@ function numbersOf(assembler) {
   return numbers;
 }
 
-/** name → value, of those names of a header that are integer constants on this ABI. */
+/** name → value, of those names of a header that are integer constants on this ABI; with other headers' help. */
 function valuesOf(abi, header, names) {
+  const alone = valuesWith(includes(header), abi, header, names);
+  const rest = names.filter((name) => !alone.has(name));
+  const helped = header.startsWith("callgate") ? new Map() : valuesWith(includes(header, prelude), abi, header, rest);
+  const dropped = rest.filter((name) => !helped.has(name));
+  if (options.verbose && dropped.length > 0) console.error(`${abi.name} ${header}: not numbers: ${dropped.join(" ")}`);
+  return new Map([...alone, ...helped]);
+}
+
+function valuesWith(before, abi, header, names) {
   const [command, ...flags] = abi.compiler;
   let left = names;
   while (left.length > 0) {
-    const head = `${includes(header)}const long long callgate_values[] = {\n`;
+    const head = `${before}const long long callgate_values[] = {\n`;
     const firstLine = head.split("\n").length;
-    const source = `${head}${left.map((name) => `(long long)((${name}) | 0),\n`).join("")}};\n`;
+    const source = `${head}${left.map((name) => `(long long)((${name}) | 0), ((${name}) | 0) < 0,\n`).join("")}};\n`;
     const file = join(scratch, "values.c");
     writeFileSync(file, source);
     const result = spawnSync(command, [...flags, ...compilerArguments(abi), "-O0", "-fmax-errors=0", "-S", "-o", "-", file], { encoding: "utf8", maxBuffer: 1 << 28 });
     if (result.status === 0) {
       const numbers = numbersOf(result.stdout);
-      if (numbers.length !== left.length) throw new Error(`${abi.name} ${header}: ${left.length} names, ${numbers.length} values`);
-      return new Map(left.map((name, i) => [name, numbers[i]]));
+      if (numbers.length !== 2 * left.length) throw new Error(`${abi.name} ${header}: ${left.length} names, ${numbers.length} values`);
+      const value = (i) => (numbers[2 * i + 1] === 0n ? BigInt.asUintN(64, numbers[2 * i]) : numbers[2 * i]);
+      return new Map(left.map((name, i) => [name, value(i)]));
     }
     const bad = new Set([...result.stderr.matchAll(/values\.c:(\d+):\d+: error/g)].map((match) => Number(match[1]) - firstLine));
     const kept = left.filter((_, i) => !bad.has(i));
@@ -168,6 +188,7 @@ for (const [index, abi] of abis.entries()) {
   }
   console.log(`${abi.name}: ${seen.size} constants`);
 }
+for (const [name, abi, value] of overrides) found.get(name)[abis.findIndex((candidate) => candidate.name === abi)] = value;
 for (const [name, value] of Object.entries(extra)) {
   if (!found.has(name)) found.set(name, typeof value === "string" ? found.get(value) : abis.map(() => BigInt(value)));
 }

@@ -81,6 +81,7 @@ function placed(abi, name, args) {
       i += 1;
       continue;
     }
+    if (facts.ignoredWords.includes(arg.name)) continue;
     const info = typeInfo(arg.type, abis[abi].word);
     const narrow = facts.narrowed[name]?.[arg.name] ?? (name === "mmap2" ? facts.narrowed.mmap[arg.name] : undefined);
     if (abis[abi].word === 32 && info.width === 64) throw new Error(`${abi} ${name}: ${arg.name} has 64 bits in one word`);

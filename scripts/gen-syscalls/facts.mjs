@@ -21,17 +21,17 @@ const otherPage = new Map([
 ]);
 
 export function pageOf(name) {
-  return otherPage.get(name) ?? name.replace(/_?time64$|(?<=time)64$/, (suffix) => (suffix === "64" ? "" : ""));
+  return otherPage.get(name) ?? name.replace(/_time64$/, "").replace(/^((?:clock|timer|timerfd)_.*)64$/, "$1");
 }
 
 /** Argument names by the kernel's own name, where position does not lead from the manual page to the call. */
 export const namesByKernelName = {
   clone: { clone_flags: "flags", newsp: "stack", parent_tidptr: "parent_tid", child_tidptr: "child_tid", tls_val: "tls" },
-  // In manual pages fork-like wrappers; the kernel's last words are the C library's business.
+  // The manual pages' functions have flags, which these calls have not, or have elsewhere.
   eventfd: { count: "initval" },
   eventfd2: { count: "initval" },
-  signalfd: { ufd: "fd", user_mask: "mask" },
-  signalfd4: { ufd: "fd", user_mask: "mask" },
+  signalfd: { ufd: "fd", user_mask: "mask", sigsetsize: "sizemask" },
+  signalfd4: { ufd: "fd", user_mask: "mask", sigsetsize: "sizemask" },
   preadv2: { vec: "iov", vlen: "iovcnt", pos_l: "offset", pos: "offset" },
   pwritev2: { vec: "iov", vlen: "iovcnt", pos_l: "offset", pos: "offset" },
   statfs64: { pathname: "path", sz: "size" },
@@ -63,6 +63,9 @@ export const namesByKernelName = {
   fspick: { dfd: "dirfd", path: "pathname" },
   uselib: { library: "library" },
 };
+
+/** Words that a 64-bit kernel shifts out of its value: no argument at all. */
+export const ignoredWords = ["pos_h"];
 
 /** More aliases: `call: { name: [alias] }`. */
 export const moreAliases = {
