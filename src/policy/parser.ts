@@ -14,7 +14,7 @@
  * its mistakes reported at once.
  */
 import { type Diagnostic, nearest, type Span } from "../diagnostics/index.ts";
-import { abiByName } from "../syscalls/index.ts";
+import { type AbiName, abiByName } from "../syscalls/index.ts";
 import { deny } from "./action.ts";
 import { readInteger, type Token, tokenize } from "./lexer.ts";
 import type {
@@ -110,6 +110,55 @@ export function parseAction(source: RuleText): {
   } catch (error) {
     if (!(error instanceof RuleSyntaxError)) throw error;
     return { diagnostics: [error.diagnostic] };
+  }
+}
+
+/** A call as people write it for `explain`: `socket(AF_NETLINK, SOCK_RAW, 0)`, `x86:clone(flags = CLONE_NEWUSER)`. */
+export interface WrittenCall {
+  readonly abi?: AbiName;
+  readonly target: Selector["target"];
+  /** By position, or by name; what is left out (or written `_`) may be anything. */
+  readonly args: readonly {
+    readonly index: number;
+    readonly name?: string;
+    readonly value: Value;
+    readonly span?: Span;
+  }[];
+}
+
+/** Reads one call. */
+export function parseCall(source: RuleText): {
+  readonly call?: WrittenCall;
+  readonly diagnostics: readonly Diagnostic[];
+} {
+  try {
+    const reader = new Reader(source, tokenize(source.text, 0, source.text.length));
+    const abi = reader.peek(1).text === ":" ? abiOf(reader) : undefined;
+    const target = targetOf(reader);
+    const args = reader.accept("(") === undefined ? [] : callArguments(reader);
+    reader.expectEnd("nothing after the call");
+    return { call: { target, args, ...(abi === undefined ? {} : { abi }) }, diagnostics: [] };
+  } catch (error) {
+    if (!(error instanceof RuleSyntaxError)) throw error;
+    return { diagnostics: [error.diagnostic] };
+  }
+}
+
+function callArguments(reader: Reader): WrittenCall["args"] {
+  const args: WrittenCall["args"][number][] = [];
+  if (reader.accept(")") !== undefined) return args;
+  for (let index = 0; ; index++) {
+    const first = reader.peek();
+    const named = first.kind === "word" && ["=", "=="].includes(reader.peek(1).text);
+    const name = named ? reader.next().text : undefined;
+    if (named) reader.next();
+    if (reader.accept("_") === undefined) {
+      const value = valueFrom(reader);
+      args.push(placed({ index, value, ...(name === undefined ? {} : { name }) }, reader.spanFrom(first)));
+    }
+    if (reader.accept(",") !== undefined) continue;
+    reader.expect(")", "after the arguments");
+    return args;
   }
 }
 
@@ -493,14 +542,14 @@ function comparisonOf(reader: Reader, operand: Operand): Test {
   const token = reader.peek();
   if (isComparison(token.text)) {
     reader.next();
-    return { kind: "compare", operator: token.text, value: valueOf(reader) };
+    return { kind: "compare", operator: token.text, value: valueFrom(reader) };
   }
   if (token.text === "=") return reader.fail(token, "syntax", 'unexpected "="', "a comparison is written ==");
   if (token.text === "within") {
     reader.next();
     if (operand.mask !== undefined)
       reader.fail(token, "syntax", "a masked argument cannot be tested by within", "leave the mask out");
-    return { kind: "within", value: valueOf(reader) };
+    return { kind: "within", value: valueFrom(reader) };
   }
   if (token.text !== "in" && token.text !== "not") return { kind: "nonzero" };
   const negated = reader.accept("not") !== undefined;
@@ -520,11 +569,11 @@ function isComparison(text: string): text is ComparisonOperator {
 }
 
 function rangeOf(reader: Reader): ValueRange {
-  const low = valueOf(reader);
-  return { low, high: reader.accept("..") === undefined ? low : valueOf(reader) };
+  const low = valueFrom(reader);
+  return { low, high: reader.accept("..") === undefined ? low : valueFrom(reader) };
 }
 
-function valueOf(reader: Reader): Value {
+function valueFrom(reader: Reader): Value {
   const first = reader.peek();
   const items = [atomOf(reader)];
   while (reader.accept("|") !== undefined) items.push(atomOf(reader));
@@ -548,7 +597,7 @@ function atomOf(reader: Reader): Value {
 function plainAtomOf(reader: Reader): Value {
   const token = reader.next();
   if (token.text === "(") {
-    const value = reader.nested(() => valueOf(reader));
+    const value = reader.nested(() => valueFrom(reader));
     if (reader.accept(")") === undefined) unclosed(reader, token);
     return value;
   }

@@ -26,8 +26,10 @@ export interface EqualityOptions {
   readonly width?: number;
   /** Steps after which the answer is "undecided". */
   readonly budget?: number;
-  /** Called at every pair of answers that some call reaches. */
-  readonly visit?: (first: Answer, second: Answer) => void;
+  /** Values that words are known to have. */
+  readonly known?: ReadonlyMap<number, number>;
+  /** Called at every pair of answers that some call reaches, with such a call. */
+  readonly visit?: (first: Answer, second: Answer, call: () => readonly number[]) => void;
 }
 
 const words = 16;
@@ -39,6 +41,10 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
   const sets = new WordSets(options.width ?? 32);
   const budget = options.budget ?? defaultBudget;
   const possible: WordSet[] = new Array<WordSet>(words).fill(sets.full);
+  for (const [word, k] of options.known ?? []) {
+    possible[word] = sets.split(sets.full, { mask: sets.ones, test: "equal", k }).holds ?? sets.full;
+  }
+  const members = (): readonly number[] => possible.map((set) => sets.member(set));
   const seen = new Set<string>();
   let steps = 0;
   let regions = 0;
@@ -61,11 +67,11 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
     const [left, right] = [settle(first), settle(second)];
     if (left.kind === "answer" && right.kind === "answer") {
       regions += 1;
-      options.visit?.(left, right);
+      options.visit?.(left, right, members);
       if (left.returnValue !== right.returnValue) {
         difference = {
           verdict: "different",
-          words: possible.map((set) => sets.member(set)),
+          words: members(),
           first: left,
           second: right,
         };

@@ -14,15 +14,28 @@ import type {
   ResolvedCondition,
   ResolvedPolicy,
 } from "../policy/resolved.ts";
-import { abis as allAbis } from "../syscalls/index.ts";
+import type { Action, Rule } from "../policy/types.ts";
+import { type AbiName, abis as allAbis } from "../syscalls/index.ts";
 import type { DecisionMaker, Decisions } from "./decisions.ts";
+import type { WordTest } from "./words.ts";
 
 const numberWord = 0;
 const archWord = 1;
+/** The low half of args[3]; five more follow. */
+const launchKeyWord = 10;
 const whole = 0xffff_ffff;
 
-/** What a decision is put down to: an entry (one selector of a rule), or a fallback's name. */
-export type Origin = Entry | "default" | "newer" | "other-abis" | "launch key";
+/** What an answer is put down to: a rule, or what holds where no rule matches. */
+export type Origin = Rule | "default" | "newer" | "other-abis" | "launch key";
+
+/**
+ * `origins`: answers keep what they are put down to, and equal answers of different rules stay apart.
+ * `values`: only what is returned counts, and far more is shared. A proof needs no more.
+ */
+export type Telling = "origins" | "values";
+
+/** Makes the answer for an action on an ABI. */
+type Answering = (action: Action, abi: AbiName, origin: Origin) => Decisions;
 
 /** The launcher's one execve, let through whatever the rules say: number and six words of args[3] to args[5]. */
 export interface LaunchKeyRule {
@@ -32,119 +45,141 @@ export interface LaunchKeyRule {
   readonly returnValue: number;
 }
 
-/** The decisions of a policy; with a launch key, of the policy with that one rule in front. */
+/** Which of two decisions a policy can be turned into, and with what in front. */
+export interface PolicyDecisionOptions {
+  readonly telling: Telling;
+  /** The launcher's one execve passes whatever the rules say. */
+  readonly launchKey?: LaunchKeyRule;
+}
+
+/** The decisions of a policy. */
 export function decisionsOfPolicy(
   resolved: ResolvedPolicy,
   maker: DecisionMaker,
-  launchKey?: LaunchKeyRule,
+  { telling, launchKey }: PolicyDecisionOptions,
 ): Decisions {
-  const abi = resolved.abis[0]?.abi.name ?? "x86_64";
-  const foreign = maker.answer(returnValueOf(resolved.otherAbis.action, abi), "other-abis" satisfies Origin);
-  const arches = [...new Set(resolved.abis.map((one) => one.abi.arch))];
-  const byArch = arches.reduceRight<Decisions>(
-    (rest, arch) => maker.question(archWord, equal(arch), numbersOf(arch, resolved, maker, foreign), rest),
-    foreign,
-  );
-  if (launchKey === undefined) return byArch;
-  const pass = maker.answer(launchKey.returnValue, "launch key" satisfies Origin);
+  const answer: Answering = (action, abi, origin) =>
+    maker.answer(returnValueOf(action, abi), telling === "origins" ? origin : "policy");
+  const reader = new PolicyReader(resolved, maker, answer);
+  const decisions = reader.decisions();
+  if (launchKey === undefined) return decisions;
+  const pass = maker.answer(launchKey.returnValue, telling === "origins" ? "launch key" : "policy");
   const keyed = launchKey.key.reduceRight<Decisions>(
-    (rest, k, index) => maker.question(10 + index, equal(k), rest, byArch),
+    (rest, k, index) => maker.question(launchKeyWord + index, equal(k), rest, decisions),
     pass,
   );
-  const execve = maker.question(numberWord, equal(launchKey.nr), keyed, byArch);
-  return maker.question(archWord, equal(launchKey.arch), execve, byArch);
+  const execve = maker.question(numberWord, equal(launchKey.nr), keyed, decisions);
+  return maker.question(archWord, equal(launchKey.arch), execve, decisions);
 }
 
-function equal(k: number): { mask: number; test: "equal"; k: number } {
+function equal(k: number): WordTest {
   return { mask: whole, test: "equal", k };
 }
 
-function atLeast(k: number): { mask: number; test: "at-least"; k: number } {
+function atLeast(k: number): WordTest {
   return { mask: whole, test: "at-least", k };
 }
 
-/**
- * The numbers of one architecture value. Bit 30 marks x32 on x86_64's; what is negative there to the kernel is
- * no call of either, and unknown to x86_64.
- */
-function numbersOf(
-  arch: number,
-  resolved: ResolvedPolicy,
-  maker: DecisionMaker,
-  foreign: Decisions,
-): Decisions {
-  const named = (name: string): ResolvedAbi | undefined => resolved.abis.find((one) => one.abi.name === name);
-  const callsOf = (abi: ResolvedAbi | undefined): Decisions =>
-    abi === undefined ? foreign : search(abi, maker);
-  const sharing = allAbis.filter((abi) => abi.arch === arch).map((abi) => abi.name);
-  if (!sharing.includes("x32")) return callsOf(named(sharing[0] ?? ""));
-  const native = named("x86_64");
-  const negative = native === undefined ? foreign : unknownNumber(native, maker);
-  const notNegative = maker.question(
-    numberWord,
-    atLeast(0x4000_0000),
-    callsOf(named("x32")),
-    callsOf(native),
-  );
-  return maker.question(numberWord, atLeast(0x8000_0000), negative, notNegative);
-}
+class PolicyReader {
+  readonly #resolved: ResolvedPolicy;
+  readonly #maker: DecisionMaker;
+  readonly #answer: Answering;
 
-function unknownNumber(abi: ResolvedAbi, maker: DecisionMaker): Decisions {
-  return maker.answer(
-    returnValueOf(abi.unknownNumber.action, abi.abi.name),
-    abi.unknownNumber.by satisfies Origin,
-  );
-}
-
-/** A search tree over the numbers that the ABI has. */
-function search(abi: ResolvedAbi, maker: DecisionMaker): Decisions {
-  const unknown = unknownNumber(abi, maker);
-  const within = (calls: readonly ResolvedCall[]): Decisions => {
-    const [first] = calls;
-    if (first === undefined) return unknown;
-    if (calls.length === 1)
-      return maker.question(numberWord, equal(first.nr), callDecisions(first, abi, maker), unknown);
-    const half = calls.length >> 1;
-    const pivot = calls[half] ?? first;
-    return maker.question(
-      numberWord,
-      atLeast(pivot.nr),
-      within(calls.slice(half)),
-      within(calls.slice(0, half)),
-    );
-  };
-  return within(abi.calls);
-}
-
-function callDecisions(call: ResolvedCall, abi: ResolvedAbi, maker: DecisionMaker): Decisions {
-  const { behind } = call;
-  const own = inOrder(call, abi, maker);
-  if (behind === undefined) return own;
-  return behind.calls.reduceRight<Decisions>(
-    (rest, one) =>
-      maker.question(
-        behind.word,
-        { mask: behind.mask >>> 0, test: "equal", k: one.code },
-        inOrder(one, abi, maker),
-        rest,
-      ),
-    own,
-  );
-}
-
-/** The rules of one call: the first that holds decides. */
-function inOrder({ entries, fallback }: PolicyDecisions, abi: ResolvedAbi, maker: DecisionMaker): Decisions {
-  let rest: Decisions = maker.answer(
-    returnValueOf(fallback.action, abi.abi.name),
-    fallback.by satisfies Origin,
-  );
-  for (let at = entries.length - 1; at >= 0; at--) {
-    const entry = entries[at];
-    if (entry === undefined) continue;
-    const decided = maker.answer(returnValueOf(entry.rule.action, abi.abi.name), entry satisfies Origin);
-    rest = ask(entry.condition, decided, rest, entry.unknown, maker);
+  constructor(resolved: ResolvedPolicy, maker: DecisionMaker, answer: Answering) {
+    this.#resolved = resolved;
+    this.#maker = maker;
+    this.#answer = answer;
   }
-  return rest;
+
+  decisions(): Decisions {
+    const { abis, otherAbis } = this.#resolved;
+    const foreign = this.#answer(otherAbis.action, abis[0]?.abi.name ?? "x86_64", otherAbis.by);
+    const arches = [...new Set(abis.map((one) => one.abi.arch))];
+    return arches.reduceRight<Decisions>(
+      (rest, arch) => this.#maker.question(archWord, equal(arch), this.#numbersOf(arch, foreign), rest),
+      foreign,
+    );
+  }
+
+  /**
+   * The numbers of one architecture value. Bit 30 marks x32 on x86_64's; what is negative there to the kernel is
+   * no call of either, and unknown to x86_64.
+   */
+  #numbersOf(arch: number, foreign: Decisions): Decisions {
+    const named = (name: string): ResolvedAbi | undefined =>
+      this.#resolved.abis.find((one) => one.abi.name === name);
+    const callsOf = (abi: ResolvedAbi | undefined): Decisions =>
+      abi === undefined ? foreign : this.#search(abi);
+    const sharing = allAbis.filter((abi) => abi.arch === arch).map((abi) => abi.name);
+    if (!sharing.includes("x32")) return callsOf(named(sharing[0] ?? ""));
+    const native = named("x86_64");
+    const negative = native === undefined ? foreign : this.#unknownNumber(native);
+    const others = this.#maker.question(
+      numberWord,
+      atLeast(0x4000_0000),
+      callsOf(named("x32")),
+      callsOf(native),
+    );
+    return this.#maker.question(numberWord, atLeast(0x8000_0000), negative, others);
+  }
+
+  #unknownNumber(abi: ResolvedAbi): Decisions {
+    return this.#answer(abi.unknownNumber.action, abi.abi.name, abi.unknownNumber.by);
+  }
+
+  /** A search tree over the numbers that the ABI has. */
+  #search(abi: ResolvedAbi): Decisions {
+    const unknown = this.#unknownNumber(abi);
+    const within = (calls: readonly ResolvedCall[]): Decisions => {
+      const [first] = calls;
+      if (first === undefined) return unknown;
+      if (calls.length === 1) {
+        return this.#maker.question(numberWord, equal(first.nr), this.#call(first, abi.abi.name), unknown);
+      }
+      const half = calls.length >> 1;
+      const pivot = calls[half] ?? first;
+      return this.#maker.question(
+        numberWord,
+        atLeast(pivot.nr),
+        within(calls.slice(half)),
+        within(calls.slice(0, half)),
+      );
+    };
+    return within(abi.calls);
+  }
+
+  #call(call: ResolvedCall, abi: AbiName): Decisions {
+    const { behind } = call;
+    const own = this.#inOrder(call, abi);
+    if (behind === undefined) return own;
+    return behind.calls.reduceRight<Decisions>(
+      (rest, one) =>
+        this.#maker.question(
+          behind.word,
+          { mask: behind.mask >>> 0, test: "equal", k: one.code },
+          this.#inOrder(one, abi),
+          rest,
+        ),
+      own,
+    );
+  }
+
+  /** The rules of one call: the first that holds decides. */
+  #inOrder({ entries, fallback }: PolicyDecisions, abi: AbiName): Decisions {
+    let rest = this.#answer(fallback.action, abi, fallback.by);
+    for (let at = entries.length - 1; at >= 0; at--) {
+      const entry = entries[at];
+      if (entry === undefined) continue;
+      rest = ask(
+        entry.condition,
+        this.#answer(entry.rule.action, abi, entry.rule),
+        rest,
+        entry.unknown,
+        this.#maker,
+      );
+    }
+    return rest;
+  }
 }
 
 function ask(

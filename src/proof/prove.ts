@@ -57,7 +57,10 @@ export function proveResolved(filter: Filter, resolved: ResolvedPolicy, launchKe
   const maker = new DecisionMaker();
   try {
     const actual = decisionsOfFilter(filter.instructions, maker);
-    const wanted = decisionsOfPolicy(resolved, maker, launchKey);
+    const wanted = decisionsOfPolicy(resolved, maker, {
+      telling: "values",
+      ...(launchKey === undefined ? {} : { launchKey }),
+    });
     const equality = compareDecisions(actual, wanted);
     switch (equality.verdict) {
       case "equal":

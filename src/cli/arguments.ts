@@ -1,0 +1,90 @@
+/** A command's arguments, read by its own table of options. */
+import { parseArgs } from "node:util";
+import { nearest } from "../diagnostics/index.ts";
+
+export interface OptionSpec {
+  readonly name: string;
+  readonly short?: string;
+  /** What the help calls the option's value; an option without is a switch. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+/** An option as it was given, in its order. */
+export interface GivenOption {
+  readonly name: string;
+  /** Empty for a switch. */
+  readonly value: string;
+}
+
+export interface ParsedArguments {
+  readonly given: readonly GivenOption[];
+  readonly operands: readonly string[];
+}
+
+/** A wrong option or operand; the message says what is wrong and what was probably meant. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+export interface ArgumentRules {
+  readonly options: readonly OptionSpec[];
+  /** The first operand and everything behind it belong to another program. */
+  readonly stopAtOperand: boolean;
+}
+
+/** @throws UsageError */
+export function parseArguments(
+  args: readonly string[],
+  { options, stopAtOperand }: ArgumentRules,
+): ParsedArguments {
+  const config: Record<string, { type: "boolean" | "string"; short?: string; multiple: true }> = {};
+  for (const option of options) {
+    const type = option.value === undefined ? "boolean" : "string";
+    config[option.name] =
+      option.short === undefined ? { type, multiple: true } : { type, short: option.short, multiple: true };
+  }
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: config,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const given: GivenOption[] = [];
+  const operands: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") {
+      if (stopAtOperand) return { given, operands: args.slice(token.index + 1) };
+      continue;
+    }
+    if (token.kind === "positional") {
+      if (stopAtOperand) return { given, operands: args.slice(token.index) };
+      operands.push(token.value);
+      continue;
+    }
+    const spec = options.find((option) => option.name === token.name);
+    if (spec === undefined) {
+      const names = options.map((option) => `--${option.name}`);
+      const guess = nearest(token.rawName, names);
+      throw new UsageError(
+        `there is no option ${token.rawName}${guess === undefined ? "" : `: did you mean ${guess}?`}`,
+      );
+    }
+    if (spec.value !== undefined && token.value === undefined)
+      throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${spec.value}`);
+    if (spec.value === undefined && token.value !== undefined)
+      throw new UsageError(`${token.rawName} takes no value`);
+    given.push({ name: spec.name, value: token.value ?? "" });
+  }
+  return { given, operands };
+}
+
+/** The last value given for an option. */
+export function valueOfOption(parsed: ParsedArguments, name: string): string | undefined {
+  return parsed.given.findLast((option) => option.name === name)?.value;
+}
+
+export function hasOption(parsed: ParsedArguments, name: string): boolean {
+  return parsed.given.some((option) => option.name === name);
+}

@@ -1,0 +1,75 @@
+/** The policy that a command line names, with the rules that it adds. */
+import { type Diagnostic, hasErrors, type Source } from "../diagnostics/index.ts";
+import { loadPolicy, readText } from "../formats/load.ts";
+import { deny } from "../policy/action.ts";
+import { plainText } from "../policy/document.ts";
+import { extendPolicy } from "../policy/extend.ts";
+import { parseRules, parseSelectors } from "../policy/parser.ts";
+import { resolve } from "../policy/resolve.ts";
+import type { AbiSelection, Policy, Rule } from "../policy/types.ts";
+import { unreachableRules } from "../proof/reach.ts";
+import { abiByName, abis } from "../syscalls/index.ts";
+import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
+
+export interface CommandLinePolicy {
+  readonly policy: Policy | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Reads `--policy`, `--allow`, `--deny`, `--rule`, `--rules` and `--abi`, in their order. */
+export function policyOfCommandLine(parsed: ParsedArguments): CommandLinePolicy {
+  const base = loadPolicy(valueOfOption(parsed, "policy") ?? "default");
+  const rules: Rule[] = [];
+  const diagnostics: Diagnostic[] = [...base.diagnostics];
+  const selected: AbiSelection[number][] = [];
+  for (const { name, value } of parsed.given) {
+    if (name === "abi") selected.push(abiOption(value));
+    const found = rulesOfOption(name, value);
+    rules.push(...found.rules);
+    diagnostics.push(...found.diagnostics);
+  }
+  if (base.policy === undefined || hasErrors(diagnostics)) return { policy: undefined, diagnostics };
+  const policy = extendPolicy(base.policy, { rules, abis: selected });
+  if (policy === base.policy) return { policy, diagnostics };
+  const { resolved, diagnostics: found } = resolve(policy);
+  const added = new Set(rules);
+  // On a command line a rule that never decides is surely a mistake.
+  const idle = rules.length === 0 ? [] : unreachableRules(resolved, (rule) => added.has(rule));
+  const all = [...found, ...idle.map((one): Diagnostic => ({ ...one, severity: "error" }))];
+  return { policy: hasErrors(all) ? undefined : policy, diagnostics: [...diagnostics, ...all] };
+}
+
+function abiOption(value: string): AbiSelection[number] {
+  if (value === "native" || value === "all") return value;
+  const abi = abiByName(value);
+  if (abi === undefined)
+    throw new UsageError(
+      `there is no ABI ${JSON.stringify(value)}: ABIs are native, all, ${abis.map((one) => one.name).join(", ")}`,
+    );
+  return abi.name;
+}
+
+function rulesOfOption(
+  name: string,
+  value: string,
+): { readonly rules: readonly Rule[]; readonly diagnostics: readonly Diagnostic[] } {
+  const source: Source = { name: `--${name}`, text: value };
+  switch (name) {
+    case "allow":
+    case "deny": {
+      const { selectors, diagnostics } = parseSelectors(plainText(source, value, 0));
+      const span = { source, start: 0, end: value.length };
+      const rule: Rule = { action: name === "deny" ? deny : { kind: "allow" }, selectors, span };
+      return { rules: selectors.length === 0 ? [] : [rule], diagnostics };
+    }
+    case "rule":
+      return parseRules(plainText(source, value, 0));
+    case "rules": {
+      const found = readText(value);
+      if (typeof found === "string") throw new UsageError(`cannot read ${JSON.stringify(value)}: ${found}`);
+      return parseRules(plainText({ name: found.filename, text: found.text }, found.text, 0));
+    }
+    default:
+      return { rules: [], diagnostics: [] };
+  }
+}

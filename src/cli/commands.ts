@@ -1,0 +1,117 @@
+/** The table of commands. */
+import type { OptionSpec } from "./arguments.ts";
+import type { Command } from "./command.ts";
+
+const help: OptionSpec = { name: "help", short: "h", help: "show this help" };
+const json: OptionSpec = { name: "json", help: "print facts for programs, as JSON" };
+
+export const commands: readonly Command[] = [
+  {
+    name: "run",
+    summary: "run a program under a policy",
+    operands: "[--] CMD [ARG…]",
+    description: [
+      "Runs CMD under a policy: by default the built-in policy `default`, which lets ordinary programs work and refuses what only system software and exploits need. The filter is proved equal to the policy before it is loaded, and cannot be taken off again.",
+      "Rules given here come before the policy's own, in the order in which they stand; a policy's `require` comes before everything.",
+      "The exit status is the program's own, or 125 when callgate could not start it as asked, 126 when it cannot be executed, and 127 when it is not there.",
+    ],
+    options: [
+      {
+        name: "policy",
+        short: "p",
+        value: "FILE|NAME",
+        help: "the policy: a file, or the name of a built-in one (default: default)",
+      },
+      {
+        name: "allow",
+        value: "SELECTORS",
+        help: "allow these calls: --allow 'socket(domain == AF_NETLINK), ptrace'",
+      },
+      { name: "deny", value: "SELECTORS", help: "deny these calls with EPERM" },
+      { name: "rule", value: "RULE", help: "any rule of the policy language: --rule 'errno(ENOSYS) statx'" },
+      { name: "rules", value: "FILE", help: "rules from a file, a rule a line" },
+      { name: "abi", value: "NAME", help: "have rules for this ABI too: x86 lets 32-bit programs run" },
+      {
+        name: "missing",
+        value: "LAYER",
+        help: "start although this layer of the policy cannot be set up: files, network, limits, hardening",
+      },
+      {
+        name: "keep-fd",
+        value: "N",
+        help: "leave descriptor N open for the program; all others above 2 are closed",
+      },
+      { name: "dry-run", help: "say what would be done, and do not run the program" },
+      help,
+    ],
+    examples: [
+      { command: "callgate run -- ./untrusted", comment: "the built-in policy" },
+      {
+        command: "callgate run --deny 'socket(domain != AF_UNIX)' -- python3 script.py",
+        comment: "and no network sockets",
+      },
+      {
+        command: "callgate run --policy thumbnailer.toml -- ./thumbnail cat.png",
+        comment: "a policy of your own",
+      },
+      { command: "callgate run --abi x86 -- ./old-32-bit-game", comment: "a 32-bit program" },
+    ],
+    stopAtOperand: true,
+    usageStatus: 125,
+    load: () => import("./commands/run.ts"),
+  },
+  {
+    name: "check",
+    summary: "read policies and report every mistake in them",
+    operands: "FILE…",
+    description: [
+      "Reads each policy, compiles it and proves the filter, and reports mistakes with the exact place and what to write instead. FILE may be the name of a built-in policy, or - for standard input.",
+      "The exit status is 0 when there is no error, 1 when there is one, and 2 when a file cannot be read.",
+    ],
+    options: [json, help],
+    examples: [
+      { command: "callgate check thumbnailer.toml", comment: "one policy" },
+      { command: "callgate check --json *.toml", comment: "for a program" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/check.ts"),
+  },
+  {
+    name: "explain",
+    summary: "what a policy says of a call, and which rule says it",
+    operands: "FILE CALL",
+    description: [
+      "Says what the policy decides for a call and why. Arguments are written as in a program, by position or by name; one that is left out may be anything, and then every case is listed with an example.",
+    ],
+    options: [
+      { name: "abi", value: "NAME", help: "only this ABI (default: all that the policy has rules for)" },
+      json,
+      help,
+    ],
+    examples: [
+      { command: "callgate explain default 'socket(AF_NETLINK, SOCK_RAW, 0)'", comment: "by position" },
+      {
+        command: "callgate explain default 'clone(flags = CLONE_NEWUSER)'",
+        comment: "by name; the rest is any",
+      },
+      { command: "callgate explain policy.toml keyctl", comment: "every case" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/explain.ts"),
+  },
+  {
+    name: "demo",
+    summary: "see it work: a program runs, and eight attacks on the kernel fail",
+    operands: "",
+    description: [
+      "Runs an ordinary program under the built-in policy, then tries eight system calls that exploits use, each without and with callgate, and names the rule that forbids it. Every command is printed so that it can be repeated by hand.",
+    ],
+    options: [help],
+    examples: [{ command: "callgate demo", comment: "takes a few seconds" }],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/demo.ts"),
+  },
+];

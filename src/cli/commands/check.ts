@@ -1,0 +1,60 @@
+/** `callgate check`: reads policies, compiles and proves them, and reports every mistake. */
+import { compile, ProofError, TooLargeError } from "../../compiler/index.ts";
+import {
+  type Diagnostic,
+  diagnosticsToJson,
+  hasErrors,
+  listWords,
+  renderDiagnostics,
+} from "../../diagnostics/index.ts";
+import { loadPolicy } from "../../formats/load.ts";
+import { resolve } from "../../policy/resolve.ts";
+import type { Policy } from "../../policy/types.ts";
+import { unreachableRules } from "../../proof/reach.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
+import { print, terminalOptions } from "../output.ts";
+
+export function main(parsed: ParsedArguments): number {
+  if (parsed.operands.length === 0) throw new UsageError("the policy is missing: callgate check FILE…");
+  const diagnostics = parsed.operands.flatMap((file) => checkFile(file));
+  const errors = diagnostics.filter((one) => one.severity === "error").length;
+  const warnings = diagnostics.filter((one) => one.severity === "warning").length;
+  if (hasOption(parsed, "json")) {
+    const found = diagnosticsToJson(diagnostics);
+    print(`${JSON.stringify({ ok: errors === 0, errors, warnings, diagnostics: found }, null, 2)}\n`);
+  } else {
+    print(renderDiagnostics(diagnostics, terminalOptions(1)));
+    const counts = [count(errors, "error"), count(warnings, "warning")].filter((text) => text !== "");
+    print(
+      counts.length > 0
+        ? `${counts.join(", ")}\n`
+        : `${listWords(parsed.operands, "and")}: no mistakes found\n`,
+    );
+  }
+  if (diagnostics.some((one) => one.id === "unreadable")) return 2;
+  return errors > 0 ? 1 : 0;
+}
+
+function count(number: number, word: string): string {
+  return number === 0 ? "" : `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+function checkFile(file: string): readonly Diagnostic[] {
+  const { policy, diagnostics } = loadPolicy(file);
+  if (policy === undefined) return diagnostics;
+  const found = [...diagnostics, ...unreachableRules(resolve(policy).resolved)];
+  return hasErrors(found) ? found : [...found, ...compileErrors(policy)];
+}
+
+/** What only compiling shows: a filter that the kernel would not take. */
+function compileErrors(policy: Policy): readonly Diagnostic[] {
+  try {
+    compile(policy);
+    return [];
+  } catch (error) {
+    if (error instanceof TooLargeError)
+      return [{ id: "filter-too-large", severity: "error", message: error.message }];
+    if (error instanceof ProofError) return [{ id: "not-proved", severity: "error", message: error.message }];
+    throw error;
+  }
+}

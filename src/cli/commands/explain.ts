@@ -1,0 +1,283 @@
+/** `callgate explain`: what a policy says of a call, and which rule says it. */
+import { actionOf, dataOf, RET_ERRNO } from "../../bpf/index.ts";
+import {
+  type Diagnostic,
+  hasErrors,
+  nearest,
+  positionAt,
+  renderDiagnostics,
+  sanitise,
+  spanText,
+} from "../../diagnostics/index.ts";
+import { loadPolicy } from "../../formats/load.ts";
+import { printAction } from "../../policy/action.ts";
+import { plainText } from "../../policy/document.ts";
+import { extendPolicy } from "../../policy/extend.ts";
+import { parseCall, type WrittenCall } from "../../policy/parser.ts";
+import { printRule, printValue } from "../../policy/printer.ts";
+import { resolve } from "../../policy/resolve.ts";
+import type { Action, Policy, Rule } from "../../policy/types.ts";
+import { type CallCases, callCases } from "../../proof/call-cases.ts";
+import type { Case } from "../../proof/reach.ts";
+import {
+  type Argument,
+  abiByName,
+  errnoName,
+  formatVersion,
+  syscallByName,
+  syscallNames,
+} from "../../syscalls/index.ts";
+import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { print, printError, terminalOptions } from "../output.ts";
+
+export function main(parsed: ParsedArguments): number {
+  const [file, text, ...more] = parsed.operands;
+  if (file === undefined || text === undefined)
+    throw new UsageError("explain takes a policy and a call: callgate explain FILE CALL");
+  if (more.length > 0) throw new UsageError("explain takes one call: put it in quotes");
+  const loaded = loadPolicy(file);
+  if (loaded.policy === undefined) {
+    printError(renderDiagnostics(loaded.diagnostics, terminalOptions(2)));
+    return 2;
+  }
+  const abi = valueOfOption(parsed, "abi");
+  if (abi !== undefined && abiByName(abi) === undefined)
+    throw new UsageError(`there is no ABI ${JSON.stringify(abi)}`);
+  const source = { name: "call", text };
+  const { call, diagnostics: unread } = parseCall(plainText(source, text, 0));
+  if (call === undefined) return refuse(unread);
+  if (call.target.kind === "name" && !syscallNames().includes(call.target.name)) {
+    const guess = nearest(call.target.name, syscallNames());
+    return refuse([
+      {
+        id: "unknown-syscall",
+        severity: "error",
+        message: `there is no system call ${JSON.stringify(call.target.name)}`,
+        span: {
+          source,
+          start: text.indexOf(call.target.name),
+          end: text.indexOf(call.target.name) + call.target.name.length,
+        },
+        ...(guess === undefined ? {} : { label: `did you mean ${guess}?` }),
+      },
+    ]);
+  }
+  if (call.target.kind !== "name" && call.target.kind !== "number")
+    throw new UsageError("explain takes one call, by name or number");
+
+  const asked = abiByName(abi ?? call.abi ?? "")?.name;
+  const { policy } = loaded;
+  const { resolved } = resolve(policy);
+  const wanted =
+    asked === undefined
+      ? resolved
+      : { ...resolved, abis: resolved.abis.filter((one) => one.abi.name === asked) };
+  // An ABI that the policy has no rules for gets one answer whatever the call is.
+  if (asked !== undefined && wanted.abis.length === 0) {
+    const known = abiByName(asked);
+    const widened =
+      known === undefined
+        ? []
+        : resolve(extendPolicy(policy, { rules: [], abis: [known.name] })).resolved.abis;
+    const own = widened.find((one) => one.abi.name === asked);
+    if (own !== undefined) return report(parsed, foreignCall(own.abi.name, call.target, policy));
+  }
+  const { calls, diagnostics } = callCases(wanted, call);
+  if (hasErrors(diagnostics)) return refuse(diagnostics);
+  if (calls.length === 0) {
+    printError(
+      `callgate explain: no ABI of the policy has ${text}: it has rules for ${resolved.abis.map((one) => one.abi.name).join(", ")}\n`,
+    );
+    return 2;
+  }
+  return report(
+    parsed,
+    calls.flatMap((one) => one.cases.map((found) => outcome(describeAsked(call, one), one, found, policy))),
+  );
+}
+
+function refuse(diagnostics: readonly Diagnostic[]): number {
+  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+  return 2;
+}
+
+/** One line of the answer. */
+interface Outcome {
+  readonly abi: string;
+  readonly syscall: string | null;
+  readonly nr: number;
+  readonly through: string | undefined;
+  /** The call as it was asked for. */
+  readonly asked: string;
+  readonly action: Action;
+  readonly errno: string | number | null;
+  readonly by: "rule" | "default" | "newer" | "other-abis";
+  readonly rule: Rule | undefined;
+  readonly why: string;
+  readonly example: string;
+}
+
+function outcome(
+  asked: string,
+  call: CallCases,
+  { origin, returnValue, words }: Case,
+  policy: Policy,
+): Outcome {
+  const rule = typeof origin === "object" ? origin : undefined;
+  const by = typeof origin === "object" ? "rule" : origin === "launch key" ? "default" : origin;
+  const action = rule?.action ?? fallbackAction(by, policy);
+  return {
+    abi: call.abi.name,
+    syscall: call.name ?? null,
+    nr: call.nr,
+    through: call.through,
+    asked,
+    action,
+    errno: errnoOf(returnValue, call),
+    by,
+    rule,
+    why: rule === undefined ? describeFallback(by, call, policy) : describeRule(rule),
+    example: exampleOf(call, words),
+  };
+}
+
+function foreignCall(
+  abi: Outcome["abi"],
+  target: { readonly kind: string; readonly name?: string; readonly nr?: number },
+  policy: Policy,
+): readonly Outcome[] {
+  const known = abiByName(abi);
+  const call =
+    known === undefined || target.name === undefined ? undefined : syscallByName(known.name, target.name);
+  const action = policy.syscalls.otherAbis;
+  return [
+    {
+      abi,
+      syscall: target.name ?? null,
+      nr: call?.nr ?? target.nr ?? 0,
+      through: undefined,
+      asked: target.name ?? `#${target.nr ?? 0}`,
+      action,
+      errno: action.kind === "errno" ? action.errno : null,
+      by: "other-abis",
+      rule: undefined,
+      why: `the policy has no rules for ${abi}, and other-abis = ${JSON.stringify(printAction(action))}`,
+      example: target.name ?? `#${target.nr ?? 0}`,
+    },
+  ];
+}
+
+function fallbackAction(by: Outcome["by"], policy: Policy): Action {
+  if (by === "newer") return policy.syscalls.newer;
+  return by === "other-abis" ? policy.syscalls.otherAbis : policy.syscalls.default;
+}
+
+function errnoOf(returnValue: number, call: CallCases): string | number | null {
+  if (actionOf(returnValue) !== RET_ERRNO) return null;
+  return errnoName(call.abi.name, dataOf(returnValue)) ?? dataOf(returnValue);
+}
+
+function describeFallback(by: Outcome["by"], call: CallCases, policy: Policy): string {
+  const { baseline } = policy.syscalls;
+  if (by === "newer") {
+    if (call.name === undefined) return "no call with this number is known";
+    return `it is newer than the baseline${baseline === undefined ? "" : `, Linux ${formatVersion(baseline)}`}, and no rule names it`;
+  }
+  return by === "other-abis"
+    ? "the policy has no rules for this ABI"
+    : "no rule matches: the policy's default";
+}
+
+function describeRule(rule: Rule): string {
+  if (rule.span === undefined) return printRule(rule);
+  const { line } = positionAt(rule.span.source, rule.span.start);
+  return `${sanitise(rule.span.source.name)}:${line}  ${printRule(rule)}`;
+}
+
+/** A call that has the outcome, argument by argument. */
+function exampleOf(call: CallCases, words: readonly number[]): string {
+  const shown = call.args?.map((argument) => `${argument.name} = ${argumentValue(argument, words)}`);
+  return `${call.name ?? `#${call.nr}`}(${shown?.join(", ") ?? ""})`;
+}
+
+function argumentValue(argument: Argument, words: readonly number[]): string {
+  const word = (index: number): bigint => BigInt(words[index] ?? 0);
+  const { place: at } = argument;
+  const whole = ((): bigint | undefined => {
+    switch (at.kind) {
+      case "word":
+        return word(4 + 2 * at.index) | (word(5 + 2 * at.index) << 32n);
+      case "words":
+        return word(4 + 2 * at.low) | (word(4 + 2 * at.high) << 32n);
+      case "constant":
+        return at.value;
+      case "memory":
+        return undefined;
+    }
+  })();
+  if (whole === undefined) return "…";
+  const value = argument.signed
+    ? BigInt.asIntN(argument.width, whole)
+    : BigInt.asUintN(argument.width, whole);
+  return value < -255n || value > 255n
+    ? value < 0n
+      ? value.toString()
+      : `0x${value.toString(16)}`
+    : value.toString();
+}
+
+/** The call as it was asked for, every argument by its name. */
+function describeAsked(call: WrittenCall, way: CallCases): string {
+  const given = call.args.map(
+    ({ index, name, value }) =>
+      `${name ?? way.args?.[index]?.name ?? `args[${index}]`} = ${printValue(value)}`,
+  );
+  return `${way.name ?? `#${way.nr}`}${given.length === 0 ? "" : `(${given.join(", ")})`}`;
+}
+
+function report(parsed: ParsedArguments, outcomes: readonly Outcome[]): number {
+  if (hasOption(parsed, "json")) {
+    for (const one of outcomes) print(`${JSON.stringify(jsonOf(one))}\n`);
+    return 0;
+  }
+  let heading = "";
+  for (const one of outcomes) {
+    const through = one.through === undefined ? "" : `, through ${one.through}`;
+    const written = `${one.abi.padEnd(8)}${one.asked}${through}`;
+    if (written !== heading) print(`${heading === "" ? "" : "\n"}${written}\n`);
+    heading = written;
+    const siblings = outcomes.filter(
+      (other) => other.abi === one.abi && other.through === one.through,
+    ).length;
+    const errno = one.action.kind === "errno" ? `${one.errno}, ` : "";
+    const word = one.action.kind === "errno" && one.errno === "EPERM" ? "deny" : one.action.kind;
+    print(`${word.padEnd(8)}${errno}by ${one.why}\n`);
+    if (siblings > 1) print(`        e.g. ${one.example}\n`);
+  }
+  return 0;
+}
+
+function jsonOf(one: Outcome): object {
+  const position =
+    one.rule?.span === undefined ? undefined : positionAt(one.rule.span.source, one.rule.span.start);
+  return {
+    abi: one.abi,
+    syscall: one.syscall,
+    nr: one.nr,
+    action: one.action.kind,
+    errno: one.errno,
+    by: one.by,
+    rule:
+      one.rule === undefined
+        ? null
+        : {
+            file: one.rule.span?.source.name ?? null,
+            line: position?.line ?? null,
+            column: position?.column ?? null,
+            text: one.rule.span === undefined ? printRule(one.rule) : spanText(one.rule.span),
+            reason: one.rule.reason ?? null,
+          },
+    through: one.through ?? null,
+    example: one.example,
+  };
+}

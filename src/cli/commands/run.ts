@@ -1,0 +1,136 @@
+/**
+ * `callgate run`: decides what is to be done and hands it, as a plan, to the launcher that started this process.
+ * The launcher then becomes the program; this process is gone by then.
+ */
+import { fstatSync, readFileSync, writeSync } from "node:fs";
+import { TooLargeError } from "../../compiler/index.ts";
+import { renderDiagnostics } from "../../diagnostics/index.ts";
+import { resolve } from "../../policy/resolve.ts";
+import type { Policy } from "../../policy/types.ts";
+import { describePlan } from "../../sandbox/describe.ts";
+import { findProgram, programAbi } from "../../sandbox/find-program.ts";
+import { encodePlan, type Plan, PlanError, type PlanString } from "../../sandbox/plan.ts";
+import { PrepareError, prepare } from "../../sandbox/prepare.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
+import { policyOfCommandLine } from "../command-line-policy.ts";
+import { print, printError, terminalOptions } from "../output.ts";
+
+/** Where the launcher waits for the plan. */
+const planDescriptor = 3;
+const failed = 125;
+const layers = ["files", "network", "limits", "hardening"];
+
+export function main(parsed: ParsedArguments): number {
+  const [command] = parsed.operands;
+  if (command === undefined) throw new UsageError("the command is missing: callgate run -- CMD");
+  const keepDescriptors = descriptorsOf(parsed);
+  const { policy, diagnostics } = policyOfCommandLine(parsed);
+  if (policy === undefined) {
+    printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+    printError("callgate: the policy has errors: nothing was started\n");
+    return failed;
+  }
+  const found = findProgram(command, process.env["PATH"]);
+  if (found.kind !== "found") {
+    printError(`callgate: ${found.message}\n`);
+    return found.kind === "not-found" ? 127 : 126;
+  }
+  const [, ...rest] = rawOperands(parsed.operands);
+  const plan = planOf(withMissingLayers(policy, parsed), {
+    path: found.path,
+    arguments: [command, ...rest],
+    keepDescriptors,
+  });
+  if (plan === undefined) return failed;
+  if (hasOption(parsed, "dry-run")) {
+    print(describePlan(plan, policy));
+    return 0;
+  }
+  warnOfForeignAbi(found.path, policy);
+  return handOver(plan);
+}
+
+function planOf(policy: Policy, program: Parameters<typeof prepare>[1]): Plan | undefined {
+  try {
+    return prepare(policy, program);
+  } catch (error) {
+    if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
+    printError(`callgate: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+function descriptorsOf(parsed: ParsedArguments): readonly number[] {
+  return parsed.given
+    .filter((option) => option.name === "keep-fd")
+    .map(({ value }) => {
+      if (/^[0-9]{1,7}$/.test(value)) return Number(value);
+      throw new UsageError(`${JSON.stringify(value)} is no descriptor: --keep-fd takes a number`);
+    })
+    .filter((descriptor) => descriptor > 2);
+}
+
+function withMissingLayers(policy: Policy, parsed: ParsedArguments): Policy {
+  const named = parsed.given.filter((option) => option.name === "missing").map((option) => option.value);
+  const unknown = named.find((name) => !layers.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no layer ${JSON.stringify(unknown)}: layers are ${layers.join(", ")}`);
+  if (named.length === 0) return policy;
+  const hardening = policy.hardening ?? { newCode: "allow", exec: "any", missingLayers: [] };
+  return { ...policy, hardening: { ...hardening, missingLayers: [...hardening.missingLayers, ...named] } };
+}
+
+/**
+ * The operands as the bytes that the user gave: Node has turned what is not UTF-8 into replacement characters,
+ * but the kernel still has the original.
+ */
+function rawOperands(operands: readonly string[]): readonly PlanString[] {
+  if (!operands.some((operand) => operand.includes("\ufffd"))) return operands;
+  const raw: Buffer[] = [];
+  const whole = readFileSync("/proc/self/cmdline");
+  for (let start = 0; start < whole.length; ) {
+    const end = whole.indexOf(0, start);
+    raw.push(whole.subarray(start, end === -1 ? whole.length : end));
+    start = end === -1 ? whole.length : end + 1;
+  }
+  return raw.slice(raw.length - operands.length);
+}
+
+/** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
+function warnOfForeignAbi(path: string, policy: Policy): void {
+  const abi = programAbi(path);
+  const known = resolve(policy).resolved.abis.map((one) => one.abi.name);
+  if (abi === undefined || known.includes(abi)) return;
+  const what = abi === "x86" ? "a 32-bit (x86) program" : `a program for ${abi}`;
+  printError(
+    `callgate: ${path} is ${what}, and the policy has rules for ${known.join(", ")} only: ` +
+      `its first system call will end it. To let it run: --abi ${abi}\n`,
+  );
+}
+
+function handOver(plan: Plan): number {
+  let bytes: Uint8Array;
+  try {
+    bytes = encodePlan(plan);
+  } catch (error) {
+    if (!(error instanceof PlanError)) throw error;
+    printError(`callgate: ${error.message}\n`);
+    return failed;
+  }
+  if (!launcherIsWaiting()) {
+    printError(
+      "callgate: the launcher is not there: build it with `npm run build:native` (needs gcc), and start programs with bin/callgate\n",
+    );
+    return failed;
+  }
+  for (let at = 0; at < bytes.length; ) at += writeSync(planDescriptor, bytes, at);
+  return 0;
+}
+
+function launcherIsWaiting(): boolean {
+  try {
+    return fstatSync(planDescriptor).isFIFO();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * callgate: decide which system calls a program may make.
+ *
+ * ```ts
+ * import { compile, evaluate, readPolicy, renderDiagnostics } from "callgate";
+ *
+ * const { policy, diagnostics } = readPolicy(text, { filename: "thumbnailer.toml" });
+ * if (policy === undefined) throw new Error(renderDiagnostics(diagnostics));
+ * evaluate(policy, { abi: "x86_64", syscall: "socket", args: [16n, 3n, 0n] });   // { action, by, rule }
+ * const filter = compile(policy);                                               // proved equal to the policy
+ * ```
+ */
+export type { Filter, Instruction } from "./bpf/index.ts";
+export { type CompileOptions, compile, ProofError, TooLargeError } from "./compiler/index.ts";
+export type { Diagnostic, Fix, Note, RenderOptions, Severity, Source, Span } from "./diagnostics/index.ts";
+export { renderDiagnostics } from "./diagnostics/index.ts";
+export { emulate, type FilterInput } from "./emulate.ts";
+export { builtinPolicies, type ReadOptions, type ReadResult, readPolicy } from "./formats/index.ts";
+export { loadPolicy } from "./formats/load.ts";
+export type { PolicyDocument } from "./formats/object.ts";
+export { type Call, type EvaluateOptions, evaluate } from "./policy/evaluate.ts";
+export type { Decision } from "./policy/resolved.ts";
+export type * from "./policy/types.ts";
+export { type ProveOptions, prove, type Verdict, type Witness } from "./proof/index.ts";
+export { type AbiName, type KernelVersion, syscallNumber } from "./syscalls/index.ts";

@@ -1,0 +1,125 @@
+/** What a policy says of a call of which some arguments are given: every outcome that is possible, with an example. */
+import type { Diagnostic } from "../diagnostics/index.ts";
+import type { WrittenCall } from "../policy/parser.ts";
+import { type Problem, resolveCondition } from "../policy/resolve-condition.ts";
+import {
+  type Field,
+  type ResolvedPolicy,
+  wordOfArch,
+  wordOfArgument,
+  wordOfNumber,
+} from "../policy/resolved.ts";
+import type { Condition } from "../policy/types.ts";
+import { type Abi, type Argument, multiplexedOf, syscallByName, syscallByNumber } from "../syscalls/index.ts";
+import { type Case, reachableCases } from "./reach.ts";
+
+/** One way in which an ABI makes the call: directly, or through a multiplexer. */
+export interface CallCases {
+  readonly abi: Abi;
+  readonly nr: number;
+  /** The call's name; undefined for a number that the table does not know. */
+  readonly name: string | undefined;
+  /** `socketcall`, where the call is made through it. */
+  readonly through: string | undefined;
+  readonly args: readonly Argument[] | undefined;
+  readonly cases: readonly Case[];
+}
+
+export interface CallCasesResult {
+  readonly calls: readonly CallCases[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The outcomes of a written call on every ABI of the policy that has it. */
+export function callCases(resolved: ResolvedPolicy, call: WrittenCall): CallCasesResult {
+  const calls: CallCases[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const { abi } of resolved.abis) {
+    if (call.abi !== undefined && call.abi !== abi.name) continue;
+    for (const way of waysOf(abi, call.target)) {
+      const known = new Map(way.known);
+      for (const { span, ...problem } of fillIn(known, abi, way, call)) {
+        if (diagnostics.some((one) => one.message === problem.message)) continue;
+        diagnostics.push({
+          id: problem.id,
+          severity: "error",
+          message: problem.message,
+          ...(span === undefined ? {} : { span }),
+          ...(problem.label === undefined ? {} : { label: problem.label }),
+        });
+      }
+      const { nr, name, through, args } = way;
+      calls.push({ abi, nr, name, through, args, cases: reachableCases(resolved, known) });
+    }
+  }
+  return { calls, diagnostics };
+}
+
+interface Way extends Omit<CallCases, "cases" | "abi"> {
+  readonly known: ReadonlyMap<number, number>;
+}
+
+function waysOf(abi: Abi, target: WrittenCall["target"]): readonly Way[] {
+  const direct = (nr: number, name: string | undefined, args: readonly Argument[] | undefined): Way => ({
+    nr,
+    name,
+    through: undefined,
+    args,
+    known: new Map([
+      [wordOfArch, abi.arch],
+      [wordOfNumber, nr],
+    ]),
+  });
+  if (target.kind === "number") {
+    const call = syscallByNumber(abi.name, target.nr);
+    return [direct(target.nr, call?.name, call?.args)];
+  }
+  if (target.kind !== "name") return [];
+  const call = syscallByName(abi.name, target.name);
+  const ways: Way[] = call === undefined ? [] : [direct(call.nr, call.name, call.args)];
+  for (const one of multiplexedOf(abi.name)) {
+    const multiplexer = one.name === target.name ? syscallByName(abi.name, one.multiplexer) : undefined;
+    if (multiplexer === undefined) continue;
+    const { known } = direct(multiplexer.nr, undefined, undefined);
+    const word = wordOfArgument(one.selector.index);
+    ways.push({
+      nr: multiplexer.nr,
+      name: one.name,
+      through: one.multiplexer,
+      args: one.args,
+      known: new Map([...known, [word, one.code]]),
+    });
+  }
+  return ways;
+}
+
+/** Puts the given arguments where the ABI has them. */
+function fillIn(known: Map<number, number>, abi: Abi, way: Way, call: WrittenCall): readonly Problem[] {
+  const problems: Problem[] = [];
+  const report = (problem: Problem): number => problems.push(problem);
+  const callName = way.name ?? `#${way.nr}`;
+  for (const { index, name, value, span } of call.args) {
+    const argument = name ?? way.args?.[index]?.name;
+    if (argument === undefined && way.args !== undefined) {
+      const message = `${callName} takes ${way.args.length} argument${way.args.length === 1 ? "" : "s"}`;
+      report({ id: "too-many-arguments", message, always: true, ...(span === undefined ? {} : { span }) });
+      continue;
+    }
+    const word =
+      argument === undefined
+        ? ({ kind: "raw", index } as const)
+        : ({ kind: "argument", name: argument } as const);
+    const operand = span === undefined ? { word } : { word, span };
+    const test: Condition = { kind: "test", operand, test: { kind: "compare", operator: "==", value } };
+    const resolved = resolveCondition(test, { abi: abi.name, name: callName, args: way.args, report });
+    // A pointer may be given for the reader's sake: where it points decides nothing.
+    if (resolved.kind === "test" && resolved.comparison.operator === "==")
+      setField(known, resolved.field, resolved.comparison.value);
+  }
+  return problems.filter((problem) => problem.id !== "pointer-compared");
+}
+
+function setField(known: Map<number, number>, field: Field, value: bigint): void {
+  known.set(field.low, Number(BigInt.asUintN(32, value)));
+  if (field.high !== undefined) known.set(field.high, Number(value >> 32n));
+}

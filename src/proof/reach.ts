@@ -1,0 +1,108 @@
+/**
+ * Which rules decide anything at all, and what can be decided for a call of which only a part is known: walks of
+ * the policy's own decisions, with the proof's exact sets.
+ */
+import type { Diagnostic } from "../diagnostics/index.ts";
+import { listWords, place, positionAt } from "../diagnostics/index.ts";
+import { printSelector } from "../policy/printer.ts";
+import type { ResolvedPolicy } from "../policy/resolved.ts";
+import type { Rule } from "../policy/types.ts";
+import { DecisionMaker, type Decisions } from "./decisions.ts";
+import { compareDecisions } from "./equality.ts";
+import { decisionsOfPolicy, type Origin } from "./policy.ts";
+
+/** One outcome that some call has. */
+export interface Case {
+  readonly origin: Origin;
+  readonly returnValue: number;
+  /** The 16 words of such a call. */
+  readonly words: readonly number[];
+}
+
+/** The outcomes of all calls whose words have the known values, each with a call that has it. */
+export function reachableCases(
+  resolved: ResolvedPolicy,
+  known: ReadonlyMap<number, number>,
+): readonly Case[] {
+  return casesOf(decisionsOfPolicy(resolved, new DecisionMaker(), { telling: "origins" }), known);
+}
+
+function casesOf(decisions: Decisions, known: ReadonlyMap<number, number>): readonly Case[] {
+  const found = new Map<unknown, Case>();
+  compareDecisions(decisions, decisions, {
+    known,
+    visit: ({ by, returnValue, id }, _same, call) => {
+      if (isOrigin(by) && !found.has(id)) found.set(id, { origin: by, returnValue, words: call() });
+    },
+  });
+  return [...found.values()];
+}
+
+function isOrigin(by: unknown): by is Origin {
+  return typeof by === "string" || (typeof by === "object" && by !== null && "selectors" in by);
+}
+
+/**
+ * A warning for each rule that can never decide, because the rules before it decide every call that it is about.
+ * Rules about calls that none of the policy's ABIs has are left alone: they wait for another ABI.
+ * @param isAsked which rules to speak of
+ */
+export function unreachableRules(
+  resolved: ResolvedPolicy,
+  isAsked: (rule: Rule) => boolean = () => true,
+): readonly Diagnostic[] {
+  const { require, rules } = resolved.policy.syscalls;
+  const deciding = new Set(reachableCases(resolved, new Map()).map((one) => one.origin));
+  const diagnostics: Diagnostic[] = [];
+  for (const rule of [...require, ...rules]) {
+    if (deciding.has(rule) || !isAsked(rule)) continue;
+    const coverers = coveringRules(resolved, rule);
+    if (coverers === undefined) continue;
+    diagnostics.push({
+      id: "unreachable-rule",
+      severity: "warning",
+      message: `this rule never decides: ${describeCover(coverers, rule)}`,
+      ...(rule.span === undefined ? {} : { span: rule.span }),
+      label: coverers.length === 0 ? "its condition never holds" : "move it above, or remove it",
+    });
+  }
+  return diagnostics;
+}
+
+/** The rules that stand before `rule` at the numbers that it is about; undefined where it is about none. */
+function coveringRules(resolved: ResolvedPolicy, rule: Rule): readonly Rule[] | undefined {
+  const before = new Set<Rule>();
+  let isAboutSomething = false;
+  for (const { calls } of resolved.abis) {
+    for (const call of calls) {
+      for (const { entries } of [call, ...(call.behind?.calls ?? [])]) {
+        const at = entries.findIndex((entry) => entry.rule === rule);
+        if (at === -1) continue;
+        isAboutSomething = true;
+        // The last rule that decides whatever is left is the one that covers; conditions before it do not matter.
+        const whole = entries
+          .slice(0, at)
+          .find((entry) => entry.condition.kind === "known" && entry.condition.value);
+        for (const entry of whole === undefined ? entries.slice(0, at) : [whole]) before.add(entry.rule);
+      }
+    }
+  }
+  return isAboutSomething ? [...before] : undefined;
+}
+
+function describeCover(coverers: readonly Rule[], rule: Rule): string {
+  if (coverers.length === 0) return "no call can match it";
+  const places = coverers.slice(0, 3).map((one) => describePlace(one, rule));
+  const more = coverers.length > 3 ? [...places, `${coverers.length - 3} more`] : places;
+  const what = rule.selectors.map((selector) =>
+    printSelector(selector.condition === undefined ? selector : { target: selector.target }),
+  );
+  const verb = coverers.length === 1 ? "matches" : "match";
+  return `${listWords(more, "and")} already ${verb} every call to ${listWords(what.slice(0, 3), "and")}${what.length > 3 ? " …" : ""}`;
+}
+
+function describePlace(rule: Rule, seenFrom: Rule): string {
+  if (rule.span === undefined) return "an earlier rule";
+  if (rule.span.source !== seenFrom.span?.source) return place(rule.span);
+  return `line ${positionAt(rule.span.source, rule.span.start).line}`;
+}
