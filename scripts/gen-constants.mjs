@@ -40,8 +40,12 @@ const scratch = mkdtempSync(join(tmpdir(), "callgate-constants-"));
 
 /** Lines of the kernel's internal headers that define numbers which programs pass to calls. */
 function internalHeader() {
-  const read = (file) => readFileSync(join(options.source, "include/linux", file), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
-  const defines = (file, wanted) => read(file).split("\n").filter((line) => wanted.test(line) && !line.endsWith("\\"));
+  const read = (file) =>
+    readFileSync(join(options.source, "include/linux", file), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+  const defines = (file, wanted) =>
+    read(file)
+      .split("\n")
+      .filter((line) => wanted.test(line) && !line.endsWith("\\"));
   const enumOf = (file, name) => new RegExp(`enum ${name} \\{[^}]*\\};`).exec(read(file))?.[0] ?? "";
   return [
     "#include <linux/types.h>",
@@ -58,7 +62,10 @@ function internalHeader() {
 writeFileSync(join(scratch, "callgate-internal.h"), internalHeader());
 // Some of the kernel's headers want a C library's socket address.
 mkdirSync(join(scratch, "sys"));
-writeFileSync(join(scratch, "sys/socket.h"), "#pragma once\n#include <linux/socket.h>\nstruct sockaddr { unsigned short sa_family; char sa_data[14]; };\ntypedef unsigned short sa_family_t;\n");
+writeFileSync(
+  join(scratch, "sys/socket.h"),
+  "#pragma once\n#include <linux/socket.h>\nstruct sockaddr { unsigned short sa_family; char sa_data[14]; };\ntypedef unsigned short sa_family_t;\n",
+);
 writeFileSync(join(scratch, "sys/time.h"), "#include <linux/time.h>\n");
 writeFileSync(join(scratch, "sys/ioctl.h"), "#include <linux/ioctl.h>\n");
 writeFileSync(join(scratch, "sys/types.h"), "#include <linux/types.h>\n");
@@ -67,7 +74,19 @@ writeFileSync(join(scratch, "netinet/in.h"), "#include <linux/in.h>\n#include <l
 
 function compilerArguments(abi) {
   const own = execFileSync(abi.compiler[0], ["-print-file-name=include"], { encoding: "utf8" }).trim();
-  return ["-ffreestanding", "-nostdinc", "-isystem", own, "-isystem", join(include, abi.folder), "-isystem", include, "-I", scratch, "-w"];
+  return [
+    "-ffreestanding",
+    "-nostdinc",
+    "-isystem",
+    own,
+    "-isystem",
+    join(include, abi.folder),
+    "-isystem",
+    include,
+    "-I",
+    scratch,
+    "-w",
+  ];
 }
 
 const wanted = new RegExp(`^(${prefixes.join("|")})`);
@@ -75,7 +94,21 @@ const unwanted = new RegExp(`^(${ignored.join("|")})$`);
 
 /** Some headers want names of others, or of a C library, before them. */
 const needy = ["linux/vm_sockets.h"];
-const helpers = ["stddef.h", "stdint.h", "sys/socket.h", "callgate-internal.h", "linux/const.h", "linux/sockios.h", "asm/termbits.h", "linux/serial.h", "linux/blktrace_api.h", "linux/fiemap.h", "linux/filter.h", "asm/ioctls.h", "linux/wait.h"];
+const helpers = [
+  "stddef.h",
+  "stdint.h",
+  "sys/socket.h",
+  "callgate-internal.h",
+  "linux/const.h",
+  "linux/sockios.h",
+  "asm/termbits.h",
+  "linux/serial.h",
+  "linux/blktrace_api.h",
+  "linux/fiemap.h",
+  "linux/filter.h",
+  "asm/ioctls.h",
+  "linux/wait.h",
+];
 const prelude = helpers.map((header) => `#include <${header}>\n`).join("");
 const includes = (header, after = needy.includes(header) ? prelude : "") => `${after}#include <${header}>\n`;
 
@@ -84,10 +117,17 @@ function namesOf(abi, header) {
   const [command, ...flags] = abi.compiler;
   const source = includes(header);
   const run = (more) =>
-    spawnSync(command, [...flags, ...compilerArguments(abi), "-E", ...more, "-x", "c", "-"], { input: source, encoding: "utf8", maxBuffer: 1 << 28 });
+    spawnSync(command, [...flags, ...compilerArguments(abi), "-E", ...more, "-x", "c", "-"], {
+      input: source,
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+    });
   const macros = run(["-dM"]);
   if (macros.status !== 0) {
-    if (options.verbose) console.error(`${abi.name} ${header}: ${macros.stderr.split("\n").find((line) => line.includes("error"))}`);
+    if (options.verbose)
+      console.error(
+        `${abi.name} ${header}: ${macros.stderr.split("\n").find((line) => line.includes("error"))}`,
+      );
     return undefined;
   }
   const names = new Set();
@@ -120,7 +160,8 @@ function numbersOf(assembler) {
     } else words.push(BigInt.asUintN(32, BigInt(text)));
   }
   const numbers = [];
-  for (let i = 0; i + 1 < words.length; i += 2) numbers.push(BigInt.asIntN(64, words[i] | (words[i + 1] << 32n)));
+  for (let i = 0; i + 1 < words.length; i += 2)
+    numbers.push(BigInt.asIntN(64, words[i] | (words[i + 1] << 32n)));
   return numbers;
 }
 
@@ -128,9 +169,12 @@ function numbersOf(assembler) {
 function valuesOf(abi, header, names) {
   const alone = valuesWith(includes(header), abi, header, names);
   const rest = names.filter((name) => !alone.has(name));
-  const helped = header.startsWith("callgate") ? new Map() : valuesWith(includes(header, prelude), abi, header, rest);
+  const helped = header.startsWith("callgate")
+    ? new Map()
+    : valuesWith(includes(header, prelude), abi, header, rest);
   const dropped = rest.filter((name) => !helped.has(name));
-  if (options.verbose && dropped.length > 0) console.error(`${abi.name} ${header}: not numbers: ${dropped.join(" ")}`);
+  if (options.verbose && dropped.length > 0)
+    console.error(`${abi.name} ${header}: not numbers: ${dropped.join(" ")}`);
   return new Map([...alone, ...helped]);
 }
 
@@ -143,17 +187,26 @@ function valuesWith(before, abi, header, names) {
     const source = `${head}${left.map((name) => `(long long)((${name}) | 0), ((${name}) | 0) < 0,\n`).join("")}};\n`;
     const file = join(scratch, "values.c");
     writeFileSync(file, source);
-    const result = spawnSync(command, [...flags, ...compilerArguments(abi), "-O0", "-fmax-errors=0", "-S", "-o", "-", file], { encoding: "utf8", maxBuffer: 1 << 28 });
+    const result = spawnSync(
+      command,
+      [...flags, ...compilerArguments(abi), "-O0", "-fmax-errors=0", "-S", "-o", "-", file],
+      { encoding: "utf8", maxBuffer: 1 << 28 },
+    );
     if (result.status === 0) {
       const numbers = numbersOf(result.stdout);
-      if (numbers.length !== 2 * left.length) throw new Error(`${abi.name} ${header}: ${left.length} names, ${numbers.length} values`);
+      if (numbers.length !== 2 * left.length)
+        throw new Error(`${abi.name} ${header}: ${left.length} names, ${numbers.length} values`);
       const value = (i) => (numbers[2 * i + 1] === 0n ? BigInt.asUintN(64, numbers[2 * i]) : numbers[2 * i]);
       return new Map(left.map((name, i) => [name, value(i)]));
     }
-    const bad = new Set([...result.stderr.matchAll(/values\.c:(\d+):\d+: error/g)].map((match) => Number(match[1]) - firstLine));
+    const bad = new Set(
+      [...result.stderr.matchAll(/values\.c:(\d+):\d+: error/g)].map((match) => Number(match[1]) - firstLine),
+    );
     const kept = left.filter((_, i) => !bad.has(i));
     if (kept.length === left.length) {
-      console.error(`${abi.name} ${header}: ${result.stderr.split("\n").find((line) => line.includes("error"))}`);
+      console.error(
+        `${abi.name} ${header}: ${result.stderr.split("\n").find((line) => line.includes("error"))}`,
+      );
       return new Map();
     }
     left = kept;
@@ -171,26 +224,34 @@ for (const [index, abi] of abis.entries()) {
   for (const header of headers) {
     const names = namesOf(abi, header);
     if (names === undefined) {
-      if (existsSync(join(include, header)) || existsSync(join(include, abi.folder, header))) console.error(`${abi.name} ${header}: does not compile`);
+      if (existsSync(join(include, header)) || existsSync(join(include, abi.folder, header)))
+        console.error(`${abi.name} ${header}: does not compile`);
       continue;
     }
     const fresh = names.filter((name) => !seen.has(name) || header.startsWith("callgate"));
     for (const [name, raw] of valuesOf(abi, header, fresh)) {
       const value = asFlag(raw);
-      if (seen.has(name) && seen.get(name) !== value) console.error(`${abi.name} ${name}: ${seen.get(name)} and in ${header} ${value}`);
+      if (seen.has(name) && seen.get(name) !== value)
+        console.error(`${abi.name} ${name}: ${seen.get(name)} and in ${header} ${value}`);
       if (!seen.has(name)) seen.set(name, value);
       if (header === "asm/errno.h") errnoNames.add(name);
     }
   }
   for (const [name, value] of seen) {
-    if (!found.has(name)) found.set(name, abis.map(() => undefined));
+    if (!found.has(name))
+      found.set(
+        name,
+        abis.map(() => undefined),
+      );
     found.get(name)[index] = value;
   }
   console.log(`${abi.name}: ${seen.size} constants`);
 }
-for (const [name, abi, value] of overrides) found.get(name)[abis.findIndex((candidate) => candidate.name === abi)] = value;
+for (const [name, abi, value] of overrides)
+  found.get(name)[abis.findIndex((candidate) => candidate.name === abi)] = value;
 for (const [name, value] of Object.entries(extra)) {
-  if (!found.has(name)) found.set(name, typeof value === "string" ? found.get(value) : abis.map(() => BigInt(value)));
+  if (!found.has(name))
+    found.set(name, typeof value === "string" ? found.get(value) : abis.map(() => BigInt(value)));
 }
 
 const isErrno = (name) => errnoNames.has(name);
@@ -205,15 +266,23 @@ function write(file, entries) {
 // Headers: linux-libc-dev 7.2.13-1; sockets and unmounting: linux-source-7.2 7.2.13-1 (both Debian sid).
 // A row: name, then one value, or one for each of ${abis.map(({ name }) => name).join(", ")} ("-": not known there).
 `;
-  writeFileSync(join(options.out, file), `${head}export const rows = \`\n${entries.map(([name, values]) => row(name, values)).join("\n")}\n\`;\n`);
+  writeFileSync(
+    join(options.out, file),
+    `${head}export const rows = \`\n${entries.map(([name, values]) => row(name, values)).join("\n")}\n\`;\n`,
+  );
   console.log(`${file}: ${entries.length} names`);
 }
 
 const all = [...found].sort(([a], [b]) => (a < b ? -1 : 1));
-write("constants.ts", all.filter(([name]) => !isErrno(name)));
+write(
+  "constants.ts",
+  all.filter(([name]) => !isErrno(name)),
+);
 // By number, the kernel's own name before its alias.
 const aliases = ["EWOULDBLOCK", "EDEADLOCK", "ENOTSUP"];
 write(
   "errnos.ts",
-  all.filter(([name]) => isErrno(name)).sort(([a, x], [b, y]) => Number(x[0] - y[0]) || aliases.indexOf(a) - aliases.indexOf(b)),
+  all
+    .filter(([name]) => isErrno(name))
+    .sort(([a, x], [b, y]) => Number(x[0] - y[0]) || aliases.indexOf(a) - aliases.indexOf(b)),
 );

@@ -61,7 +61,10 @@ function kernelArguments(abi, name, from = definitions, entry = entries[abi].get
   const all = from.get(entry);
   // Variants chosen by the configuration: x86_64 has the plain order of clone, all others here the "backwards" one.
   if (entry === "sys_clone") {
-    const order = abi === "x86_64" || abi === "x32" ? "clone_flags,newsp,parent_tidptr,child_tidptr,tls" : "clone_flags,newsp,parent_tidptr,tls,child_tidptr";
+    const order =
+      abi === "x86_64" || abi === "x32"
+        ? "clone_flags,newsp,parent_tidptr,child_tidptr,tls"
+        : "clone_flags,newsp,parent_tidptr,tls,child_tidptr";
     return all?.find(({ args }) => args.map((arg) => arg.name).join() === order)?.args;
   }
   if (entry === "sys_sigsuspend") return all?.find(({ args }) => args.length === 3)?.args;
@@ -73,7 +76,8 @@ function placed(abi, name, args) {
   const result = [];
   for (let i = 0; i < args.length; i += 1) {
     const arg = args[i];
-    const pair = abis[abi].word === 32 && facts.wordPairs.find(([a, b]) => a === arg.name && b === args[i + 1]?.name);
+    const pair =
+      abis[abi].word === 32 && facts.wordPairs.find(([a, b]) => a === arg.name && b === args[i + 1]?.name);
     if (pair) {
       const [low, high] = pair[3] === "first" ? [i, i + 1] : [i + 1, i];
       const signed = facts.signedValues.includes(pair[2]);
@@ -83,11 +87,14 @@ function placed(abi, name, args) {
     }
     if (facts.ignoredWords.includes(arg.name)) continue;
     const info = typeInfo(arg.type, abis[abi].word);
-    const narrow = facts.narrowed[name]?.[arg.name] ?? (name === "mmap2" ? facts.narrowed.mmap[arg.name] : undefined);
-    if (abis[abi].word === 32 && info.width === 64) throw new Error(`${abi} ${name}: ${arg.name} has 64 bits in one word`);
+    const narrow =
+      facts.narrowed[name]?.[arg.name] ?? (name === "mmap2" ? facts.narrowed.mmap[arg.name] : undefined);
+    if (abis[abi].word === 32 && info.width === 64)
+      throw new Error(`${abi} ${name}: ${arg.name} has 64 bits in one word`);
     // A descriptor may be AT_FDCWD (-100): signed, also where an entry point says unsigned.
     const signed = narrow?.[0] ?? (info.signed || arg.name === "dfd" || arg.name === "pos_l");
-    if (narrow || arg.name === "dfd") result.push({ kernelName: arg.name, kind: "integer", width: 32, signed, place: { index: i } });
+    if (narrow || arg.name === "dfd")
+      result.push({ kernelName: arg.name, kind: "integer", width: 32, signed, place: { index: i } });
     else result.push({ kernelName: arg.name, ...info, signed, place: { index: i } });
   }
   return result;
@@ -107,7 +114,11 @@ function named(name, args) {
   });
   const taken = new Set(primaries);
   return args.map((arg, i) => {
-    const candidates = [byKernel ? undefined : fresh?.[i], plainName(arg.kernelName), ...(facts.moreAliases[name]?.[primaries[i]] ?? [])];
+    const candidates = [
+      byKernel ? undefined : fresh?.[i],
+      plainName(arg.kernelName),
+      ...(facts.moreAliases[name]?.[primaries[i]] ?? []),
+    ];
     const aliases = [];
     for (const alias of candidates) {
       if (alias === undefined || taken.has(alias)) continue;
@@ -120,7 +131,12 @@ function named(name, args) {
 
 function written(arg, next) {
   const names = [arg.name, ...arg.aliases].join("/");
-  const type = arg.kind === "pointer" ? (arg.width === arg.word ? "p" : `p${arg.width}`) : `${arg.signed ? "s" : "u"}${arg.width}`;
+  const type =
+    arg.kind === "pointer"
+      ? arg.width === arg.word
+        ? "p"
+        : `p${arg.width}`
+      : `${arg.signed ? "s" : "u"}${arg.width}`;
   const { place } = arg;
   let where = "";
   if (place === "memory") where = "@mem";
@@ -141,18 +157,26 @@ export function writeArguments(args) {
   return words.join(" ");
 }
 
-const fromPair = (abi, place) => ([names, type]) => {
-  const [name, ...aliases] = names.split("/");
-  return { name, aliases, ...typeInfo(type, abis[abi].word), word: abis[abi].word, place };
-};
+const fromPair =
+  (abi, place) =>
+  ([names, type]) => {
+    const [name, ...aliases] = names.split("/");
+    return { name, aliases, ...typeInfo(type, abis[abi].word), word: abis[abi].word, place };
+  };
 
 /** All arguments of a call as its ABI has them, or undefined. */
 export function argumentsOf(abi, name) {
   const { word } = abis[abi];
   const memory = facts.inMemory[abi]?.[name];
   if (memory) return memory.map(fromPair(abi, "memory"));
-  const gone = ((abi === "x86" && facts.goneOnX86[name]) || facts.gone[name])?.map(([argName, type]) => ({ name: argName, type }));
-  const raw = kernelArguments(abi, name) ?? kernelArguments(abi, name, older, olderEntries[abi].get(name) ?? entries[abi].get(name)) ?? gone;
+  const gone = ((abi === "x86" && facts.goneOnX86[name]) || facts.gone[name])?.map(([argName, type]) => ({
+    name: argName,
+    type,
+  }));
+  const raw =
+    kernelArguments(abi, name) ??
+    kernelArguments(abi, name, older, olderEntries[abi].get(name) ?? entries[abi].get(name)) ??
+    gone;
   if (raw === undefined) return undefined;
   const constants = (facts.constants[abi]?.[name] ?? []).map(([argName, type, value]) => ({
     ...fromPair(abi, { value })([argName, type]),
@@ -166,7 +190,10 @@ function compareWithOlder(abi, name) {
   const before = kernelArguments(abi, name, older, olderEntries[abi].get(name));
   if (now === undefined || before === undefined) return;
   const text = (args) => args.map((arg) => JSON.stringify(typeInfo(arg.type, abis[abi].word))).join();
-  if (text(now) !== text(before)) console.error(`${abi} ${name}: older kernel ${before.map((a) => `${a.type} ${a.name}`)}; newer ${now.map((a) => `${a.type} ${a.name}`)}`);
+  if (text(now) !== text(before))
+    console.error(
+      `${abi} ${name}: older kernel ${before.map((a) => `${a.type} ${a.name}`)}; newer ${now.map((a) => `${a.type} ${a.name}`)}`,
+    );
 }
 
 /** Where an i386 kernel and a 64-bit kernel's compat entry differ in what they read. */
@@ -175,11 +202,14 @@ function compareWithNative(name) {
   const native = kernelArguments("x86", name, definitions, entries.native.get(name));
   if (compat === undefined || native === undefined || compat === native) return;
   const text = (args) => args.map((arg) => JSON.stringify(typeInfo(arg.type, 32))).join();
-  if (text(compat) !== text(native)) console.error(`x86 ${name}: compat ${compat.map((a) => `${a.type} ${a.name}`)}; native ${native.map((a) => `${a.type} ${a.name}`)}`);
+  if (text(compat) !== text(native))
+    console.error(
+      `x86 ${name}: compat ${compat.map((a) => `${a.type} ${a.name}`)}; native ${native.map((a) => `${a.type} ${a.name}`)}`,
+    );
 }
 
 function releaseOf(abi, call) {
-  return facts.lateNumbers[abi][call.name] ?? call.since ?? facts.moreReleases[call.name];
+  return facts.lateNumbers[abi][call.name] ?? facts.otherReleases[call.name] ?? call.since;
 }
 
 function fileHead(abi) {
@@ -201,15 +231,20 @@ for (const abi of Object.keys(abis)) {
       if (abi === "x86") compareWithNative(call.name);
       const args = argumentsOf(abi, call.name);
       const release = releaseOf(abi, call);
-      if (release === undefined && facts.withoutRelease[call.name] === undefined) console.error(`${abi} ${call.name}: no first release`);
+      if (release === undefined && facts.withoutRelease[call.name] === undefined)
+        console.error(`${abi} ${call.name}: no first release`);
       const text = args === undefined ? "?" : writeArguments(args);
       return `${nr} ${call.name} ${release ?? "-"}${text === "" ? "" : ` ${text}`}`;
     });
-  const missing = calls.filter((call) => call.numbers[abi] !== undefined && releaseOf(abi, call) === undefined);
+  const missing = calls.filter(
+    (call) => call.numbers[abi] !== undefined && releaseOf(abi, call) === undefined,
+  );
   const reasons = missing.map((call) => `//   ${call.name}: ${facts.withoutRelease[call.name]}\n`).join("");
   const head = `${fileHead(abi)}// Calls without a first release:\n${reasons}`;
   writeFileSync(join(options.out, `${abi}.ts`), `${head}export const rows = \`\n${rows.join("\n")}\n\`;\n`);
-  console.log(`${abi}: ${rows.length} calls, ${rows.filter((row) => row.endsWith(" ?")).length} with unknown arguments`);
+  console.log(
+    `${abi}: ${rows.length} calls, ${rows.filter((row) => row.endsWith(" ?")).length} with unknown arguments`,
+  );
 }
 
 writeFileSync(

@@ -5,28 +5,61 @@ const list = (text) => text.split(/\s+/).filter((word) => word !== "");
 
 /** The manual page's function for a call that has another name there. */
 const otherPage = new Map([
-  ["newfstatat", "fstatat"], ["fstatat64", "fstatat"], ["_newselect", "select"], ["pselect6", "pselect"],
-  ["pselect6_time64", "pselect"], ["exit", "_exit"], ["pread64", "pread"], ["pwrite64", "pwrite"],
-  ["prlimit64", "prlimit"], ["fadvise64", "posix_fadvise"], ["fadvise64_64", "posix_fadvise"],
-  ["sendfile64", "sendfile"], ["ugetrlimit", "getrlimit"], ["fcntl64", "fcntl"], ["olduname", "uname"],
-  ["oldolduname", "uname"], ["oldstat", "stat"], ["oldlstat", "lstat"], ["oldfstat", "fstat"],
-  ["stat64", "stat"], ["lstat64", "lstat"], ["fstat64", "fstat"], ["truncate64", "truncate"],
-  ["ftruncate64", "ftruncate"], ["rt_sigaction", "sigaction"], ["rt_sigpending", "sigpending"],
-  ["rt_sigsuspend", "sigsuspend"], ["rt_sigtimedwait", "sigtimedwait"],
-  ["rt_sigtimedwait_time64", "sigtimedwait"], ["fchmodat2", "fchmodat"], ["getdents64", "getdents"],
-  ["clock_adjtime64", "clock_adjtime"], ["clock_getres_time64", "clock_getres"],
-  ["vm86old", "vm86old"], ["timer_gettime64", "timer_gettime"],
-  ...list("chown fchown lchown getgroups setgroups getresuid getresgid setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid")
-    .map((name) => [`${name}32`, name]),
+  ["newfstatat", "fstatat"],
+  ["fstatat64", "fstatat"],
+  ["_newselect", "select"],
+  ["pselect6", "pselect"],
+  ["pselect6_time64", "pselect"],
+  ["exit", "_exit"],
+  ["pread64", "pread"],
+  ["pwrite64", "pwrite"],
+  ["prlimit64", "prlimit"],
+  ["fadvise64", "posix_fadvise"],
+  ["fadvise64_64", "posix_fadvise"],
+  ["sendfile64", "sendfile"],
+  ["ugetrlimit", "getrlimit"],
+  ["fcntl64", "fcntl"],
+  ["olduname", "uname"],
+  ["oldolduname", "uname"],
+  ["oldstat", "stat"],
+  ["oldlstat", "lstat"],
+  ["oldfstat", "fstat"],
+  ["stat64", "stat"],
+  ["lstat64", "lstat"],
+  ["fstat64", "fstat"],
+  ["truncate64", "truncate"],
+  ["ftruncate64", "ftruncate"],
+  ["rt_sigaction", "sigaction"],
+  ["rt_sigpending", "sigpending"],
+  ["rt_sigsuspend", "sigsuspend"],
+  ["rt_sigtimedwait", "sigtimedwait"],
+  ["rt_sigtimedwait_time64", "sigtimedwait"],
+  ["fchmodat2", "fchmodat"],
+  ["getdents64", "getdents"],
+  ["clock_adjtime64", "clock_adjtime"],
+  ["clock_getres_time64", "clock_getres"],
+  ["vm86old", "vm86old"],
+  ["timer_gettime64", "timer_gettime"],
+  ...list(
+    "chown fchown lchown getgroups setgroups getresuid getresgid setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid",
+  ).map((name) => [`${name}32`, name]),
 ]);
 
 export function pageOf(name) {
-  return otherPage.get(name) ?? name.replace(/_time64$/, "").replace(/^((?:clock|timer|timerfd)_.*)64$/, "$1");
+  return (
+    otherPage.get(name) ?? name.replace(/_time64$/, "").replace(/^((?:clock|timer|timerfd)_.*)64$/, "$1")
+  );
 }
 
 /** Argument names by the kernel's own name, where position does not lead from the manual page to the call. */
 export const namesByKernelName = {
-  clone: { clone_flags: "flags", newsp: "stack", parent_tidptr: "parent_tid", child_tidptr: "child_tid", tls_val: "tls" },
+  clone: {
+    clone_flags: "flags",
+    newsp: "stack",
+    parent_tidptr: "parent_tid",
+    child_tidptr: "child_tid",
+    tls_val: "tls",
+  },
   // The manual pages' functions have flags, which these calls have not, or have elsewhere.
   eventfd: { count: "initval" },
   eventfd2: { count: "initval" },
@@ -107,17 +140,35 @@ export const signedValues = list("pos offset len length nbytes");
 const fd = [false, "fdget() takes an unsigned int"];
 export const narrowed = {
   clone: { clone_flags: [false, "kernel/fork.c: lower_32_bits(clone_flags)"] },
-  readv: { fd }, writev: { fd }, preadv: { fd }, pwritev: { fd }, preadv2: { fd }, pwritev2: { fd },
+  readv: { fd },
+  writev: { fd },
+  preadv: { fd },
+  pwritev: { fd },
+  preadv2: { fd },
+  pwritev2: { fd },
   mmap: { fd: [false, "mm/mmap.c: fget() takes an unsigned int"] },
   ptrace: { pid: [true, "kernel/ptrace.c: find_get_task_by_vpid() takes a pid_t"] },
   mbind: { mode: [true, "mm/mempolicy.c: int lmode = mode"] },
 };
 
 /** Arguments behind a pointer: [name, type]. Names as in the call that has them in registers. */
-const fiveOfSelect = [["nfds", "int"], ["readfds", "fd_set *"], ["writefds", "fd_set *"], ["exceptfds", "fd_set *"], ["timeout", "void *"]];
+const fiveOfSelect = [
+  ["nfds", "int"],
+  ["readfds", "fd_set *"],
+  ["writefds", "fd_set *"],
+  ["exceptfds", "fd_set *"],
+  ["timeout", "void *"],
+];
 export const inMemory = {
   x86: {
-    mmap: [["addr", "unsigned long"], ["length/len", "unsigned long"], ["prot", "unsigned long"], ["flags", "unsigned long"], ["fd", "unsigned long"], ["offset/off", "unsigned long"]],
+    mmap: [
+      ["addr", "unsigned long"],
+      ["length/len", "unsigned long"],
+      ["prot", "unsigned long"],
+      ["flags", "unsigned long"],
+      ["fd", "unsigned long"],
+      ["offset/off", "unsigned long"],
+    ],
     select: fiveOfSelect,
   },
 };
@@ -128,37 +179,80 @@ export const constants = { x86: { umount: [["flags", "int", 0]], waitpid: [["rus
 /** Calls that no kernel of the sources has: arguments from their manual pages, types from the last kernel with them. */
 export const gone = {
   _sysctl: [["args", "void *"]],
-  bdflush: [["func", "int"], ["data", "long"]],
-  create_module: [["name", "char *"], ["size", "size_t"]],
+  bdflush: [
+    ["func", "int"],
+    ["data", "long"],
+  ],
+  create_module: [
+    ["name", "char *"],
+    ["size", "size_t"],
+  ],
   get_kernel_syms: [["table", "void *"]],
-  query_module: [["name", "char *"], ["which", "int"], ["buf", "void *"], ["bufsize", "size_t"], ["ret", "size_t *"]],
-  nfsservctl: [["cmd", "int"], ["argp", "void *"], ["resp", "void *"]],
+  query_module: [
+    ["name", "char *"],
+    ["which", "int"],
+    ["buf", "void *"],
+    ["bufsize", "size_t"],
+    ["ret", "size_t *"],
+  ],
+  nfsservctl: [
+    ["cmd", "int"],
+    ["argp", "void *"],
+    ["resp", "void *"],
+  ],
   uselib: [["library", "char *"]],
-  lookup_dcookie: [["cookie", "u64"], ["buffer", "char *"], ["len", "size_t"]],
+  lookup_dcookie: [
+    ["cookie", "u64"],
+    ["buffer", "char *"],
+    ["len", "size_t"],
+  ],
   // Read from registers that were saved, never from arguments.
-  rt_sigreturn: [], sigreturn: [],
+  rt_sigreturn: [],
+  sigreturn: [],
 };
 
-export const goneOnX86 = { lookup_dcookie: [["w0", "u32"], ["w1", "u32"], ["buffer", "char *"], ["len", "size_t"]] };
+export const goneOnX86 = {
+  lookup_dcookie: [
+    ["w0", "u32"],
+    ["w1", "u32"],
+    ["buffer", "char *"],
+    ["len", "size_t"],
+  ],
+};
 
 /** Never served by any released kernel on the ABIs here, or gone before anybody wrote down when they came. */
 export const withoutRelease = {
-  afs_syscall: "never implemented", break: "never implemented", epoll_ctl_old: "never implemented",
-  epoll_wait_old: "never implemented", ftime: "never implemented", getpmsg: "never implemented",
-  gtty: "never implemented", lock: "never implemented", mpx: "never implemented", prof: "never implemented",
-  profil: "never implemented", putpmsg: "never implemented", security: "never implemented",
-  stty: "never implemented", tuxcall: "never implemented", ulimit: "never implemented", vserver: "never implemented",
+  afs_syscall: "never implemented",
+  break: "never implemented",
+  epoll_ctl_old: "never implemented",
+  epoll_wait_old: "never implemented",
+  ftime: "never implemented",
+  getpmsg: "never implemented",
+  gtty: "never implemented",
+  lock: "never implemented",
+  mpx: "never implemented",
+  prof: "never implemented",
+  profil: "never implemented",
+  putpmsg: "never implemented",
+  security: "never implemented",
+  stty: "never implemented",
+  tuxcall: "never implemented",
+  ulimit: "never implemented",
+  vserver: "never implemented",
 };
 
-/** The first release where syscalls.json has none. */
-export const moreReleases = { idle: "1.0" };
+/** First releases that syscalls.json lacks, or has from a page that disagrees with the call's own (pkey_alloc(2)). */
+export const otherReleases = { idle: "1.0", pkey_mprotect: "4.9", pkey_alloc: "4.9", pkey_free: "4.9" };
 
 /** Numbers that an ABI got later than others got the call. */
 const late = (release, names) => list(names).map((name) => [name, release]);
 export const lateNumbers = {
-  x86_64: Object.fromEntries([...late("4.9", "pkey_mprotect pkey_alloc pkey_free")]),
+  x86_64: {},
   x86: Object.fromEntries([
-    ...late("4.3", "socket socketpair bind connect listen accept4 getsockopt setsockopt getsockname getpeername sendto sendmsg recvfrom recvmsg shutdown"),
+    ...late(
+      "4.3",
+      "socket socketpair bind connect listen accept4 getsockopt setsockopt getsockname getpeername sendto sendmsg recvfrom recvmsg shutdown",
+    ),
     ...late("4.12", "arch_prctl"),
     ...late("5.1", "semget semctl shmget shmctl shmat shmdt msgget msgsnd msgrcv msgctl"),
   ]),

@@ -3,7 +3,19 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
-const folders = ["kernel", "fs", "mm", "net", "ipc", "security", "block", "io_uring", "drivers", "lib", "init"];
+const folders = [
+  "kernel",
+  "fs",
+  "mm",
+  "net",
+  "ipc",
+  "security",
+  "block",
+  "io_uring",
+  "drivers",
+  "lib",
+  "init",
+];
 const archFolders = { x86: "arch/x86", arm64: "arch/arm64" };
 /** Alternatives for kernels that nobody runs containers on. */
 const ignoredFiles = ["mm/nommu.c", "kernel/sys_ni.c"];
@@ -30,11 +42,17 @@ export function readDefinitions(source) {
       .replace(/SC_ARG64\((\w+)\)/g, "unsigned int, $1_lo, unsigned int, $1_hi"); // little-endian
     for (const match of plain.matchAll(/\b(COMPAT_)?SYSCALL_DEFINE([0-6])\s*\(\s*(\w+)\s*((?:,[^)]*)?)\)/g)) {
       const [, compat, count, name, rest] = match;
-      const parts = rest.split(",").slice(1).map((part) => part.replace(/\s+/g, " ").trim());
+      const parts = rest
+        .split(",")
+        .slice(1)
+        .map((part) => part.replace(/\s+/g, " ").trim());
       if (parts.length !== 2 * Number(count)) continue;
       const args = [];
       for (let i = 0; i < parts.length; i += 2) {
-        const type = parts[i].replace(/\b__user\b|\bconst\b|\b__force\b/g, "").replace(/\s+/g, " ").trim();
+        const type = parts[i]
+          .replace(/\b__user\b|\bconst\b|\b__force\b/g, "")
+          .replace(/\s+/g, " ")
+          .trim();
         args.push({ type, name: parts[i + 1] });
       }
       const key = `${compat ? "compat_" : ""}sys_${name}`;
@@ -61,7 +79,8 @@ function readTable(path) {
     .map(([nr, kind, name, entry, compat]) => ({ nr: Number(nr), kind, name, entry, compat }));
 }
 
-const implemented = (entry) => (entry === undefined || entry === "-" || entry.endsWith("ni_syscall") || entry === "" ? undefined : entry);
+const implemented = (entry) =>
+  entry === undefined || entry === "-" || entry.endsWith("ni_syscall") || entry === "" ? undefined : entry;
 
 /**
  * Per ABI: call name → entry point. An i386 program on a 64-bit kernel enters by the compat column where

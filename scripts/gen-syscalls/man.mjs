@@ -16,7 +16,15 @@ function synopsis(page) {
   const text = lines
     .slice(start + 1, start + 1 + length)
     .filter((line) => !line.startsWith('.\\"'))
-    .map((line) => (/^\.(B|I|BI|BR|RB|IR|RI|IB)\s/.test(line) ? unquote(line.replace(/^\.\w+\s+/, "")).join(line.startsWith(".B ") || line.startsWith(".I ") ? " " : "") : line.startsWith(".") ? "" : line))
+    .map((line) =>
+      /^\.(B|I|BI|BR|RB|IR|RI|IB)\s/.test(line)
+        ? unquote(line.replace(/^\.\w+\s+/, "")).join(
+            line.startsWith(".B ") || line.startsWith(".I ") ? " " : "",
+          )
+        : line.startsWith(".")
+          ? ""
+          : line,
+    )
     .join("\n");
   return text
     .replace(/\\f(\[\w*\]|\w)/g, "")
@@ -59,7 +67,9 @@ export function readManual(root) {
     if (!file.endsWith(".gz")) continue;
     const page = gunzipSync(readFileSync(join(folder, file))).toString("utf8");
     if (page.startsWith(".so")) continue;
-    for (const match of synopsis(page).matchAll(/\b(\w+)\s*\(((?:[^;()]|\((?:[^()]|\([^()]*\))*\))*)\)\s*;/g)) {
+    for (const match of synopsis(page).matchAll(
+      /\b(\w+)\s*\(((?:[^;()]|\((?:[^()]|\([^()]*\))*\))*)\)\s*;/g,
+    )) {
       let [, name, text] = match;
       let parts = splitArguments(text);
       if (name === "syscall" && parts[0]?.startsWith("SYS_")) {

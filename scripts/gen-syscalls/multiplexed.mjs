@@ -1,7 +1,10 @@
 // What stands behind socketcall and ipc of x86, after net/socket.c and ipc/syscall.c.
 
 /** net.h: SYS_SOCKET is 1, and so on. */
-const socketCalls = "socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg".split(" ");
+const socketCalls =
+  "socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg".split(
+    " ",
+  );
 
 /** Calls that x86 has behind socketcall only: prototypes as of x86_64's, or of their manual pages. */
 const onlyThere = { accept: "x86_64", send: "sendto", recv: "recvfrom" };
@@ -45,7 +48,10 @@ export function multiplexedRows(argumentsOf, writeArguments) {
     for (const word of Object.keys(words)) {
       if (!args.some((arg) => arg.name === word)) throw new Error(`${name} has no argument ${word}`);
     }
-    const placed = args.map((arg) => ({ ...narrow(arg), place: words[arg.name] === undefined ? "memory" : { index: words[arg.name] } }));
+    const placed = args.map((arg) => ({
+      ...narrow(arg),
+      place: words[arg.name] === undefined ? "memory" : { index: words[arg.name] },
+    }));
     rows.push(`ipc 0 0xffff ${code} ${name} ${writeArguments(placed)}`);
   }
   return rows;

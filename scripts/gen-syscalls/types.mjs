@@ -1,7 +1,31 @@
 // What a C type means for a filter: pointer or integer, the bits that the kernel reads, and the sign.
 
-const int32 = ["int", "pid_t", "key_t", "timer_t", "clockid_t", "mqd_t", "rwf_t", "key_serial_t", "__s32", "compat_pid_t", "compat_int_t", "s32"];
-const uint32 = ["unsigned int", "unsigned", "u32", "__u32", "uid_t", "gid_t", "qid_t", "compat_uint_t", "enum landlock_rule_type", "old_sigset_t32"];
+const int32 = [
+  "int",
+  "pid_t",
+  "key_t",
+  "timer_t",
+  "clockid_t",
+  "mqd_t",
+  "rwf_t",
+  "key_serial_t",
+  "__s32",
+  "compat_pid_t",
+  "compat_int_t",
+  "s32",
+];
+const uint32 = [
+  "unsigned int",
+  "unsigned",
+  "u32",
+  "__u32",
+  "uid_t",
+  "gid_t",
+  "qid_t",
+  "compat_uint_t",
+  "enum landlock_rule_type",
+  "old_sigset_t32",
+];
 const uint16 = ["umode_t", "old_uid_t", "old_gid_t", "compat_mode_t", "u16"];
 const long = ["long", "off_t"];
 const ulong = ["unsigned long", "size_t", "aio_context_t", "old_sigset_t"];

@@ -277,9 +277,9 @@ export const rows = `
 285 copy_file_range 4.5 fd_in:s32 off_in:p fd_out:s32 off_out:p len/size:u64 flags:u32
 286 preadv2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 flags:s32@5
 287 pwritev2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u64 offset/pos_l:s64 flags:s32@5
-288 pkey_mprotect 4.8 addr/start:u64 len:u64 prot:u64 pkey:s32
-289 pkey_alloc 4.8 flags:u64 access_rights/init_val:u64
-290 pkey_free 4.8 pkey:s32
+288 pkey_mprotect 4.9 addr/start:u64 len:u64 prot:u64 pkey:s32
+289 pkey_alloc 4.9 flags:u64 access_rights/init_val:u64
+290 pkey_free 4.9 pkey:s32
 291 statx 4.11 dirfd/dfd:s32 pathname/path/filename:p flags:u32 mask:u32 statxbuf/buffer:p
 292 io_pgetevents 4.18 ctx_id:u64 min_nr:s64 nr:s64 events:p timeout:p usig:p
 293 rseq 4.18 rseq:p rseq_len:u32 flags:s32 sig:u32

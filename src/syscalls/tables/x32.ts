@@ -292,9 +292,9 @@ export const rows = `
 1073742148 membarrier 3.17 cmd:s32 flags:u32 cpu_id:s32
 1073742149 mlock2 4.4 addr/start:u64 len:u64 flags:s32
 1073742150 copy_file_range 4.5 fd_in:s32 off_in:p fd_out:s32 off_out:p len/size:u64 flags:u32
-1073742153 pkey_mprotect 4.8 addr/start:u64 len:u64 prot:u64 pkey:s32
-1073742154 pkey_alloc 4.8 flags:u64 access_rights/init_val:u64
-1073742155 pkey_free 4.8 pkey:s32
+1073742153 pkey_mprotect 4.9 addr/start:u64 len:u64 prot:u64 pkey:s32
+1073742154 pkey_alloc 4.9 flags:u64 access_rights/init_val:u64
+1073742155 pkey_free 4.9 pkey:s32
 1073742156 statx 4.11 dirfd/dfd:s32 pathname/path/filename:p flags:u32 mask:u32 statxbuf/buffer:p
 1073742157 io_pgetevents 4.18 ctx_id:u64 min_nr:s64 nr:s64 events:p timeout:p usig:p
 1073742158 rseq 4.18 rseq:p rseq_len:u32 flags:s32 sig:u32

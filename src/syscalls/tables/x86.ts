@@ -394,9 +394,9 @@ export const rows = `
 377 copy_file_range 4.5 fd_in:s32 off_in:p fd_out:s32 off_out:p len/size:u32 flags:u32
 378 preadv2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u32 offset/pos:s64@3+4 flags:s32
 379 pwritev2 4.6 fd:u32 iov/vec:p iovcnt/vlen:u32 offset/pos:s64@3+4 flags:s32
-380 pkey_mprotect 4.8 addr/start:u32 len:u32 prot:u32 pkey:s32
-381 pkey_alloc 4.8 flags:u32 access_rights/init_val:u32
-382 pkey_free 4.8 pkey:s32
+380 pkey_mprotect 4.9 addr/start:u32 len:u32 prot:u32 pkey:s32
+381 pkey_alloc 4.9 flags:u32 access_rights/init_val:u32
+382 pkey_free 4.9 pkey:s32
 383 statx 4.11 dirfd/dfd:s32 pathname/path/filename:p flags:u32 mask:u32 statxbuf/buffer:p
 384 arch_prctl 4.12 code/op/option:s32 addr/arg2:u32
 385 io_pgetevents 4.18 ctx_id:u32 min_nr:s32 nr:s32 events:p timeout:p usig:p

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  abis,
+  constantNames,
+  constantsNamed,
+  constantValue,
+  errnoName,
+  errnoNumber,
+  isConstant,
+} from "../../src/syscalls/index.ts";
+
+/** Name, and the value on x86_64, x86, x32 and aarch64; one where it is the same on all. */
+const facts: Readonly<Record<string, readonly (bigint | undefined)[]>> = {
+  AF_UNIX: [1n],
+  AF_VSOCK: [40n],
+  SOCK_STREAM: [1n],
+  SOCK_CLOEXEC: [0o2000000n],
+  SYS_SOCKET: [1n],
+  SYS_SENDMMSG: [20n],
+  CLONE_NEWUSER: [0x1000_0000n],
+  CLONE_IO: [0x8000_0000n],
+  CLONE_INTO_CGROUP: [0x2_0000_0000n],
+  O_DIRECT: [16384n, 16384n, 16384n, 65536n],
+  O_DIRECTORY: [65536n, 65536n, 65536n, 16384n],
+  O_LARGEFILE: [0o100000n, 0o100000n, 0o100000n, 0o400000n],
+  AT_FDCWD: [-100n],
+  PROT_EXEC: [4n],
+  MAP_ANONYMOUS: [32n],
+  MAP_32BIT: [64n, 64n, 64n, undefined],
+  TIOCSTI: [0x5412n],
+  TIOCLINUX: [0x541cn],
+  FIONBIO: [0x5421n],
+  FS_IOC_GETFLAGS: [0x8008_6601n, 0x8004_6601n, 0x8004_6601n, 0x8008_6601n],
+  SECCOMP_IOCTL_NOTIF_RECV: [0xc050_2100n],
+  PR_SET_NO_NEW_PRIVS: [38n],
+  PR_SET_PTRACER_ANY: [2n ** 64n - 1n, 2n ** 32n - 1n, 2n ** 64n - 1n, 2n ** 64n - 1n],
+  PTRACE_TRACEME: [0n],
+  PTRACE_GETREGS: [12n, 12n, 12n, undefined],
+  PER_LINUX32: [8n],
+  READ_IMPLIES_EXEC: [0x40_0000n],
+  ADDR_NO_RANDOMIZE: [0x4_0000n],
+  KEY_SPEC_SESSION_KEYRING: [-3n],
+  MS_NOUSER: [0x8000_0000n],
+  MNT_DETACH: [2n],
+  TCP_ULP: [31n],
+  BPF_PROG_LOAD: [5n],
+  BPF_PROG_TYPE_KPROBE: [2n],
+  IORING_REGISTER_RESTRICTIONS: [11n],
+  CAP_SYS_ADMIN: [21n],
+  SIGSYS: [31n],
+  SIGRTMIN: [32n],
+  W_OK: [2n],
+  EPERM: [1n],
+  ENOTSUP: [95n],
+  ARCH_SET_FS: [0x1002n, 0x1002n, 0x1002n, undefined],
+};
+
+test("the kernel's values, ABI by ABI", () => {
+  for (const [name, values] of Object.entries(facts)) {
+    abis.forEach(({ name: abi }, i) => {
+      assert.equal(constantValue(abi, name), values.length === 1 ? values[0] : values[i], `${abi} ${name}`);
+    });
+  }
+});
+
+test("the families that policies use are there", () => {
+  const families =
+    "AF_ PF_ SOCK_ SOL_ SO_ IPPROTO_ TCP_ NETLINK_ MSG_ CLONE_ O_ F_ FD_ AT_ S_I SEEK_ PROT_ MAP_ MADV_ MREMAP_ MCL_ MS_ MNT_ UMOUNT_ PR_ PTRACE_ PER_ TIOC TC FIO SIOC FS_IOC_ FICLONE BLK UFFDIO_ PERF_EVENT_IOC_ TUN SECCOMP_ LOOP_ RND HDIO_ KEYCTL_ KEY_SPEC_ FUTEX_ EPOLL EFD_ TFD_ SFD_ IN_ FAN_ GRND_ MFD_ RENAME_ RWF_ SPLICE_F_ PERF_FLAG_ UFFD_ LANDLOCK_ RESOLVE_ MEMBARRIER_CMD_ BPF_PROG_TYPE_ IORING_SETUP_ IORING_REGISTER_ CAP_ RLIMIT_ CLOCK_ SIG SA_ W P_ IPC_ SHM_ SEM_ SCHED_ IOPRIO_ MPOL_ KEXEC_ LINUX_REBOOT_ SWAP_FLAG_ Q_ AUDIT_ARCH_ STATX_ XATTR_ OPEN_TREE_ MOVE_MOUNT_ FSOPEN_ FSMOUNT_ MOUNT_ATTR_ CLOSE_RANGE_ PKEY_ POSIX_FADV_ LOCK_ PIDFD_ RSEQ_";
+  for (const { name: abi } of abis) {
+    for (const prefix of families.split(" "))
+      assert.ok(constantsNamed(abi, prefix).length > 0, `${abi} ${prefix}`);
+  }
+});
+
+test("AUDIT_ARCH_ names the ABIs", () => {
+  const arch = (abi: string) => abis.find(({ name }) => name === abi)?.arch;
+  assert.equal(constantValue("x86_64", "AUDIT_ARCH_X86_64"), BigInt(arch("x86_64") ?? 0));
+  assert.equal(constantValue("x86_64", "AUDIT_ARCH_I386"), BigInt(arch("x86") ?? 0));
+  assert.equal(constantValue("x86_64", "AUDIT_ARCH_AARCH64"), BigInt(arch("aarch64") ?? 0));
+  assert.equal(arch("x32"), arch("x86_64"));
+});
+
+test("every name has a value somewhere, and no value has more than 64 bits", () => {
+  const names = constantNames();
+  assert.ok(names.length > 5000);
+  assert.equal(new Set(names).size, names.length);
+  for (const name of names) {
+    assert.match(name, /^[A-Za-z_][A-Za-z0-9_]*$/);
+    assert.ok(isConstant(name), name);
+    const values = abis
+      .map(({ name: abi }) => constantValue(abi, name))
+      .filter((value) => value !== undefined);
+    assert.ok(values.length > 0, name);
+    for (const value of values) assert.ok(value >= -(2n ** 63n) && value < 2n ** 64n, name);
+  }
+});
+
+test("what is not known is undefined", () => {
+  for (const name of ["", "AF_", "AF_UNIX 1", "NO_SUCH", "constructor", "\nAF_UNIX", "O_DIRECT 16384"]) {
+    assert.equal(isConstant(name), false, JSON.stringify(name));
+    assert.equal(constantValue("x86_64", name), undefined, JSON.stringify(name));
+  }
+  assert.deepEqual(constantsNamed("x86_64", "NO_SUCH_"), []);
+});
+
+test("constants of a prefix come by value, then by name", () => {
+  const first = constantsNamed("x86_64", "AF_").slice(0, 4);
+  assert.deepEqual(
+    first.map(({ name }) => name),
+    ["AF_UNSPEC", "AF_FILE", "AF_LOCAL", "AF_UNIX"],
+  );
+  assert.deepEqual(
+    first.map(({ value }) => value),
+    [0n, 1n, 1n, 1n],
+  );
+});
+
+test("errnos, both ways", () => {
+  for (const { name: abi } of abis) {
+    assert.equal(errnoNumber(abi, "EPERM"), 1);
+    assert.equal(errnoNumber(abi, "ENOSYS"), 38);
+    assert.equal(errnoNumber(abi, "EHWPOISON"), 133);
+    assert.equal(errnoNumber(abi, "EPOLLIN"), undefined);
+    assert.equal(errnoName(abi, 1), "EPERM");
+    assert.equal(errnoName(abi, 11), "EAGAIN");
+    assert.equal(errnoName(abi, 35), "EDEADLK");
+    assert.equal(errnoName(abi, 95), "EOPNOTSUPP");
+    assert.equal(errnoName(abi, 0), undefined);
+    assert.equal(errnoName(abi, 4095), undefined);
+  }
+});
