@@ -16,7 +16,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { extra, headers, ignored, overrides, prefixes } from "./gen-constants/names.mjs";
+import { extra, headers, ignored, prefixes } from "./gen-constants/names.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -247,8 +247,6 @@ for (const [index, abi] of abis.entries()) {
   }
   console.log(`${abi.name}: ${seen.size} constants`);
 }
-for (const [name, abi, value] of overrides)
-  found.get(name)[abis.findIndex((candidate) => candidate.name === abi)] = value;
 for (const [name, value] of Object.entries(extra)) {
   if (!found.has(name))
     found.set(name, typeof value === "string" ? found.get(value) : abis.map(() => BigInt(value)));

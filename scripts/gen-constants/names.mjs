@@ -85,9 +85,6 @@ export const ignored = [
   "ETH_P_.*_BITS",
 ];
 
-/** Where the kernel that serves an ABI has another value than the headers: prctl's arg2 has 64 bits on x32. */
-export const overrides = [["PR_SET_PTRACER_ANY", "x32", 0xffff_ffff_ffff_ffffn]];
-
 /** Names that only the C library has, as the kernel's name for the same, or a number. */
 export const extra = {
   ENOTSUP: "EOPNOTSUPP",

@@ -34,7 +34,7 @@ const facts: Readonly<Record<string, readonly (bigint | undefined)[]>> = {
   FS_IOC_GETFLAGS: [0x8008_6601n, 0x8004_6601n, 0x8004_6601n, 0x8008_6601n],
   SECCOMP_IOCTL_NOTIF_RECV: [0xc050_2100n],
   PR_SET_NO_NEW_PRIVS: [38n],
-  PR_SET_PTRACER_ANY: [2n ** 64n - 1n, 2n ** 32n - 1n, 2n ** 64n - 1n, 2n ** 64n - 1n],
+  PR_SET_PTRACER_ANY: [2n ** 64n - 1n, 2n ** 32n - 1n, 2n ** 32n - 1n, 2n ** 64n - 1n],
   PTRACE_TRACEME: [0n],
   PTRACE_GETREGS: [12n, 12n, 12n, undefined],
   PER_LINUX32: [8n],
