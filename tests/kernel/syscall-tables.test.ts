@@ -183,6 +183,79 @@ test("this kernel reads as many bits of an argument as the table says", () => {
   }
 });
 
+/** 32-bit calls by int 0x80; buffers below 4 GiB. Prints what shows that a word was taken as the table says. */
+const probe32 = String.raw`
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static long call(long nr, long a, long b, long c, long d, long e, long f) {
+  long result;
+  asm volatile("push %%rbp; mov %7, %%rbp; int $0x80; pop %%rbp"
+               : "=a"(result) : "0"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), "r"(f) : "memory", "r8", "r9", "r10", "r11");
+  return (int)result;
+}
+int main(int argc, char **argv) {
+  char *low = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  int fd = open(argv[1], O_RDWR | O_CREAT | O_TRUNC, 0600);
+  struct stat st;
+  write(fd, "abcdefgh", 8);
+  call(180, fd, (long)low, 1, 2, 0, 0);
+  printf("pread64.offset.low %c\n", *low);
+  printf("pread64.offset.high %ld\n", call(180, fd, (long)low, 1, 0, 1, 0));
+  call(140, fd, 0, 3, (long)low, SEEK_SET, 0);
+  printf("_llseek.offset.low %lld\n", *(long long *)low);
+  call(140, fd, 1, 3, (long)low, SEEK_SET, 0);
+  printf("_llseek.offset.high %lld\n", *(long long *)low);
+  call(194, fd, 5, 0, 0, 0, 0);
+  fstat(fd, &st);
+  printf("ftruncate64.length.low %ld\n", st.st_size);
+  call(194, fd, 5, 1, 0, 0, 0);
+  fstat(fd, &st);
+  printf("ftruncate64.length.high %ld\n", st.st_size);
+  call(194, fd, 0, 0, 0, 0, 0);
+  call(324, fd, 0, 100, 0, 7, 0);
+  fstat(fd, &st);
+  printf("fallocate.low %ld\n", st.st_size);
+  strcpy(low, argv[1]);
+  call(15, (long)low, 0x10000 | 0640, 0, 0, 0, 0);
+  stat(argv[1], &st);
+  printf("chmod.mode %o\n", st.st_mode & 07777);
+  call(182, (long)low, 0x10000 | 1234, 0x10000 | 1235, 0, 0, 0);
+  stat(argv[1], &st);
+  printf("chown.owner %d.%d\n", st.st_uid, st.st_gid);
+  unsigned *words = (unsigned *)(low + 2048);
+  unsigned mapping[6] = {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0};
+  memcpy(words, mapping, sizeof mapping);
+  long mapped = call(90, (long)words, 0, 0, 0, 0, 0);
+  printf("mmap.memory %d\n", mapped < -4095 || mapped > 0);
+  return 0;
+}
+`;
+
+test("x86: words, widths and memory are as the table says, by int 0x80", (context) => {
+  const program = join(scratch, "probe32");
+  execFileSync("gcc", ["-w", "-O1", "-x", "c", "-", "-o", program], { input: probe32 });
+  const result = spawnSync(program, [join(scratch, "file32")], { encoding: "utf8" });
+  if (result.signal === "SIGSEGV") return context.skip("this kernel serves no 32-bit calls");
+  const owner = process.getuid?.() === 0 ? "1234.1235" : `${process.getuid?.()}.${process.getgid?.()}`;
+  assert.deepEqual(result.stdout.trim().split("\n"), [
+    "pread64.offset.low c",
+    "pread64.offset.high 0",
+    "_llseek.offset.low 3",
+    `_llseek.offset.high ${2 ** 32 + 3}`,
+    "ftruncate64.length.low 5",
+    `ftruncate64.length.high ${2 ** 32 + 5}`,
+    "fallocate.low 107",
+    "chmod.mode 640",
+    `chown.owner ${owner}`,
+    "mmap.memory 1",
+  ]);
+});
+
 test("the tables are as new as they say", () => {
   assert.ok(syscallsOf("x86_64").some((call) => call.since?.major === newestVersion.major));
 });
