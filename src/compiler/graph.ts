@@ -41,6 +41,8 @@ export class Graph {
     if (found?.kind === "leaf") return found;
     const leaf: Leaf = { kind: "leaf", id: this.#nodes.size, returnValue };
     this.#nodes.set(key, leaf);
+    this.#strictest.set(leaf, strictness(returnValue));
+    this.#mildest.set(leaf, strictness(returnValue));
     return leaf;
   }
 
@@ -57,49 +59,47 @@ export class Graph {
     if (found !== undefined) return found;
     const node: TestNode = { kind: "test", id: this.#nodes.size, word, mask, test, k, then, else: otherwise };
     this.#nodes.set(key, node);
+    this.#strictest.set(node, Math.max(this.#strictestOf(then), this.#strictestOf(otherwise)));
+    this.#mildest.set(node, Math.min(this.#mildestOf(then), this.#mildestOf(otherwise)));
     return node;
   }
 
   /**
    * The graph that decides, call by call, as the stricter of two graphs (or the milder one); among equally strict
-   * answers it has `a`'s. What a condition that no filter can see comes to.
+   * answers it has `a`'s. What a condition that no filter can see comes to. Without recursion, since a call can
+   * have thousands of rules.
    */
-  merge(a: Node, b: Node, prefer: "strictest" | "most-lenient"): Node {
-    if (a === b) return a;
-    const settled = this.#settled(a, b, prefer);
-    if (settled !== undefined) return settled;
-    const key = `${a.id},${b.id},${prefer}`;
-    const found = this.#merged.get(key);
-    if (found !== undefined) return found;
-    let result: Node;
-    if (a.kind === "test") {
-      result = this.test(
-        a.word,
-        a.mask,
-        a.test,
-        a.k,
-        this.merge(a.then, b, prefer),
-        this.merge(a.else, b, prefer),
-      );
-    } else if (b.kind === "test") {
-      result = this.test(
-        b.word,
-        b.mask,
-        b.test,
-        b.k,
-        this.merge(a, b.then, prefer),
-        this.merge(a, b.else, prefer),
-      );
-    } else {
-      const order = strictness(a.returnValue) - strictness(b.returnValue);
-      result = (prefer === "strictest" ? order >= 0 : order <= 0) ? a : b;
+  merge(one: Node, other: Node, prefer: "strictest" | "most-lenient"): Node {
+    const resultOf = (a: Node, b: Node): Node | undefined =>
+      this.#settled(a, b, prefer) ?? this.#merged.get(`${a.id},${b.id},${prefer}`);
+    const stack: (readonly [Node, Node])[] = [[one, other]];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const [a, b] = top;
+      const test = a.kind === "test" ? a : b;
+      // Two leaves are always settled.
+      if (resultOf(a, b) !== undefined || test.kind === "leaf") {
+        stack.pop();
+        continue;
+      }
+      const beside = (next: Node): readonly [Node, Node] => (test === a ? [next, b] : [a, next]);
+      const below = [beside(test.then), beside(test.else)];
+      const missing = below.filter(([x, y]) => resultOf(x, y) === undefined);
+      if (missing.length > 0) {
+        stack.push(...missing);
+        continue;
+      }
+      const [then, otherwise] = below.map(([x, y]) => resultOf(x, y));
+      if (then === undefined || otherwise === undefined) throw new Error("what stands below is merged first");
+      const merged = this.test(test.word, test.mask, test.test, test.k, then, otherwise);
+      this.#merged.set(`${a.id},${b.id},${prefer}`, merged);
+      stack.pop();
     }
-    this.#merged.set(key, result);
-    return result;
+    return resultOf(one, other) ?? one;
   }
 
   /** `a` or `b` where one of them wins against every answer of the other. */
   #settled(a: Node, b: Node, prefer: "strictest" | "most-lenient"): Node | undefined {
+    if (a === b) return a;
     if (prefer === "strictest") {
       if (this.#mildestOf(a) >= this.#strictestOf(b)) return a;
       if (this.#mildestOf(b) > this.#strictestOf(a)) return b;
@@ -111,20 +111,11 @@ export class Graph {
   }
 
   #strictestOf(node: Node): number {
-    return this.#extreme(node, this.#strictest, Math.max);
+    return this.#strictest.get(node) ?? 0;
   }
 
   #mildestOf(node: Node): number {
-    return this.#extreme(node, this.#mildest, Math.min);
-  }
-
-  #extreme(node: Node, known: Map<Node, number>, choose: (a: number, b: number) => number): number {
-    if (node.kind === "leaf") return strictness(node.returnValue);
-    const found = known.get(node);
-    if (found !== undefined) return found;
-    const value = choose(this.#extreme(node.then, known, choose), this.#extreme(node.else, known, choose));
-    known.set(node, value);
-    return value;
+    return this.#mildest.get(node) ?? 0;
   }
 }
 

@@ -7,7 +7,7 @@
  * - **launch key**: what lets the launcher's one execve pass a policy that denies execve (`launch-key.ts`).
  */
 import { check, type Filter, filterOf, MAX_INSTRUCTIONS } from "../bpf/index.ts";
-import { resolve } from "../policy/resolve.ts";
+import { resolveSound } from "../policy/resolve.ts";
 import type { ResolvedPolicy } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
 import type { LaunchKeyRule } from "../proof/policy.ts";
@@ -52,10 +52,11 @@ export class TooLargeError extends Error {
 
 /**
  * Compiles a policy to one filter for all its ABIs.
- * @throws TooLargeError where the kernel would not take it, ProofError where it is not proved equal to the policy
+ * @throws TooLargeError where the kernel would not take it, ProofError where it is not proved equal to the policy,
+ * TypeError where the policy has errors
  */
 export function compile(policy: Policy, options: CompileOptions = {}): Filter {
-  const { resolved } = resolve(policy, options.target ?? hostAbi());
+  const resolved = resolveSound(policy, options.target ?? hostAbi());
   return finish(assemble(lower(new Graph(), resolved)), resolved);
 }
 

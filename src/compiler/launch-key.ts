@@ -7,7 +7,7 @@
  * key: the six words are only ever compared for equality, in the six instructions that are named.
  */
 import { type Filter, JEQ_K, RET_ALLOW } from "../bpf/index.ts";
-import { resolve } from "../policy/resolve.ts";
+import { resolveSound } from "../policy/resolve.ts";
 import { type ResolvedPolicy, wordOfArch, wordOfArgument, wordOfNumber } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
 import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
@@ -40,7 +40,7 @@ const standIns: readonly number[] = [
  */
 export function compileForLaunch(policy: Policy, target: AbiName | undefined = hostAbi()): LaunchFilter {
   if (target === undefined) throw new TypeError("this machine's ABI is not known: name a target");
-  const { resolved } = resolve(policy, target);
+  const resolved = resolveSound(policy, target);
   const graph = new Graph();
   const root = lower(graph, resolved);
   if (alwaysAllowsExecve(resolved, target))

@@ -2,31 +2,31 @@
 import type { Field, ResolvedComparison, ResolvedCondition } from "../policy/resolved.ts";
 import { type Graph, type Node, type Segment, segmentTree, wholeWord } from "./graph.ts";
 
-/** The graph that goes on with `then` where the condition holds, and with `otherwise` where it does not. */
+/**
+ * The graph that goes on with `then` where the condition holds, and with `otherwise` where it does not. Inside a
+ * negation the rule's own answer is the one in `otherwise`: of equally strict answers it has to win.
+ */
 export function lowerCondition(
   graph: Graph,
   condition: ResolvedCondition,
   unknown: "strictest" | "most-lenient",
   then: Node,
   otherwise: Node,
+  negated = false,
 ): Node {
+  const lower = (item: ResolvedCondition, yes: Node, no: Node): Node =>
+    lowerCondition(graph, item, unknown, yes, no, negated);
   switch (condition.kind) {
     case "known":
       return condition.value ? then : otherwise;
     case "unknown":
-      return graph.merge(then, otherwise, unknown);
+      return negated ? graph.merge(otherwise, then, unknown) : graph.merge(then, otherwise, unknown);
     case "not":
-      return lowerCondition(graph, condition.item, unknown, otherwise, then);
+      return lowerCondition(graph, condition.item, unknown, otherwise, then, !negated);
     case "and":
-      return condition.items.reduceRight<Node>(
-        (rest, item) => lowerCondition(graph, item, unknown, rest, otherwise),
-        then,
-      );
+      return condition.items.reduceRight<Node>((rest, item) => lower(item, rest, otherwise), then);
     case "or":
-      return condition.items.reduceRight<Node>(
-        (rest, item) => lowerCondition(graph, item, unknown, then, rest),
-        otherwise,
-      );
+      return condition.items.reduceRight<Node>((rest, item) => lower(item, then, rest), otherwise);
     case "test":
       return lowerTest(graph, condition.field, condition.mask, condition.comparison, then, otherwise);
   }

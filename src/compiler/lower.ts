@@ -46,10 +46,7 @@ function numbersOfArch(graph: Graph, arch: number, resolved: ResolvedPolicy, for
     const native = resolvedAbi("x86_64");
     append(native, 0, firstX32Number);
     append(resolvedAbi("x32"), firstX32Number, firstNegativeNumber);
-    segments.push({
-      start: firstNegativeNumber,
-      node: native === undefined ? foreign : fallbackLeaf(graph, native.unknownNumber, "x86_64"),
-    });
+    append(native, firstNegativeNumber, wholeWord + 1);
   } else {
     const abi = allAbis.find((one) => one.arch === arch);
     append(abi === undefined ? undefined : resolvedAbi(abi.name), 0, wholeWord + 1);

@@ -73,6 +73,7 @@ export function readPolicy(text: string | PolicyDocument, options: ReadOptions =
     options.filename,
     options,
     [],
+    new Set(),
     diagnostics,
   );
   if (hasErrors(diagnostics)) return { policy: undefined, diagnostics };
@@ -109,6 +110,7 @@ function readWithParents(
   filename: string | undefined,
   options: ReadOptions,
   stack: readonly string[],
+  seen: Set<string>,
   diagnostics: Diagnostic[],
 ): readonly PlacedLayer[] {
   const document = parseDocument(text, name, stack.length === 0 ? options.format : undefined);
@@ -122,7 +124,7 @@ function readWithParents(
   const path = [...stack, name];
   return [
     placed,
-    ...references.flatMap((reference) => readParent(reference, filename, options, path, diagnostics)),
+    ...references.flatMap((reference) => readParent(reference, filename, options, path, seen, diagnostics)),
   ];
 }
 
@@ -131,6 +133,7 @@ function readParent(
   from: string | undefined,
   options: ReadOptions,
   stack: readonly string[],
+  seen: Set<string>,
   diagnostics: Diagnostic[],
 ): readonly PlacedLayer[] {
   const fail = (id: string, message: string, label?: string): readonly PlacedLayer[] => {
@@ -153,7 +156,10 @@ function readParent(
   if (stack.includes(found.filename)) {
     return fail("extends-circle", `extends goes in a circle: ${[...stack, found.filename].join(" → ")}`);
   }
-  return readWithParents(found.text, found.filename, found.filename, options, stack, diagnostics);
+  // What stands in a layer a second time can decide nothing that it has not decided the first time.
+  if (seen.has(found.filename)) return [];
+  seen.add(found.filename);
+  return readWithParents(found.text, found.filename, found.filename, options, stack, seen, diagnostics);
 }
 
 /** How a built-in policy is called in messages. */

@@ -5,7 +5,7 @@
 import { type AbiName, hostAbi, syscallByName } from "../syscalls/index.ts";
 import { compareStrictness } from "./action.ts";
 import { comparisonHolds } from "./comparison.ts";
-import { resolve } from "./resolve.ts";
+import { resolveSound } from "./resolve.ts";
 import {
   abiOfNumber,
   type Decision,
@@ -37,13 +37,13 @@ export interface EvaluateOptions {
 
 /**
  * What the policy says of a call, and what said so.
- * @throws TypeError where the ABI has no call of that name.
+ * @throws TypeError where the ABI has no call of that name, or the policy has errors.
  */
 export function evaluate(policy: Policy, call: Call, options: EvaluateOptions = {}): Decision {
   const nr =
     typeof call.syscall === "number" ? call.syscall >>> 0 : syscallByName(call.abi, call.syscall)?.nr;
   if (nr === undefined) throw new TypeError(`${call.abi} has no system call ${JSON.stringify(call.syscall)}`);
-  const { resolved } = resolve(policy, options.target ?? hostAbi());
+  const resolved = resolveSound(policy, options.target ?? hostAbi());
   const args = call.args ?? [];
   const ip = call.instructionPointer ?? 0n;
   const wordAt = (index: WordIndex): bigint => {
@@ -68,7 +68,7 @@ export function evaluateWords(
   const { behind } = call;
   const code = behind === undefined ? 0 : Number(wordAt(behind.word)) & behind.mask;
   const decisions = behind?.calls.find((one) => one.code === code >>> 0) ?? call;
-  return firstMatch(decisions, 0, wordAt);
+  return firstMatch(decisions, wordAt);
 }
 
 const callsByNumber = new WeakMap<ResolvedAbi, ReadonlyMap<number, ResolvedCall>>();
@@ -82,16 +82,22 @@ function callOf(abi: ResolvedAbi, nr: number): ResolvedCall | undefined {
   return calls.get(nr);
 }
 
-/** The first entry from `index` on that holds; where it cannot be known, the strictest (most lenient) of what is possible. */
-function firstMatch(decisions: Decisions, index: number, wordAt: (index: WordIndex) => bigint): Decision {
-  for (let at = index; at < decisions.entries.length; at++) {
-    const entry = decisions.entries[at];
-    const holds = entry === undefined ? false : truth(entry.condition, wordAt);
-    if (entry === undefined || holds === false) continue;
-    const decision: Decision = { action: entry.rule.action, by: "rule", rule: entry.rule };
-    return holds === true ? decision : eitherOf(entry, decision, firstMatch(decisions, at + 1, wordAt));
+/** The first entry that holds; where it cannot be known, the strictest (most lenient) of what is possible. */
+function firstMatch(decisions: Decisions, wordAt: (index: WordIndex) => bigint): Decision {
+  const possible: Entry[] = [];
+  let last: Decision = { ...decisions.fallback, rule: undefined };
+  for (const entry of decisions.entries) {
+    const holds = truth(entry.condition, wordAt);
+    if (holds === undefined) possible.push(entry);
+    if (holds !== true) continue;
+    last = decisionOf(entry);
+    break;
   }
-  return { ...decisions.fallback, rule: undefined };
+  return possible.reduceRight((rest, entry) => eitherOf(entry, decisionOf(entry), rest), last);
+}
+
+function decisionOf({ rule }: Entry): Decision {
+  return { action: rule.action, by: "rule", rule };
 }
 
 /** Of two possible decisions the one that the entry asks for; among equals the first rule's. */

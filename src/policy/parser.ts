@@ -436,8 +436,11 @@ function targetOf(reader: Reader): Selector["target"] {
 
 function conditionOf(reader: Reader): Condition {
   const first = reader.peek();
-  const items = [reader.nested(() => conjunctionOf(reader))];
-  while (reader.accept("||") !== undefined) items.push(conjunctionOf(reader));
+  const items = reader.nested(() => {
+    const found = [conjunctionOf(reader)];
+    while (reader.accept("||") !== undefined) found.push(conjunctionOf(reader));
+    return found;
+  });
   const only = items.length === 1 ? items[0] : undefined;
   return only ?? placed({ kind: "or" as const, items }, reader.spanFrom(first));
 }

@@ -27,7 +27,9 @@ export interface Problem {
   readonly label?: string;
   readonly span?: Span;
   /** Where it is not an error or a warning by the rule below. */
-  readonly severity?: "note";
+  readonly severity?: "note" | "warning";
+  /** What holds for the calls that have the problem; by default that the strictest possible action does. */
+  readonly consequence?: string;
   /** An error wherever it occurs; the others are errors only when they occur on every ABI. */
   readonly always: boolean;
 }
@@ -38,6 +40,10 @@ export interface ConditionScope {
   readonly name: string;
   /** Undefined where the arguments are not known. */
   readonly args: readonly Argument[] | undefined;
+  /** The call that hides this one and its arguments. */
+  readonly multiplexer?: string;
+  /** What an unknown condition means here; by default the strictest of what is possible. */
+  readonly unknown?: "strictest" | "most-lenient";
   readonly report: (problem: Problem) => void;
 }
 
@@ -145,6 +151,7 @@ function locate(operand: Operand, scope: ConditionScope): Located {
   const { place, width, signed } = argument;
   switch (place.kind) {
     case "memory":
+      scope.report({ ...hidden(operand, scope), ...at });
       return unknown;
     case "constant":
       return { kind: "constant", value: place.value, width, signed };
@@ -160,6 +167,21 @@ function locate(operand: Operand, scope: ConditionScope): Located {
       return { kind: "field", field, pointer: argument.kind === "pointer" };
     }
   }
+}
+
+/** That no filter can see an argument here. */
+function hidden(operand: Operand, scope: ConditionScope): Problem {
+  const through = scope.multiplexer === undefined ? "" : ` through ${scope.multiplexer}`;
+  const message = `${describeWord(operand)} of ${scope.name}${through} lies in memory, where no filter can see it`;
+  return scope.unknown !== "most-lenient"
+    ? { id: "argument-in-memory", severity: "note", message, always: false }
+    : {
+        id: "multiplexed-hole",
+        severity: "warning",
+        message,
+        consequence: "what the direct call might allow passes",
+        always: false,
+      };
 }
 
 /** `domain (int)`: an argument as a message lists it. */
@@ -293,7 +315,9 @@ class ValueReader {
         return this.#constant(value);
       case "complement": {
         const item = this.#exact(value.item);
-        return item === undefined ? undefined : ~item & this.#ones;
+        if (item === undefined) return undefined;
+        if (item > this.#ones) this.#tooWide(value.item);
+        return ~item & this.#ones;
       }
       case "negative": {
         const item = this.#exact(value.item);
@@ -348,7 +372,13 @@ class ValueReader {
     const message = this.#signed
       ? `this value does not fit: the argument is signed and ${this.#width} bits wide`
       : `this value does not fit: the kernel reads ${this.#width} bits of the argument`;
-    this.#report("value-too-wide", message, undefined, value, false);
+    this.#scope.report({
+      id: "value-too-wide",
+      message,
+      consequence: "no call has it",
+      always: false,
+      ...(value.span === undefined ? {} : { span: value.span }),
+    });
   }
 
   #report(id: string, message: string, label: string | undefined, value: Value, always: boolean): void {

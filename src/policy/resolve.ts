@@ -17,6 +17,7 @@ import {
   type KernelVersion,
   type Multiplexed,
   multiplexedOf,
+  type Syscall,
   syscallByName,
   syscallByNumber,
   syscallNames,
@@ -25,6 +26,7 @@ import {
 } from "../syscalls/index.ts";
 import { type Problem, resolveCondition } from "./resolve-condition.ts";
 import {
+  abiOfNumber,
   type Decisions,
   type Entry,
   type Fallback,
@@ -96,6 +98,17 @@ function resolveAnew(policy: Policy, target: AbiName | undefined): Resolution {
 }
 
 /**
+ * The same for those who go by what the policy says: one with errors says nothing.
+ * @throws TypeError where the policy has errors on this target
+ */
+export function resolveSound(policy: Policy, target: AbiName | undefined = hostAbi()): ResolvedPolicy {
+  const { resolved, diagnostics } = resolve(policy, target);
+  const mistake = diagnostics.find((one) => one.severity === "error");
+  if (mistake !== undefined) throw new TypeError(`the policy has an error: ${mistake.message}`);
+  return resolved;
+}
+
+/**
  * Collects problems over all the calls that a selector means, on all ABIs: what goes wrong everywhere is an
  * error, what goes wrong in some places a warning, since the strictest possible action holds there.
  */
@@ -104,15 +117,17 @@ class Report {
     string,
     { readonly problem: Problem; readonly selector: Selector; readonly calls: Set<string> }
   >();
-  readonly #placements = new Map<Selector, number>();
+  readonly #placements = new Map<Selector, Set<string>>();
+  readonly #numbers = new Map<Selector, number>();
 
-  /** A selector's condition is being settled for one more call. */
-  placed(selector: Selector): void {
-    this.#placements.set(selector, (this.#placements.get(selector) ?? 0) + 1);
+  /** A selector's condition is being settled for a call; one that is also behind a multiplexer counts once. */
+  placed(selector: Selector, call: string): void {
+    const calls = this.#placements.get(selector) ?? new Set();
+    this.#placements.set(selector, calls.add(call));
   }
 
   add(selector: Selector, call: string, problem: Problem): void {
-    const key = `${problem.id} ${spanKey(problem.span ?? selector.span)} ${problem.always ? problem.message : ""}`;
+    const key = `${problem.id} ${this.#placeOf(problem.span ?? selector.span, selector)} ${problem.always ? problem.message : ""}`;
     const found = this.#findings.get(key) ?? { problem, selector, calls: new Set() };
     found.calls.add(call);
     this.#findings.set(key, found);
@@ -125,18 +140,22 @@ class Report {
         ...(span === undefined ? {} : { span }),
         ...(problem.label === undefined ? {} : { label: problem.label }),
       };
-      if (problem.severity !== undefined)
-        return { id: problem.id, severity: problem.severity, message: problem.message, ...rest };
-      const everywhere = problem.always || calls.size >= (this.#placements.get(selector) ?? 0);
-      if (everywhere) return { id: problem.id, severity: "error", message: problem.message, ...rest };
-      const message = `${problem.message}; for ${listWords([...calls], "and")} the strictest action that is possible holds`;
-      return { id: problem.id, severity: "warning", message, ...rest };
+      const { id, severity, consequence = "the strictest action that is possible holds" } = problem;
+      const everywhere = problem.always || calls.size >= (this.#placements.get(selector)?.size ?? 0);
+      if (severity === undefined && everywhere)
+        return { id, severity: "error", message: problem.message, ...rest };
+      const where = consequence === "" ? "" : `; for ${listWords([...calls], "and")} ${consequence}`;
+      return { id, severity: severity ?? "warning", message: `${problem.message}${where}`, ...rest };
     });
   }
-}
 
-function spanKey(span: Span | undefined): string {
-  return span === undefined ? "-" : `${span.source.name}:${span.start}-${span.end}`;
+  /** Rules that were made as values have no place: each selector is one then. */
+  #placeOf(span: Span | undefined, selector: Selector): string {
+    if (span !== undefined) return `${span.source.name}:${span.start}-${span.end}`;
+    const number = this.#numbers.get(selector) ?? this.#numbers.size;
+    this.#numbers.set(selector, number);
+    return `-${number}`;
+  }
 }
 
 /** Names that exist on no ABI, and selectors that cannot be meant. */
@@ -185,6 +204,13 @@ function checkTarget(selector: Selector, rule: Rule, report: Report): void {
       `write the ABI before it: x86_64:#${target.nr}`,
     );
   }
+  if (
+    target.kind === "number" &&
+    selector.abi === "x86_64" &&
+    abiOfNumber(selector.abi, target.nr) !== selector.abi
+  ) {
+    fail("number-of-x32", `#${target.nr} is a number of x32, not of x86_64`, "write x32 before it");
+  }
 }
 
 /** The names of the arguments that a condition asks for. */
@@ -215,11 +241,11 @@ function targetSpan(selector: Selector, span: Span): Span {
   };
 }
 
-let names: ReadonlySet<string> | undefined;
-
+/** Asks this machine's table first: reading the others costs more than everything else in a small policy. */
 function isKnownName(name: string): boolean {
-  names ??= new Set(syscallNames());
-  return names.has(name);
+  return [hostAbi() ?? "x86_64", ...allAbis.map((abi) => abi.name)].some(
+    (abi) => syscallByName(abi, name) !== undefined || multiplexedOf(abi).some((one) => one.name === name),
+  );
 }
 
 /** Entries as they are gathered: by number, and behind multiplexers by number and code. */
@@ -231,15 +257,20 @@ interface Gathered {
 function resolveAbi(abi: Abi, syscalls: SyscallRules, rules: readonly Rule[], report: Report): ResolvedAbi {
   const isNew = (since: KernelVersion | undefined): boolean =>
     syscalls.baseline !== undefined && (since === undefined || compareVersions(since, syscalls.baseline) > 0);
-  const sinceOf = (name: string): KernelVersion | undefined =>
-    syscallByName(abi.name, name)?.since ?? syscallByName("x86_64", name)?.since;
-  const multiplexed = multiplexedOf(abi.name);
+  // The number of a call may be younger than the call: x86's socket is of 4.3, socketcall's of the first day.
+  const isNewBehind = (one: Multiplexed): boolean =>
+    isNew(
+      syscallByName("x86_64", one.name)?.since ??
+        syscallByName(abi.name, one.multiplexer)?.since ??
+        syscallByName(abi.name, one.name)?.since,
+    );
+  const multiplexed = multiplexedOf(abi.name).map((one) => ({ ...one, isNew: isNewBehind(one) }));
   const gathered: Gathered = { calls: new Map(), behind: new Map() };
 
   for (const rule of rules) {
     for (const selector of rule.selectors) {
       if (selector.abi !== undefined && selector.abi !== abi.name) continue;
-      gather(abi, selector, rule, syscalls, gathered, multiplexed, (name) => isNew(sinceOf(name)), report);
+      gather(abi, selector, rule, syscalls, gathered, multiplexed, (call) => isNew(call.since), report);
     }
   }
 
@@ -266,7 +297,7 @@ function resolveAbi(abi: Abi, syscalls: SyscallRules, rules: readonly Rule[], re
         calls: codes.map((one) => ({
           code: one.code,
           name: one.name,
-          ...decisions(gathered.behind.get(behindKey(one)), isNew(sinceOf(one.name))),
+          ...decisions(gathered.behind.get(behindKey(one)), one.isNew),
         })),
       },
     };
@@ -297,33 +328,51 @@ function gather(
   rule: Rule,
   syscalls: SyscallRules,
   gathered: Gathered,
-  multiplexed: readonly Multiplexed[],
-  isNew: (name: string) => boolean,
+  multiplexed: readonly (Multiplexed & { readonly isNew: boolean })[],
+  isNew: (call: Syscall) => boolean,
   report: Report,
 ): void {
   const { target, condition } = selector;
-  const conditionFor = (name: string, args: readonly Argument[] | undefined): ResolvedCondition => {
+  const conditionFor = (
+    name: string,
+    args: readonly Argument[] | undefined,
+    multiplexer: string | undefined,
+    unknown: Entry["unknown"],
+  ): ResolvedCondition => {
     if (condition === undefined) return { kind: "known", value: true };
     const call = `${abi.name} ${name}`;
-    report.placed(selector);
+    report.placed(selector, call);
     return resolveCondition(condition, {
       abi: abi.name,
       name,
       args,
-      report: (problem) => report.add(selector, call, problem),
+      ...(multiplexer === undefined ? {} : { multiplexer }),
+      unknown,
+      // A condition on a group that is not allowed is one error, not one for each member.
+      report: (problem) =>
+        target.kind === "group" && rule.action.kind !== "allow"
+          ? undefined
+          : report.add(selector, call, problem),
     });
   };
-  const direct = (nr: number, name: string, args: readonly Argument[] | undefined): void =>
-    push(gathered.calls, nr, { rule, condition: conditionFor(name, args), unknown: "strictest" });
+  const direct = (nr: number, name: string, args: readonly Argument[] | undefined): void => {
+    const at = abi.numberBase > nr ? abi.numberBase + nr : nr;
+    const decided = conditionFor(name, args, undefined, "strictest");
+    push(gathered.calls, at, { rule, condition: decided, unknown: "strictest" });
+  };
   const behind = (
     one: Multiplexed,
     name: string,
     args: readonly Argument[] | undefined,
     unknown: Entry["unknown"],
-  ): void => push(gathered.behind, behindKey(one), { rule, condition: conditionFor(name, args), unknown });
+  ): void => {
+    const decided = conditionFor(name, args, name === one.multiplexer ? undefined : one.multiplexer, unknown);
+    push(gathered.behind, behindKey(one), { rule, condition: decided, unknown });
+  };
 
   if (target.kind === "number") {
-    const call = syscallByNumber(abi.name, target.nr);
+    const call =
+      syscallByNumber(abi.name, target.nr) ?? syscallByNumber(abi.name, abi.numberBase + target.nr);
     direct(target.nr, call?.name ?? `#${target.nr}`, call?.args);
     for (const one of multiplexed) {
       if (one.multiplexer === call?.name) behind(one, one.multiplexer, call.args, "strictest");
@@ -331,23 +380,29 @@ function gather(
     return;
   }
 
-  const isWanted = wantedNames(abi, selector, isNew, report);
+  // Calls newer than the baseline are in no group and not in `*`.
+  const isNamed = target.kind === "name";
+  const isWanted = wantedNames(abi, selector, rule, multiplexed, report);
   const hiddenConditions = syscalls.multiplexed === "open" ? "most-lenient" : "strictest";
-  for (const call of syscallsOf(abi.name)) if (isWanted(call.name)) direct(call.nr, call.name, call.args);
+  for (const call of syscallsOf(abi.name)) {
+    if (isWanted(call.name) && (isNamed || !isNew(call))) direct(call.nr, call.name, call.args);
+  }
   for (const one of multiplexed) {
+    if (!isNamed && one.isNew) continue;
     // A rule on a call governs it behind the multiplexer too; one on the multiplexer all that is behind it.
     if (isWanted(one.name)) behind(one, one.name, one.args, hiddenConditions);
-    else if (isWanted(one.multiplexer) && (target.kind === "name" || !isNew(one.name))) {
+    else if (isWanted(one.multiplexer)) {
       behind(one, one.multiplexer, syscallByName(abi.name, one.multiplexer)?.args, "strictest");
     }
   }
 }
 
-/** Tells which names a selector means on an ABI. Calls newer than the baseline are in no group and not in `*`. */
+/** Tells which names a selector means on an ABI, whatever the baseline. */
 function wantedNames(
   abi: Abi,
   selector: Selector,
-  isNew: (name: string) => boolean,
+  rule: Rule,
+  multiplexed: readonly Multiplexed[],
   report: Report,
 ): (name: string) => boolean {
   const { target, condition } = selector;
@@ -355,13 +410,15 @@ function wantedNames(
     const names = new Set(twinsOf(target.name));
     return (name) => names.has(name);
   }
-  if (target.kind !== "group") return (name) => !isNew(name);
+  if (target.kind !== "group") return () => true;
   const members = new Set((groupMembers(target.name) ?? []).flatMap((name) => [name, ...twinsOf(name)]));
-  const needed = condition === undefined ? [] : argumentNames(condition);
-  if (needed.length === 0) return (name) => members.has(name) && !isNew(name);
-  const lacks = (args: readonly Argument[] | undefined): boolean =>
-    args === undefined || needed.some((name) => argumentNamed(args, name) === undefined);
-  const left = syscallsOf(abi.name).filter((call) => members.has(call.name) && lacks(call.args));
+  const needed = condition === undefined ? [] : [...new Set(argumentNames(condition))];
+  // A condition on a group with another action is an error, and said to be one.
+  if (needed.length === 0 || rule.action.kind !== "allow") return (name) => members.has(name);
+  const lacks = (call: Pick<Syscall, "name" | "args">): boolean =>
+    members.has(call.name) &&
+    (call.args === undefined || needed.some((name) => argumentNamed(call.args ?? [], name) === undefined));
+  const left = syscallsOf(abi.name).filter(lacks);
   if (left.length > 0) {
     report.add(selector, abi.name, {
       id: "group-members-left-out",
@@ -370,9 +427,10 @@ function wantedNames(
         left.map((call) => call.name),
         "and",
       )}: ${left.length === 1 ? "it has" : "they have"} no ${listWords(needed)}`,
+      consequence: "",
       always: false,
     });
   }
-  const leftOut = new Set(left.map((call) => call.name));
-  return (name) => members.has(name) && !leftOut.has(name) && !isNew(name);
+  const leftOut = new Set([...left, ...multiplexed.filter(lacks)].map((call) => call.name));
+  return (name) => members.has(name) && !leftOut.has(name);
 }

@@ -37,6 +37,16 @@ const defaultBudget = 4_000_000;
 
 class OutOfBudget extends Error {}
 
+/** Two decisions of which one asks about a word, and the parts of that word's set that are still to be looked at. */
+interface OpenPair {
+  readonly left: Decisions;
+  readonly right: Decisions;
+  readonly key: string;
+  readonly word: number;
+  readonly before: WordSet;
+  readonly parts: WordSet[];
+}
+
 export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOptions = {}): Equality {
   const sets = new WordSets(options.width ?? 32);
   const budget = options.budget ?? defaultBudget;
@@ -46,6 +56,7 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
   }
   const members = (): readonly number[] => possible.map((set) => sets.member(set));
   const seen = new Set<string>();
+  const open: OpenPair[] = [];
   let steps = 0;
   let regions = 0;
   let difference: Equality | undefined;
@@ -61,7 +72,8 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
     return at;
   };
 
-  const walk = (first: Decisions, second: Decisions): void => {
+  /** Looks at one pair; where a question is open, the pair waits on the stack for its parts. */
+  const enter = (first: Decisions, second: Decisions): void => {
     steps += 1;
     if (steps > budget || sets.size > budget) throw new OutOfBudget();
     const [left, right] = [settle(first), settle(second)];
@@ -84,14 +96,22 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
     if (question.kind !== "question") return;
     const before = possible[question.word] ?? sets.full;
     const { holds, fails } = sets.split(before, question);
-    for (const part of [holds, fails]) {
-      if (part === undefined) continue;
-      possible[question.word] = part;
-      walk(left, right);
-      if (difference !== undefined) return;
+    const parts = [fails, holds].filter((part) => part !== undefined);
+    open.push({ left, right, key, word: question.word, before, parts });
+  };
+
+  /** Depth first, with a stack of its own: decisions can be thousands of questions deep. */
+  const walk = (): void => {
+    enter(a, b);
+    for (let top = open.at(-1); top !== undefined && difference === undefined; top = open.at(-1)) {
+      const part = top.parts.pop();
+      possible[top.word] = part ?? top.before;
+      if (part !== undefined) enter(top.left, top.right);
+      else {
+        seen.add(top.key);
+        open.pop();
+      }
     }
-    possible[question.word] = before;
-    seen.add(key);
   };
 
   const keyOf = (left: Decisions, right: Decisions): string => {
@@ -104,12 +124,10 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
   };
 
   try {
-    walk(a, b);
+    walk();
   } catch (error) {
     if (error instanceof OutOfBudget)
       return { verdict: "undecided", reason: `the comparison takes more than ${budget} steps` };
-    if (error instanceof RangeError)
-      return { verdict: "undecided", reason: "the comparison nests too deeply" };
     throw error;
   }
   return difference ?? { verdict: "equal", regions };

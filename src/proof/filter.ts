@@ -29,7 +29,8 @@ export class UnreadableFilter extends Error {}
  */
 export function decisionsOfFilter(instructions: readonly Instruction[], maker: DecisionMaker): Decisions {
   const known = new Map<string, Decisions>();
-  const run = (start: number, initial: Accumulator): Decisions => {
+  /** Up to the next return or open test. */
+  const run = (start: number, initial: Accumulator): Decisions | Branch => {
     let a = initial;
     for (let at = start; ; at++) {
       const instruction = instructions[at];
@@ -60,12 +61,10 @@ export function decisionsOfFilter(instructions: readonly Instruction[], maker: D
         case JGT_K:
         case JGE_K:
         case JSET_K: {
-          const key = `${at},${a.kind === "word" ? `${a.word},${a.mask}` : `=${a.value}`}`;
-          const found = known.get(key);
-          if (found !== undefined) return found;
-          const made = branch(at, instruction, a);
-          known.set(key, made);
-          return made;
+          if (a.kind === "number") at += outcome(code, k, a.value) ? instruction.jt : instruction.jf;
+          else if (code === JGT_K && k >= maker.ones) at += instruction.jf;
+          else return known.get(`${at},${a.word},${a.mask}`) ?? { kind: "branch", at, instruction, a };
+          break;
         }
         default:
           throw new UnreadableFilter(
@@ -74,14 +73,34 @@ export function decisionsOfFilter(instructions: readonly Instruction[], maker: D
       }
     }
   };
-  const branch = (at: number, { code, k, jt, jf }: Instruction, a: Accumulator): Decisions => {
-    const [taken, other] = [at + 1 + jt, at + 1 + jf];
-    if (a.kind === "number") return run(outcome(code, k, a.value) ? taken : other, a);
-    if (code === JGT_K && k >= maker.ones) return run(other, a);
-    const test = testOf(code, k, a.mask);
-    return maker.question(a.word, test, run(taken, a), run(other, a));
-  };
-  return run(0, { kind: "number", value: 0 });
+  // A filter can be thousands of tests long: the open ones wait here, not on the machine's stack.
+  const start = run(0, { kind: "number", value: 0 });
+  const open = start.kind === "branch" ? [start] : [];
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    const { at, a } = top;
+    const { code, k, jt, jf } = top.instruction;
+    const [taken, other] = [run(at + 1 + jt, a), run(at + 1 + jf, a)];
+    if (taken.kind === "branch") open.push(taken);
+    else if (other.kind === "branch") open.push(other);
+    else {
+      known.set(`${at},${a.word},${a.mask}`, maker.question(a.word, testOf(code, k, a.mask), taken, other));
+      open.pop();
+    }
+  }
+  return start.kind === "branch" ? settled(run(0, { kind: "number", value: 0 })) : start;
+}
+
+/** A test whose outcome depends on the call. */
+interface Branch {
+  readonly kind: "branch";
+  readonly at: number;
+  readonly instruction: Instruction;
+  readonly a: Extract<Accumulator, { kind: "word" }>;
+}
+
+function settled(decisions: Decisions | Branch): Decisions {
+  if (decisions.kind === "branch") throw new Error("every test of the filter is settled by now");
+  return decisions;
 }
 
 function outcome(code: number, k: number, value: number): boolean {

@@ -103,7 +103,7 @@ class PolicyReader {
 
   /**
    * The numbers of one architecture value. Bit 30 marks x32 on x86_64's; what is negative there to the kernel is
-   * no call of either, and unknown to x86_64.
+   * no call of either, and x86_64's to decide.
    */
   #numbersOf(arch: number, foreign: Decisions): Decisions {
     const named = (name: string): ResolvedAbi | undefined =>
@@ -112,15 +112,9 @@ class PolicyReader {
       abi === undefined ? foreign : this.#search(abi);
     const sharing = allAbis.filter((abi) => abi.arch === arch).map((abi) => abi.name);
     if (!sharing.includes("x32")) return callsOf(named(sharing[0] ?? ""));
-    const native = named("x86_64");
-    const negative = native === undefined ? foreign : this.#unknownNumber(native);
-    const others = this.#maker.question(
-      numberWord,
-      atLeast(0x4000_0000),
-      callsOf(named("x32")),
-      callsOf(native),
-    );
-    return this.#maker.question(numberWord, atLeast(0x8000_0000), negative, others);
+    const native = callsOf(named("x86_64"));
+    const others = this.#maker.question(numberWord, atLeast(0x4000_0000), callsOf(named("x32")), native);
+    return this.#maker.question(numberWord, atLeast(0x8000_0000), native, others);
   }
 
   #unknownNumber(abi: ResolvedAbi): Decisions {
@@ -188,22 +182,24 @@ function ask(
   fails: Decisions,
   unknown: Entry["unknown"],
   maker: DecisionMaker,
+  negated = false,
 ): Decisions {
   switch (condition.kind) {
     case "known":
       return condition.value ? holds : fails;
     case "unknown":
-      return either(holds, fails, unknown, maker, new Map());
+      // Under a negation the rule's own answer is what follows when the item fails.
+      return negated ? either(fails, holds, unknown, maker) : either(holds, fails, unknown, maker);
     case "not":
-      return ask(condition.item, fails, holds, unknown, maker);
+      return ask(condition.item, fails, holds, unknown, maker, !negated);
     case "and":
     case "or": {
       let rest = condition.kind === "and" ? holds : fails;
       for (const item of [...condition.items].reverse()) {
         rest =
           condition.kind === "and"
-            ? ask(item, rest, fails, unknown, maker)
-            : ask(item, holds, rest, unknown, maker);
+            ? ask(item, rest, fails, unknown, maker, negated)
+            : ask(item, holds, rest, unknown, maker, negated);
       }
       return rest;
     }
@@ -212,39 +208,43 @@ function ask(
   }
 }
 
-/** What holds when either answer is possible: the stricter (milder), and among equals the first rule's. */
+/**
+ * What holds when either answer is possible: the stricter (milder), and among equals the first rule's. Without
+ * recursion, since a call can have thousands of rules.
+ */
 function either(
-  first: Decisions,
-  second: Decisions,
+  one: Decisions,
+  other: Decisions,
   unknown: Entry["unknown"],
   maker: DecisionMaker,
-  known: Map<string, Decisions>,
 ): Decisions {
-  if (first === second) return first;
-  const key = `${first.id},${second.id}`;
-  const found = known.get(key);
-  if (found !== undefined) return found;
-  let made: Decisions;
-  if (first.kind === "question") {
-    made = maker.question(
-      first.word,
-      first,
-      either(first.holds, second, unknown, maker, known),
-      either(first.fails, second, unknown, maker, known),
-    );
-  } else if (second.kind === "question") {
-    made = maker.question(
-      second.word,
-      second,
-      either(first, second.holds, unknown, maker, known),
-      either(first, second.fails, unknown, maker, known),
-    );
-  } else {
-    const [a, b] = [strictness(first.returnValue), strictness(second.returnValue)];
-    made = unknown === "strictest" ? (b > a ? second : first) : b < a ? second : first;
+  const known = new Map<string, Decisions>();
+  const keyOf = (first: Decisions, second: Decisions): string => `${first.id},${second.id}`;
+  const stack: (readonly [Decisions, Decisions])[] = [[one, other]];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const [first, second] = top;
+    const asking = first.kind === "question" ? first : second;
+    if (first === second || asking.kind === "answer") {
+      const [a, b] = [first, second].map((one) => (one.kind === "answer" ? strictness(one.returnValue) : 0));
+      const takesSecond = unknown === "strictest" ? (b ?? 0) > (a ?? 0) : (b ?? 0) < (a ?? 0);
+      known.set(keyOf(first, second), takesSecond ? second : first);
+      stack.pop();
+      continue;
+    }
+    const beside = (next: Decisions): readonly [Decisions, Decisions] =>
+      asking === first ? [next, second] : [first, next];
+    const below = [beside(asking.holds), beside(asking.fails)];
+    const missing = below.filter(([a, b]) => !known.has(keyOf(a, b)));
+    if (missing.length > 0) {
+      stack.push(...missing);
+      continue;
+    }
+    const [holds, fails] = below.map(([a, b]) => known.get(keyOf(a, b)));
+    if (holds === undefined || fails === undefined) throw new Error("what stands below is settled first");
+    known.set(keyOf(first, second), maker.question(asking.word, asking, holds, fails));
+    stack.pop();
   }
-  known.set(key, made);
-  return made;
+  return known.get(keyOf(one, other)) ?? one;
 }
 
 /** One word of a field, with the bits of the mask that lie in it. */

@@ -5,7 +5,7 @@
 import { check, emulateWords, type Filter } from "../bpf/index.ts";
 import { returnValueOf } from "../compiler/return-value.ts";
 import { evaluateWords } from "../policy/evaluate.ts";
-import { resolve } from "../policy/resolve.ts";
+import { resolveSound } from "../policy/resolve.ts";
 import { abiOfNumber, type Decision, type ResolvedPolicy } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
 import { type Abi, type AbiName, abis, hostAbi } from "../syscalls/index.ts";
@@ -42,7 +42,7 @@ export interface ProveOptions {
 
 /** Proves a filter equal to a policy, or shows a call on which they differ. */
 export function prove(filter: Filter, policy: Policy, options: ProveOptions = {}): Verdict {
-  return proveResolved(filter, resolve(policy, options.target ?? hostAbi()).resolved);
+  return proveResolved(filter, resolveSound(policy, options.target ?? hostAbi()));
 }
 
 /** The same for a resolved policy; with a launch key, the policy has that one rule in front. */
@@ -72,9 +72,6 @@ export function proveResolved(filter: Filter, resolved: ResolvedPolicy, launchKe
     }
   } catch (error) {
     if (error instanceof UnreadableFilter) return { verdict: "undecided", reason: error.message };
-    if (error instanceof RangeError && /call stack/i.test(error.message)) {
-      return { verdict: "undecided", reason: "the filter nests too deeply" };
-    }
     throw error;
   }
 }

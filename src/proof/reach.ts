@@ -52,10 +52,13 @@ export function unreachableRules(
   isAsked: (rule: Rule) => boolean = () => true,
 ): readonly Diagnostic[] {
   const { require, rules } = resolved.policy.syscalls;
-  const deciding = new Set(reachableCases(resolved, new Map()).map((one) => one.origin));
+  const foremost = foremostRules(resolved);
+  const doubtful = [...require, ...rules].filter((rule) => isAsked(rule) && !foremost.has(rule));
+  if (doubtful.length === 0) return [];
+  const deciding = new Set<Origin>(reachableCases(resolved, new Map()).map((one) => one.origin));
   const diagnostics: Diagnostic[] = [];
-  for (const rule of [...require, ...rules]) {
-    if (deciding.has(rule) || !isAsked(rule)) continue;
+  for (const rule of doubtful) {
+    if (deciding.has(rule)) continue;
     const coverers = coveringRules(resolved, rule);
     if (coverers === undefined) continue;
     diagnostics.push({
@@ -67,6 +70,19 @@ export function unreachableRules(
     });
   }
   return diagnostics;
+}
+
+/** The rules that stand first, and without a condition, at some call: these decide, and no walk is needed to know. */
+function foremostRules(resolved: ResolvedPolicy): ReadonlySet<Rule> {
+  const foremost = new Set<Rule>();
+  for (const { calls } of resolved.abis) {
+    for (const call of calls) {
+      if (call.behind !== undefined) continue;
+      const [first] = call.entries;
+      if (first?.condition.kind === "known" && first.condition.value) foremost.add(first.rule);
+    }
+  }
+  return foremost;
 }
 
 /** The rules that stand before `rule` at the numbers that it is about; undefined where it is about none. */
