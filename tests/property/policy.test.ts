@@ -1,0 +1,288 @@
+// Random policies: reading the rules, the compiled filter and the proof must be of one opinion.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { emulateWords } from "../../src/bpf/index.ts";
+import { compile, returnValueOf } from "../../src/compiler/index.ts";
+import { hasErrors, renderDiagnostics } from "../../src/diagnostics/index.ts";
+import { readPolicy } from "../../src/formats/index.ts";
+import { printAction } from "../../src/policy/action.ts";
+import { evaluateWords } from "../../src/policy/evaluate.ts";
+import { parseRules } from "../../src/policy/parser.ts";
+import { printRule } from "../../src/policy/printer.ts";
+import { resolve } from "../../src/policy/resolve.ts";
+import { abiOfNumber } from "../../src/policy/resolved.ts";
+import type { Policy } from "../../src/policy/types.ts";
+import { prove } from "../../src/proof/index.ts";
+import { type AbiName, abis } from "../../src/syscalls/index.ts";
+import { target } from "../policy/reading.ts";
+import { boundaries, numbersOf, type Written, written } from "./arbitrary.ts";
+
+const seed = Date.now() & 0x7fff_ffff;
+const runs = (numRuns: number) => ({ numRuns, seed });
+
+function textOf(policy: Written): string {
+  const rules = (key: string, list: Written["rules"]): string =>
+    list.length === 0 ? "" : `${key} = '''\n${list.map(printRule).join("\n")}\n'''\n`;
+  return `version = 1
+[syscalls]
+default = "${printAction(policy.default)}"
+${policy.baseline === undefined ? "" : `baseline = "${policy.baseline}"`}
+newer = "${printAction(policy.newer)}"
+abis = ${JSON.stringify(policy.abis)}
+other-abis = "${printAction(policy.otherAbis)}"
+multiplexed = "${policy.multiplexed}"
+${rules("require", policy.require)}${rules("rules", policy.rules)}`;
+}
+
+/** Without places, which a policy in values does not have. */
+function bare(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(bare);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== "span")
+      .map(([key, item]) => [key, bare(item)]),
+  );
+}
+
+/** Some calls of a policy as words, chosen by `random`, with what the policy says and should be returned. */
+function* callsOf(policy: Policy, random: () => number, count: number) {
+  const { resolved } = resolve(policy, target);
+  const rules = [...policy.syscalls.require, ...policy.syscalls.rules];
+  const edges = boundaries(rules);
+  const pick = <T>(list: readonly T[], otherwise: T): T =>
+    list[Math.floor(random() * list.length)] ?? otherwise;
+  const word32 = (): number => Math.floor(random() * 2 ** 32);
+  const numbers = new Map(abis.map(({ name }) => [name, numbersOf(rules, name)]));
+  for (let i = 0; i < count; i++) {
+    const abi = pick(abis, undefined);
+    if (abi === undefined) return;
+    const nr = random() < 0.05 ? word32() : pick(numbers.get(abi.name) ?? [], 0);
+    const words = new Uint32Array(16);
+    words[0] = nr;
+    words[1] = random() < 0.03 ? word32() : abi.arch;
+    for (let low = 2; low < 16; low += 2) {
+      const value = pick(edges, 0n);
+      words[low] = Number(value & 0xffff_ffffn);
+      words[low + 1] = Number(value >> 32n);
+      const garbage = random();
+      if (garbage < 0.15) words[low + 1] = word32();
+      else if (garbage < 0.25) words[low] = word32();
+      else if (garbage < 0.3) words[low] = 1 + Math.floor(random() * 24);
+    }
+    const owner = abis.find((one) => one.arch === words[1])?.name;
+    const decidedBy: AbiName | undefined = owner === undefined ? undefined : abiOfNumber(owner, nr >>> 0);
+    const { action } =
+      decidedBy === undefined
+        ? resolved.otherAbis
+        : evaluateWords(resolved, decidedBy, nr >>> 0, (index) => BigInt(words[index] ?? 0));
+    yield { words, expected: returnValueOf(action, decidedBy ?? target) };
+  }
+}
+
+/** Policies of which some are refused: those are no use here. */
+function readable(policy: Written): Policy | undefined {
+  return readPolicy(textOf(policy), { target }).policy;
+}
+
+describe(`random policies (seed ${seed})`, () => {
+  test("the rules and the proved filter decide every call alike", () => {
+    let read = 0;
+    let tried = 0;
+    fc.assert(
+      fc.property(
+        written,
+        fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })),
+        (one, stream) => {
+          tried += 1;
+          const policy = readable(one);
+          if (policy === undefined) return;
+          read += 1;
+          const filter = compile(policy, { target });
+          assert.equal(prove(filter, policy, { target }).verdict, "proved");
+          const random = (): number => stream.next().value ?? 0;
+          for (const { words, expected } of callsOf(policy, random, 150)) {
+            assert.equal(
+              emulateWords(filter.instructions, words),
+              expected,
+              [...words].map((w) => w.toString(16)).join(),
+            );
+          }
+        },
+      ),
+      runs(120),
+    );
+    assert.ok(read > tried / 3, `only ${read} of ${tried} policies could be read`);
+  });
+
+  test("rules that are printed and read again are the same rules", () => {
+    fc.assert(
+      fc.property(written, ({ rules }) => {
+        const { rules: again, diagnostics } = parseRules({ text: rules.map(printRule).join("\n") });
+        assert.deepEqual(diagnostics, []);
+        assert.deepEqual(bare(again), bare(rules));
+      }),
+      runs(300),
+    );
+  });
+
+  test("a policy with errors has an error to show, and one without has none", () => {
+    fc.assert(
+      fc.property(written, (one) => {
+        const { policy, diagnostics } = readPolicy(textOf(one), { target });
+        assert.equal(policy === undefined, hasErrors(diagnostics));
+        for (const { message, span } of diagnostics) {
+          assert.ok(message.length > 0 && span !== undefined, message);
+          assert.ok(0 <= span.start && span.start < span.end && span.end <= span.source.text.length, message);
+        }
+      }),
+      runs(200),
+    );
+  });
+});
+
+describe(`reading anything (seed ${seed})`, () => {
+  const pieces = fc.constantFrom(
+    "allow ",
+    "deny ",
+    "kill-thread ",
+    "errno(",
+    "trap(1) ",
+    "read",
+    "@mount",
+    "#4",
+    "*",
+    "x86:",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[",
+    "]",
+    "fd",
+    " == ",
+    " & ",
+    " | ",
+    " || ",
+    " && ",
+    "!",
+    "~",
+    "-",
+    "..",
+    ",",
+    " in ",
+    " not in ",
+    " within ",
+    "0x10",
+    "017",
+    "99999999999999999999",
+    "O_DIRECT",
+    "# why",
+    "#",
+    "\n",
+    "\r\n",
+    "\t",
+    "é",
+    "🙂",
+    "\u0000",
+    "\ud800",
+    "'''",
+    '"',
+    "\\",
+    "=",
+  );
+  const rulesText = fc.array(pieces, { maxLength: 40 }).map((list) => list.join(""));
+  const anything = (text: string): void => {
+    for (const format of ["toml", "json", undefined] as const) {
+      const { policy, diagnostics } = readPolicy(text, {
+        target,
+        ...(format === undefined ? {} : { format }),
+      });
+      assert.equal(policy === undefined, hasErrors(diagnostics));
+      renderDiagnostics(diagnostics);
+      renderDiagnostics(diagnostics, { format: "json" });
+    }
+  };
+
+  test("pieces of rules never throw", () => {
+    fc.assert(
+      fc.property(rulesText, (text) => {
+        const { diagnostics } = parseRules({
+          text,
+          spanOf: (start, end) => ({ source: { name: "r", text }, start, end }),
+        });
+        for (const { span } of diagnostics)
+          assert.ok(span !== undefined && span.start <= span.end && span.end <= text.length);
+        anything(`version = 1\n[syscalls]\nrules = '''\n${text}\n'''`);
+        anything(`{"version": 1, "syscalls": {"rules": ${JSON.stringify(text)}}}`);
+      }),
+      runs(400),
+    );
+  });
+
+  test("policies with a stretch replaced never throw", () => {
+    fc.assert(
+      fc.property(
+        written,
+        fc.nat(),
+        fc.nat(30),
+        fc.oneof(rulesText, fc.string({ unit: "binary" })),
+        (one, at, length, put) => {
+          const text = textOf(one);
+          const start = at % text.length;
+          anything(text.slice(0, start) + put + text.slice(start + length));
+        },
+      ),
+      runs(300),
+    );
+  });
+
+  test("no text at all throws", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary" }), anything), runs(300));
+  });
+
+  test("no value throws", () => {
+    const keys = fc.constantFrom(
+      "version",
+      "name",
+      "extends",
+      "syscalls",
+      "rules",
+      "default",
+      "limits",
+      "set",
+      "environment",
+    );
+    const value = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom<unknown>(
+          1,
+          0.5,
+          -1,
+          2n,
+          true,
+          null,
+          undefined,
+          "deny",
+          "allow read",
+          "6.1",
+          Symbol("s"),
+          () => 1,
+        ),
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(keys, tie("value"), { maxKeys: 4 }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(fc.dictionary(keys, value), (document) => {
+        // What a caller without types could pass.
+        const read: (text: never) => ReturnType<typeof readPolicy> = readPolicy;
+        const { policy, diagnostics } = Reflect.apply(read, undefined, [document, { target }]);
+        assert.equal(policy === undefined, hasErrors(diagnostics));
+      }),
+      runs(300),
+    );
+  });
+});
