@@ -15,10 +15,13 @@ const flags = [
   ..."-Wall -Wextra -Wconversion -Wstrict-prototypes -Werror".split(" "),
   // What these would guard or unwind needs a C library.
   ..."-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin".split(" "),
+  // Code and constants in one segment: fewer mappings and page faults at every start, and half the size on aarch64.
+  "-Wl,-z,noseparate-code",
   // Neither paths nor times nor random names: two builds give the same bytes.
   `-ffile-prefix-map=${native}=.`,
   "-frandom-seed=callgate",
-  "-Wl,--build-id=none,--hash-style=gnu,-z,noexecstack,-z,relro,-z,now,-z,text,--fatal-warnings",
+  // Nothing is relocated, so there is nothing that could be made read-only after it: -z text fails if there were.
+  "-Wl,--build-id=none,--hash-style=gnu,-z,noexecstack,-z,norelro,-z,text,--fatal-warnings",
   "-s",
 ];
 

@@ -36,17 +36,7 @@ writeFileSync(
 const begun = Date.now();
 tool("tsc", "-p", "tsconfig.json");
 
-tool(
-  "esbuild",
-  "src/cli/main.ts",
-  "--bundle",
-  "--platform=node",
-  "--format=esm",
-  "--target=node20.19",
-  "--splitting",
-  "--outdir=dist/cli",
-  "--log-level=warning",
-);
+await import("./build-cli.mjs");
 
 // What was not written just now is left from a file that is gone. (Nothing is removed before: programs may be using it.)
 for (const file of readdirSync("dist", { recursive: true, withFileTypes: true })) {

@@ -37,7 +37,8 @@ const skipped = [];
 let failed = 0;
 const stream = run({ files: [...(pure.length > 0 ? [entry] : []), ...isolated], concurrency: 2 });
 stream.on("test:pass", (event) => {
-  if (event.skip !== undefined) skipped.push(`${event.name}: ${event.skip === true ? "no reason" : event.skip}`);
+  if (event.skip !== undefined)
+    skipped.push(`${event.name}: ${event.skip === true ? "no reason" : event.skip}`);
 });
 stream.on("test:fail", () => {
   failed += 1;

@@ -46,17 +46,21 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-const args = process.argv.slice(2);
-try {
-  process.exitCode = await main(args);
-} catch (error) {
-  const status = args[0] === "run" ? 125 : 2;
-  if (!isReaderGone(error)) {
-    // A mistake of ours: still a sentence for the user, and the trace only for who asks for it.
-    const message = error instanceof Error ? error.message : String(error);
-    printError(`callgate: internal error: ${message}\nplease report this, with the command and the policy\n`);
-    if (process.env["CALLGATE_DEBUG"] !== undefined && error instanceof Error)
-      printError(`${error.stack ?? ""}\n`);
-  }
-  process.exitCode = status;
+/** A mistake of ours: still a sentence for the user, and the trace only for who asks for it. */
+function reportMistake(error: unknown): void {
+  if (isReaderGone(error)) return;
+  const message = error instanceof Error ? error.message : String(error);
+  printError(`callgate: internal error: ${message}\nplease report this, with the command and the policy\n`);
+  if (process.env["CALLGATE_DEBUG"] !== undefined && error instanceof Error) printError(`${error.stack ?? ""}\n`);
 }
+
+const args = process.argv.slice(2);
+main(args).then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error: unknown) => {
+    reportMistake(error);
+    process.exitCode = args[0] === "run" ? 125 : 2;
+  },
+);

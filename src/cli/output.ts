@@ -1,6 +1,5 @@
 /** Writing for people and programs: whole or not at all, whatever is on the other side. */
-import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
+import { fstatSync, writeSync } from "node:fs";
 
 /** The reader has gone: the command ends as quietly as other programs do. */
 class ReaderGone extends Error {}
@@ -34,12 +33,23 @@ export function isReaderGone(error: unknown): boolean {
 
 /** How a descriptor's terminal wants text: colour only on a terminal, and only where NO_COLOR does not refuse it. */
 export function terminalOptions(descriptor: 1 | 2): { readonly colour: boolean; readonly width: number } {
-  const terminal = isatty(descriptor);
+  // Asking a stream makes Node load all that streams need: only where there may be a terminal at all.
+  const stream = mayBeTerminal(descriptor) ? (descriptor === 1 ? process.stdout : process.stderr) : undefined;
+  const terminal = stream?.isTTY === true;
   const { NO_COLOR, TERM, COLUMNS } = process.env;
-  const stream = descriptor === 1 ? process.stdout : process.stderr;
   const columns = terminal ? stream.columns : Number.parseInt(COLUMNS ?? "", 10);
   return {
     colour: terminal && (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb",
     width: Number.isInteger(columns) && columns >= 20 ? columns : 80,
   };
+}
+
+/** The memory devices, /dev/null among them, have the major number 1 on Linux. */
+function mayBeTerminal(descriptor: number): boolean {
+  try {
+    const status = fstatSync(descriptor);
+    return status.isCharacterDevice() && !(process.platform === "linux" && status.rdev >> 8 === 1);
+  } catch {
+    return false;
+  }
 }

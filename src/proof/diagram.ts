@@ -9,19 +9,26 @@ export type Diagram = number;
 export const none: Diagram = 0;
 export const all: Diagram = 1;
 
+/** Two nodes as one number: there are never 2^26 of them, since a comparison gives up long before. */
+function pairKey(a: Diagram, b: Diagram): number {
+  return a * 0x400_0000 + b;
+}
+
 /** Makes diagrams over words of `width` bits; level 0 is the most significant bit. */
 export class Diagrams {
   readonly width: number;
   readonly #level: number[];
   readonly #zero: Diagram[] = [0, 0];
   readonly #one: Diagram[] = [0, 0];
-  readonly #unique = new Map<string, Diagram>();
+  /** For each level the nodes by their branches. */
+  readonly #unique: readonly Map<number, Diagram>[];
   readonly #both = new Map<number, Diagram>();
   readonly #inverse = new Map<Diagram, Diagram>();
 
   constructor(width: number) {
     this.width = width;
     this.#level = [width, width];
+    this.#unique = Array.from({ length: width }, () => new Map<number, Diagram>());
   }
 
   /** The number of nodes made so far. */
@@ -31,14 +38,14 @@ export class Diagrams {
 
   #node(level: number, zero: Diagram, one: Diagram): Diagram {
     if (zero === one) return zero;
-    const key = `${level},${zero},${one}`;
-    const found = this.#unique.get(key);
+    const key = pairKey(zero, one);
+    const found = this.#unique[level]?.get(key);
     if (found !== undefined) return found;
     const made = this.#level.length;
     this.#level.push(level);
     this.#zero.push(zero);
     this.#one.push(one);
-    this.#unique.set(key, made);
+    this.#unique[level]?.set(key, made);
     return made;
   }
 
@@ -48,7 +55,7 @@ export class Diagrams {
     if (a === all) return b;
     if (a === none || b === none) return none;
     const [low, high] = a < b ? [a, b] : [b, a];
-    const key = low * 0x400_0000 + high;
+    const key = pairKey(low, high);
     const found = this.#both.get(key);
     if (found !== undefined) return found;
     const level = Math.min(this.#levelOf(a), this.#levelOf(b));

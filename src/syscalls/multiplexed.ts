@@ -17,7 +17,7 @@ export interface Multiplexed {
   readonly args: readonly Argument[];
 }
 
-const sources: Readonly<Partial<Record<AbiName, string>>> = { x86 };
+const sources: Readonly<Partial<Record<AbiName, () => string>>> = { x86: () => x86 };
 const parsed = new Map<AbiName, readonly Multiplexed[]>();
 
 /** The calls that an ABI hides behind another, in the order of their codes. Source: net/socket.c, ipc/syscall.c. */
@@ -25,7 +25,7 @@ export function multiplexedOf(abi: AbiName): readonly Multiplexed[] {
   const known = parsed.get(abi);
   if (known !== undefined) return known;
   const bits = abis.find(({ name }) => name === abi)?.bits ?? 64;
-  const calls = readRows(sources[abi] ?? "", 5).map(
+  const calls = readRows(sources[abi]?.() ?? "", 5).map(
     ([multiplexer = "", index, mask, code, name = "", rest = ""]): Multiplexed => ({
       multiplexer,
       selector: { index: Number(index), mask: Number(mask) },

@@ -29,7 +29,13 @@ interface Table {
   readonly byName: ReadonlyMap<string, Syscall>;
 }
 
-const sources: Readonly<Record<AbiName, string>> = { x86_64, x86, x32, aarch64 };
+/** Functions, so that a table is read when it is asked for: in the command's bundle each is a file of its own. */
+const sources: Readonly<Record<AbiName, () => string>> = {
+  x86_64: () => x86_64,
+  x86: () => x86,
+  x32: () => x32,
+  aarch64: () => aarch64,
+};
 const tables = new Map<AbiName, Table>();
 
 /** What a row's argument text means, per width of a register: many rows have the same. */
@@ -76,7 +82,7 @@ function tableOf(abi: AbiName): Table {
   const calls: Syscall[] = [];
   const byNumber = new Map<number, Syscall>();
   const byName = new Map<string, Syscall>();
-  for (const row of sources[abi].trim().split("\n")) {
+  for (const row of sources[abi]().trim().split("\n")) {
     const call = readCall(abi, bits, row);
     calls.push(call);
     byNumber.set(call.nr, call);

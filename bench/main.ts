@@ -1,0 +1,57 @@
+/** `npm run bench`: speeds and sizes, as ratios side by side in one run. */
+import { release } from "node:os";
+import { measure } from "mitata";
+import { compile } from "../src/compiler/index.ts";
+import { builtinPolicyText, readPolicy } from "../src/formats/index.ts";
+import { prove } from "../src/proof/index.ts";
+import { measureStarts, type StartTime } from "./start.ts";
+
+function printStarts(
+  title: string,
+  times: readonly StartTime[],
+  limits: Readonly<Record<string, number>>,
+): void {
+  console.log(`\n${title}`);
+  const [base] = times;
+  for (const { name, least, median } of times) {
+    const ratio = median / (base?.median ?? median);
+    const limit = limits[name];
+    const goal = limit === undefined ? "" : `  goal ≤ ${limit}×`;
+    console.log(
+      `  ${name.padEnd(40)} least ${(least / 1000).toFixed(2)} ms  median ${(median / 1000).toFixed(2)} ms  ${ratio.toFixed(2)}×${goal}`,
+    );
+  }
+}
+
+async function milliseconds(
+  work: () => unknown,
+): Promise<{ readonly least: number; readonly median: number }> {
+  const { min, p50 } = await measure(work, { min_samples: 30, warmup_samples: 20 });
+  return { least: min / 1e6, median: p50 / 1e6 };
+}
+
+console.log(`callgate bench: Node ${process.version}, Linux ${release()}`);
+const text = builtinPolicyText("default") ?? "";
+const read = (): NonNullable<ReturnType<typeof readPolicy>["policy"]> => {
+  const { policy } = readPolicy(text);
+  if (policy === undefined) throw new Error("the built-in policy default has errors");
+  return policy;
+};
+const policy = read();
+const filter = compile(policy);
+console.log(
+  `\nthe policy default: ${policy.syscalls.rules.length} rules, ${filter.instructions.length} instructions`,
+);
+for (const [name, work, goal] of [
+  ["read", () => read(), ""],
+  ["compile, proof included", () => compile(policy), ""],
+  ["prove alone", () => prove(filter, policy), ""],
+  ["read, compile and prove", () => compile(read()), "goal ≤ 50 ms"],
+] as const) {
+  const { least, median } = await milliseconds(work);
+  console.log(`  ${name.padEnd(40)} least ${least.toFixed(2)} ms  median ${median.toFixed(2)} ms  ${goal}`);
+}
+
+const { programs, commands } = measureStarts();
+printStarts("start of a program", programs, { "launcher, filter default, /bin/true": 1.5 });
+printStarts("start of a command", commands, { "callgate check small.toml": 1.3 });

@@ -1,0 +1,30 @@
+// Starts the command: the bundle beside this file, with the machine code that V8 made of it when it was built. Where
+// another version of Node runs it, V8 refuses that cache and compiles anew; nothing is ever written here.
+const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
+const { Script } = require("node:vm");
+
+const filename = join(__dirname, "callgate.js");
+
+/** The cache for this Node, if the build made one. */
+function readCache() {
+  try {
+    return readFileSync(join(__dirname, `callgate-${process.version}-${process.arch}.cache`));
+  } catch {
+    return undefined;
+  }
+}
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(`callgate needs Node 20.19 or newer, and this is ${process.version}\n`);
+  process.exitCode = process.argv[2] === "run" ? 125 : 2;
+} else {
+  const source = readFileSync(filename, "latin1");
+  const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
+    filename,
+    cachedData: readCache(),
+  });
+  module.exports = script;
+  script.runInThisContext()({}, require, { exports: {} }, filename, __dirname);
+}
