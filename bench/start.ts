@@ -51,7 +51,7 @@ export function measureStarts(): {
     const empty = join(folder, "empty.js");
     writeFileSync(empty, "");
     const node = process.execPath;
-    const main = join(packageRoot(), "dist", "cli", "main.js");
+    const main = join(packageRoot(), "dist", "cli", "main.cjs");
     const callgate = join(packageRoot(), "bin", "callgate");
     return {
       programs: measure(400, harness, [

@@ -67,7 +67,7 @@ export function main(parsed: ParsedArguments): number {
   };
 
   print(`${bold("1. An ordinary program, under the built-in policy, works as always")}\n\n`);
-  print(`$ ${shown(callgate)} run -- sh -c ${JSON.stringify(ordinaryWork)}\n`);
+  print(`$ ${shown(callgate)} run -- sh -c '${ordinaryWork}'\n`);
   const ordinary = spawnSync(callgate, ["run", "--", "sh", "-c", ordinaryWork], { encoding: "utf8" });
   print(ordinary.stdout + ordinary.stderr);
   let failures = ordinary.status === 0 ? 0 : 1;
