@@ -21,7 +21,7 @@ static struct plan plan;
 static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
 static const char *program_environment[ENVIRONMENT_POINTERS + 1];
 static uint32_t launch_key[KEY_WORDS];
-static bool filtered; // from the first filter on, only execve, write and exit_group are called
+static bool filtered; // from the first filter on, only seccomp, execve, write and exit_group are called
 
 static void refuse_privileges(const uint64_t *auxiliary);
 static size_t plan_from_node(int argc, const char **argv, const char **environment);

@@ -412,7 +412,7 @@ test("terminal: Node's reset of the modes at its end changes nothing", () => {
 
 // ── bin/callgate ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A package like ours with a main.js that says how it was called, in a folder with this name. */
+/** A package like ours with a main.cjs that says how it was called, in a folder with this name. */
 function fakePackage(folder: string, withLauncher = true): string {
   const at = join(scratchPath(folder), "callgate");
   const native = join(at, "native", "prebuilt", `linux-${architecture}`);
@@ -420,7 +420,7 @@ function fakePackage(folder: string, withLauncher = true): string {
   copyFileSync(join(root, "bin", "callgate"), join(at, "bin", "callgate"));
   chmodSync(join(at, "bin", "callgate"), 0o755);
   writeFileSync(
-    join(at, "dist", "cli", "main.js"),
+    join(at, "dist", "cli", "main.cjs"),
     `let parent = require("node:fs").readFileSync("/proc/" + process.ppid + "/comm", "utf8").trim();
      console.log(JSON.stringify([parent === "launcher" ? parent : "direct", ...process.argv.slice(2)]));`,
   );
@@ -489,7 +489,7 @@ test("callgate: never what lies beside a link", () => {
     const planted = join(project, beside);
     for (const at of ["bin", "dist/cli"]) mkdirSync(join(planted, at), { recursive: true });
     copyFileSync(script, join(planted, "bin", "callgate"));
-    writeFileSync(join(planted, "dist", "cli", "main.js"), "console.log('[\"planted\"]')");
+    writeFileSync(join(planted, "dist", "cli", "main.cjs"), "console.log('[\"planted\"]')");
     symlinkSync(script, join(project, link));
     assertAnswers(join(project, link), ["launcher", "run", "x"], ["run", "x"]);
   }
@@ -502,7 +502,7 @@ test("callgate: no Node, no build: a sentence, 125 for run and 2 otherwise", () 
   copyFileSync(script, join(unbuilt, "callgate"));
   for (const [command, path, message] of [
     [script, "/no/such:*", /^callgate: Node\.js is not in PATH: .*20\.19 or newer\n$/],
-    [join(unbuilt, "callgate"), nodePath, /main\.js is missing: run `npm ci`/],
+    [join(unbuilt, "callgate"), nodePath, /main\.cjs is missing: run `npm ci`/],
   ] as const) {
     for (const [args, status] of [
       [["run", "x"], 125],

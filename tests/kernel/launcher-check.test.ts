@@ -1,0 +1,97 @@
+// The launcher's sources under the compiler's analyser and, as far as they are pure, under its sanitizers.
+// Needs gcc with libasan and libubsan (Debian's gcc brings them).
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { encodePlan, type PlanStep } from "../../src/sandbox/plan.ts";
+import {
+  filterBytes,
+  launcherPath,
+  planFor,
+  probePath,
+  root,
+  runProgram,
+  scratchFile,
+  scratchPath,
+} from "./native.ts";
+
+const native = join(root, "native");
+
+function gcc(...args: readonly string[]): void {
+  const result = spawnSync("gcc", ["-std=c11", "-Wall", "-Wextra", "-Werror", ...args], {
+    cwd: native,
+    encoding: "utf8",
+  });
+  assert.equal(`${result.stderr}${result.status}`, "0");
+}
+
+for (const file of ["launcher.c", "probe.c", "check-plan.c"]) {
+  test(`gcc -fanalyzer finds nothing in ${file}`, () => {
+    gcc(
+      "-O1",
+      "-fanalyzer",
+      ...(file === "check-plan.c" ? [] : ["-ffreestanding"]),
+      "-c",
+      file,
+      "-o",
+      "/dev/null",
+    );
+  });
+}
+
+const everything: readonly PlanStep[] = [
+  { kind: "environment", keep: ["PATH", "LC_*"], set: { A: "1", B: "" } },
+  { kind: "workingDirectory", path: "/", identity: { device: 1n, inode: 2n } },
+  { kind: "terminal", newSession: true },
+  { kind: "noNewPrivileges" },
+  { kind: "closeDescriptors", keep: [4, 7] },
+  { kind: "signals", keepIgnored: [1] },
+  {
+    kind: "filter",
+    bytes: filterBytes([
+      [0x20, 0, 0, 40],
+      [0x15, 0, 0, 0],
+      [0x06, 0, 0, 0x7fff0000],
+    ]),
+    patches: [{ instruction: 1, word: 5 }],
+  },
+];
+
+test("100,000 damaged plans under AddressSanitizer and UBSan", () => {
+  const program = scratchPath("check-plan");
+  gcc(
+    "-g",
+    "-O1",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "check-plan.c",
+    "-o",
+    program,
+  );
+  const plan = scratchFile("plan", encodePlan(planFor(everything, "/bin/true", "", "x")));
+  const small = scratchFile("plan", encodePlan(planFor([], "/bin/true")));
+  const result = runProgram(program, { args: ["-50000", plan, small] });
+  assert.equal(result.stderr, "");
+  assert.match(
+    result.stdout,
+    /: valid\n50000 plans, \d+ of them valid\n.*: valid\n50000 plans, \d+ of them valid\n$/,
+  );
+  assert.equal(result.status, 0);
+  const empty = runProgram(program, { args: [scratchFile("empty", "")] });
+  assert.match(empty.stdout, /: it is empty\n$/);
+});
+
+test("the programs stay small, and no part of them is both writable and executable", () => {
+  for (const path of [launcherPath, probePath]) {
+    const bytes = readFileSync(path);
+    assert.ok(bytes.length < 32 * 1024, `${path}: ${bytes.length} bytes`);
+    const first = Number(bytes.readBigUInt64LE(32));
+    const count = bytes.readUInt16LE(56);
+    for (let i = 0; i < count; i += 1) {
+      const flags = bytes.readUInt32LE(first + 56 * i + 4);
+      assert.notEqual(flags & 3, 3, `segment ${i}`);
+    }
+  }
+});
