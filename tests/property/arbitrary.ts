@@ -1,9 +1,14 @@
 // Random policies of the whole grammar, and the calls that are worth trying on one.
 import fc from "fast-check";
+import { returnValueOf } from "../../src/compiler/index.ts";
+import { evaluateWords } from "../../src/policy/evaluate.ts";
+import { resolve } from "../../src/policy/resolve.ts";
+import { abiOfNumber } from "../../src/policy/resolved.ts";
 import type {
   Action,
   Condition,
   Operand,
+  Policy,
   Rule,
   Selector,
   Test,
@@ -19,6 +24,7 @@ import {
   syscallByName,
   twinsOf,
 } from "../../src/syscalls/index.ts";
+import { target } from "../policy/reading.ts";
 
 /** Calls of every kind: widths, signs, pairs of words, memory, twins, multiplexed, missing on some ABI, new. */
 const pool = [
@@ -327,7 +333,7 @@ function numbersOfCondition(condition: Condition): readonly bigint[] {
 }
 
 /** The numbers at which decisions of these rules can change: each number in them, and its neighbours. */
-export function boundaries(rules: readonly Rule[]): readonly bigint[] {
+function boundaries(rules: readonly Rule[]): readonly bigint[] {
   const found = rules
     .flatMap((rule) => rule.selectors)
     .flatMap(({ condition }) => (condition === undefined ? [] : numbersOfCondition(condition)));
@@ -337,7 +343,7 @@ export function boundaries(rules: readonly Rule[]): readonly bigint[] {
 }
 
 /** The numbers that the rules' names can mean, with numbers that nobody has. */
-export function numbersOf(rules: readonly Rule[], abi: AbiName): readonly number[] {
+function numbersOf(rules: readonly Rule[], abi: AbiName): readonly number[] {
   const names = rules.flatMap((rule) =>
     rule.selectors.flatMap(({ target }) => (target.kind === "name" ? twinsOf(target.name) : [])),
   );
@@ -349,4 +355,45 @@ export function numbersOf(rules: readonly Rule[], abi: AbiName): readonly number
     rule.selectors.flatMap(({ target }) => (target.kind === "number" ? [target.nr] : [])),
   );
   return [...known, ...written.map((nr) => (base + nr) >>> 0), base + 3, base + 511, base + 999];
+}
+
+/** A call as the words of seccomp_data, and the value that a filter has to return for it. */
+export interface Expected {
+  readonly words: Uint32Array;
+  readonly expected: number;
+}
+
+/** Some calls of a policy as words, chosen by `random`, with what the policy says and should be returned. */
+export function* callsOn(policy: Policy, random: () => number, count: number): Generator<Expected> {
+  const { resolved } = resolve(policy, target);
+  const rules = [...policy.syscalls.require, ...policy.syscalls.rules];
+  const edges = boundaries(rules);
+  const pick = <T>(list: readonly T[], otherwise: T): T =>
+    list[Math.floor(random() * list.length)] ?? otherwise;
+  const word32 = (): number => Math.floor(random() * 2 ** 32);
+  const numbers = new Map(abis.map(({ name }) => [name, numbersOf(rules, name)]));
+  for (let i = 0; i < count; i++) {
+    const abi = pick(abis, undefined);
+    if (abi === undefined) return;
+    const nr = random() < 0.05 ? word32() : pick(numbers.get(abi.name) ?? [], 0);
+    const words = new Uint32Array(16);
+    words[0] = nr;
+    words[1] = random() < 0.03 ? word32() : abi.arch;
+    for (let low = 2; low < 16; low += 2) {
+      const value = pick(edges, 0n);
+      words[low] = Number(value & 0xffff_ffffn);
+      words[low + 1] = Number(value >> 32n);
+      const garbage = random();
+      if (garbage < 0.15) words[low + 1] = word32();
+      else if (garbage < 0.25) words[low] = word32();
+      else if (garbage < 0.3) words[low] = 1 + Math.floor(random() * 24);
+    }
+    const owner = abis.find((one) => one.arch === words[1])?.name;
+    const decidedBy: AbiName | undefined = owner === undefined ? undefined : abiOfNumber(owner, nr >>> 0);
+    const { action } =
+      decidedBy === undefined
+        ? resolved.otherAbis
+        : evaluateWords(resolved, decidedBy, nr >>> 0, (index) => BigInt(words[index] ?? 0));
+    yield { words, expected: returnValueOf(action, decidedBy ?? target) };
+  }
 }

@@ -3,20 +3,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { emulateWords } from "../../src/bpf/index.ts";
-import { compile, returnValueOf } from "../../src/compiler/index.ts";
+import { compile } from "../../src/compiler/index.ts";
 import { hasErrors, renderDiagnostics } from "../../src/diagnostics/index.ts";
 import { readPolicy } from "../../src/formats/index.ts";
 import { printAction } from "../../src/policy/action.ts";
-import { evaluateWords } from "../../src/policy/evaluate.ts";
 import { parseRules } from "../../src/policy/parser.ts";
 import { printRule } from "../../src/policy/printer.ts";
-import { resolve } from "../../src/policy/resolve.ts";
-import { abiOfNumber } from "../../src/policy/resolved.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { prove } from "../../src/proof/index.ts";
-import { type AbiName, abis } from "../../src/syscalls/index.ts";
 import { target } from "../policy/reading.ts";
-import { boundaries, numbersOf, type Written, written } from "./arbitrary.ts";
+import { callsOn, type Written, written } from "./arbitrary.ts";
 
 const seed = Date.now() & 0x7fff_ffff;
 const runs = (numRuns: number) => ({ numRuns, seed });
@@ -46,41 +42,6 @@ function bare(value: unknown): unknown {
   );
 }
 
-/** Some calls of a policy as words, chosen by `random`, with what the policy says and should be returned. */
-function* callsOf(policy: Policy, random: () => number, count: number) {
-  const { resolved } = resolve(policy, target);
-  const rules = [...policy.syscalls.require, ...policy.syscalls.rules];
-  const edges = boundaries(rules);
-  const pick = <T>(list: readonly T[], otherwise: T): T =>
-    list[Math.floor(random() * list.length)] ?? otherwise;
-  const word32 = (): number => Math.floor(random() * 2 ** 32);
-  const numbers = new Map(abis.map(({ name }) => [name, numbersOf(rules, name)]));
-  for (let i = 0; i < count; i++) {
-    const abi = pick(abis, undefined);
-    if (abi === undefined) return;
-    const nr = random() < 0.05 ? word32() : pick(numbers.get(abi.name) ?? [], 0);
-    const words = new Uint32Array(16);
-    words[0] = nr;
-    words[1] = random() < 0.03 ? word32() : abi.arch;
-    for (let low = 2; low < 16; low += 2) {
-      const value = pick(edges, 0n);
-      words[low] = Number(value & 0xffff_ffffn);
-      words[low + 1] = Number(value >> 32n);
-      const garbage = random();
-      if (garbage < 0.15) words[low + 1] = word32();
-      else if (garbage < 0.25) words[low] = word32();
-      else if (garbage < 0.3) words[low] = 1 + Math.floor(random() * 24);
-    }
-    const owner = abis.find((one) => one.arch === words[1])?.name;
-    const decidedBy: AbiName | undefined = owner === undefined ? undefined : abiOfNumber(owner, nr >>> 0);
-    const { action } =
-      decidedBy === undefined
-        ? resolved.otherAbis
-        : evaluateWords(resolved, decidedBy, nr >>> 0, (index) => BigInt(words[index] ?? 0));
-    yield { words, expected: returnValueOf(action, decidedBy ?? target) };
-  }
-}
-
 /** Policies of which some are refused: those are no use here. */
 function readable(policy: Written): Policy | undefined {
   return readPolicy(textOf(policy), { target }).policy;
@@ -102,7 +63,7 @@ describe(`random policies (seed ${seed})`, () => {
           const filter = compile(policy, { target });
           assert.equal(prove(filter, policy, { target }).verdict, "proved");
           const random = (): number => stream.next().value ?? 0;
-          for (const { words, expected } of callsOf(policy, random, 150)) {
+          for (const { words, expected } of callsOn(policy, random, 150)) {
             assert.equal(
               emulateWords(filter.instructions, words),
               expected,
