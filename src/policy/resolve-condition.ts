@@ -187,7 +187,8 @@ function hidden(operand: Operand, scope: ConditionScope): Problem {
 /** `domain (int)`: an argument as a message lists it. */
 export function describeArgument(argument: Argument): string {
   if (argument.kind === "pointer") return `${argument.name} (pointer)`;
-  return `${argument.name} (${argument.signed ? "signed" : "unsigned"}, ${argument.width} bits)`;
+  const type = { 16: "short", 32: "int", 64: "64 bits" }[argument.width];
+  return `${argument.name} (${argument.signed ? "" : "unsigned "}${type})`;
 }
 
 /** Reads values for one argument; an undefined result means that a problem was reported. */
