@@ -1,0 +1,64 @@
+// Knowledge flows one way: which folder may import from which (DESIGN, section 2).
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { describe, test } from "node:test";
+
+/** Folders, or files by their whole path; what is not named here may import anything but cli. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  bpf: [],
+  syscalls: [],
+  diagnostics: [],
+  policy: ["syscalls", "diagnostics"],
+  formats: ["policy", "syscalls", "diagnostics"],
+  compiler: ["policy", "bpf", "syscalls", "proof"],
+  proof: ["policy", "bpf", "syscalls", "diagnostics", "compiler/return-value.ts"],
+};
+/** Who may use Node's own modules. */
+const withNode = ["sandbox", "lxc", "cli", "formats/load.ts"];
+
+const src = join(import.meta.dirname, "..", "..", "src");
+const imports = readdirSync(src, { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith(".ts"))
+  .flatMap((file) => {
+    const text = readFileSync(join(src, file), "utf8");
+    return [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, name = ""]) => ({
+      file,
+      name,
+    }));
+  });
+const folderOf = (file: string): string => file.split("/")[0] ?? "";
+
+describe("imports go one way", () => {
+  for (const [folder, others] of Object.entries(allowed)) {
+    test(`src/${folder} imports ${others.length === 0 ? "no other folder" : `only from ${others.join(", ")}`}`, () => {
+      const own = imports.filter(({ file, name }) => folderOf(file) === folder && name.startsWith("."));
+      assert.ok(own.length > 0);
+      for (const { file, name } of own) {
+        const imported = relative(src, join(src, dirname(file), name));
+        const isAllowed = [folder, ...others].some(
+          (one) => imported === one || imported.startsWith(`${one}/`),
+        );
+        assert.ok(isAllowed, `src/${file} imports ${imported}`);
+      }
+    });
+  }
+
+  test("nothing imports src/cli", () => {
+    for (const { file, name } of imports.filter(({ name }) => name.startsWith("."))) {
+      const imported = relative(src, join(src, dirname(file), name));
+      assert.ok(folderOf(imported) !== "cli" || folderOf(file) === "cli", `src/${file} imports ${imported}`);
+    }
+  });
+
+  test(`Node's modules are imported only in ${withNode.join(", ")}`, () => {
+    const users = imports.filter(({ name }) => name.startsWith("node:")).map(({ file }) => file);
+    assert.ok(users.includes("formats/load.ts"));
+    for (const file of users)
+      assert.ok(
+        withNode.includes(folderOf(file)) || withNode.includes(file),
+        `src/${file} imports a Node module`,
+      );
+  });
+});
