@@ -19,12 +19,16 @@ const tablesAsTexts = {
     bundle.onLoad({ filter: /.*/, namespace: "table" }, ({ path }) => {
       const source = readFileSync(path, "utf8");
       const table = /^export const (\w+)(?:: string)? = `([^`$\\]*)`;\s*$/m.exec(source);
-      if (table === null || source.match(/^export /gm)?.length !== 1) throw new Error(`${path} is not one table`);
+      if (table === null || source.match(/^export /gm)?.length !== 1)
+        throw new Error(`${path} is not one table`);
       const [, name, text] = table;
       const file = `${basename(path, ".ts")}.txt`;
       writeFileSync(join(out, "tables", file), text);
       const read = `require("node:fs").readFileSync(require("node:path").join(__dirname, "tables", ${JSON.stringify(file)}), "utf8")`;
-      return { loader: "js", contents: `let text; Object.defineProperty(exports, "${name}", { enumerable: true, get: () => (text ??= ${read}) });` };
+      return {
+        loader: "js",
+        contents: `let text; Object.defineProperty(exports, "${name}", { enumerable: true, get: () => (text ??= ${read}) });`,
+      };
     });
   },
 };

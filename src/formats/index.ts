@@ -76,7 +76,9 @@ export function readPolicy(text: string | PolicyDocument, options: ReadOptions =
     new Set(),
     diagnostics,
   );
-  if (hasErrors(diagnostics)) return { policy: undefined, diagnostics };
+  // Names are looked up even where other mistakes were found, so that all are reported at once; a text that could
+  // not be parsed at all has left an empty layer, and its error stands alone.
+  if (layers.some((layer) => layer === emptyLayer)) return { policy: undefined, diagnostics };
   const joined = joinLayers(layers);
   if (needsBaseline(joined)) {
     const offered =
@@ -84,19 +86,18 @@ export function readPolicy(text: string | PolicyDocument, options: ReadOptions =
     diagnostics.push(
       missingBaseline(offered, layers.find((layer) => layer.default !== undefined)?.defaultSpan),
     );
-    return { policy: undefined, diagnostics };
   }
   const policy = policyOfLayer(joined);
-  const { diagnostics: found } = resolveNames(policy, options.target ?? hostAbi() ?? "x86_64");
-  diagnostics.push(...found);
-  diagnostics.sort(byPlace);
-  return { policy: hasErrors(diagnostics) ? undefined : policy, diagnostics };
+  diagnostics.push(...resolveNames(policy, options.target ?? hostAbi() ?? "x86_64").diagnostics);
+  const ordered = inTextOrder(diagnostics);
+  return { policy: hasErrors(ordered) ? undefined : policy, diagnostics: ordered };
 }
 
-/** In the order of the text, file by file as they first occur. */
-function byPlace(a: Diagnostic, b: Diagnostic): number {
-  if (a.span === undefined || b.span === undefined || a.span.source !== b.span.source) return 0;
-  return a.span.start - b.span.start;
+/** File by file as they first occur, each from top to bottom; what has no place comes first. */
+function inTextOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const sources = [...new Set(diagnostics.map((one) => one.span?.source))];
+  const rank = (one: Diagnostic): number => (one.span === undefined ? -1 : sources.indexOf(one.span.source));
+  return [...diagnostics].sort((a, b) => rank(a) - rank(b) || (a.span?.start ?? 0) - (b.span?.start ?? 0));
 }
 
 interface PlacedLayer extends PolicyLayer {
