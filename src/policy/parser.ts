@@ -14,7 +14,8 @@
  * its mistakes reported at once.
  */
 import { type Diagnostic, nearest, type Span } from "../diagnostics/index.ts";
-import { type AbiName, abiByName } from "../syscalls/index.ts";
+import { type AbiName, abiByName, constantNames, errnoNumber } from "../syscalls/index.ts";
+import { abiAdvice } from "./abi-name.ts";
 import { deny } from "./action.ts";
 import { readInteger, type Token, tokenize } from "./lexer.ts";
 import type {
@@ -297,7 +298,10 @@ function parseRuleTokens(source: RuleText, tokens: readonly Token[]): Rule {
 function actionOf(reader: Reader): Action {
   const token = reader.next();
   let word = token.text;
-  if (word === "kill" && reader.peek().text === "-" && reader.peek(1).text === "thread") {
+  // A hyphen is a symbol elsewhere: here it joins two words that touch it.
+  const [hyphen, second] = [reader.peek(), reader.peek(1)];
+  const touches = hyphen.start === token.end && second.start === hyphen.end;
+  if (word === "kill" && hyphen.text === "-" && second.text === "thread" && touches) {
     reader.next();
     reader.next();
     word = "kill-thread";
@@ -315,7 +319,8 @@ function actionOf(reader: Reader): Action {
     case "errno": {
       reader.expect("(", "after errno: errno(ENOSYS)");
       const value = reader.next();
-      const errno = value.kind === "word" ? value.text : smallInteger(reader, value, 4095, "an errno");
+      const errno =
+        value.kind === "word" ? errnoOf(reader, value) : smallInteger(reader, value, 4095, "an errno");
       reader.expect(")", "after the errno");
       return { kind: "errno", errno };
     }
@@ -333,6 +338,18 @@ function actionOf(reader: Reader): Action {
       );
     }
   }
+}
+
+function errnoOf(reader: Reader, token: Token): string {
+  if (errnoNumber("x86_64", token.text) !== undefined) return token.text;
+  const errnos = constantNames().filter((name) => errnoNumber("x86_64", name) !== undefined);
+  const guess = nearest(token.text, errnos);
+  return reader.fail(
+    token,
+    "unknown-errno",
+    `there is no errno ${JSON.stringify(token.text)}`,
+    guess === undefined ? "errnos are written EPERM, ENOSYS, …, or as a number" : `did you mean ${guess}?`,
+  );
 }
 
 function parenthesised(reader: Reader): number {
@@ -400,7 +417,12 @@ function abiOf(reader: Reader): Selector["abi"] {
   reader.next();
   const abi = abiByName(token.text);
   if (abi === undefined)
-    return reader.fail(token, "unknown-abi", `there is no ABI ${JSON.stringify(token.text)}`);
+    return reader.fail(
+      token,
+      "unknown-abi",
+      `there is no ABI ${JSON.stringify(token.text)}`,
+      abiAdvice(token.text),
+    );
   return abi.name;
 }
 

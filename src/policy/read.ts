@@ -3,13 +3,8 @@
  * its place, all of a file's mistakes at once.
  */
 import { type Diagnostic, nearest, type Span } from "../diagnostics/index.ts";
-import {
-  abiByName,
-  errnoNumber,
-  formatVersion,
-  type KernelVersion,
-  parseVersion,
-} from "../syscalls/index.ts";
+import { abiByName, formatVersion, type KernelVersion, parseVersion } from "../syscalls/index.ts";
+import { abiAdvice } from "./abi-name.ts";
 import { isDenial, printAction } from "./action.ts";
 import type { DocumentNode, TableNode } from "./document.ts";
 import { emptyLayer, type PolicyLayer } from "./layer.ts";
@@ -223,20 +218,7 @@ class DocumentReader {
     if (node.kind !== "string") return this.#wrong(node, key, "an action in quotes");
     const { action, diagnostics } = parseAction(node.text);
     this.diagnostics.push(...diagnostics);
-    if (action !== undefined) this.#checkErrno(action, node.span);
     return action;
-  }
-
-  #checkErrno(action: Action, span: Span | undefined): void {
-    if (action.kind !== "errno" || typeof action.errno === "number") return;
-    if (errnoNumber("x86_64", action.errno) === undefined) {
-      this.error(
-        span,
-        "unknown-errno",
-        `there is no errno ${JSON.stringify(action.errno)}`,
-        "errnos are written EPERM, ENOSYS, …, or as a number",
-      );
-    }
   }
 
   version(table: TableNode | undefined, key: string): KernelVersion | undefined {
@@ -271,7 +253,7 @@ class DocumentReader {
           item.span,
           "unknown-abi",
           `there is no ABI ${JSON.stringify(item.value)}`,
-          "ABIs are native, all, x86_64, x86, x32, aarch64",
+          abiAdvice(item.value, ["native", "all"]),
         ) ?? []
       );
     });
@@ -295,7 +277,6 @@ class DocumentReader {
       if (item.kind !== "string") return this.#wrong(item, key, "a string of rules, a rule a line") ?? [];
       const { rules, diagnostics } = parseRules(item.text);
       this.diagnostics.push(...diagnostics);
-      for (const rule of rules) this.#checkErrno(rule.action, rule.span);
       return rules;
     });
   }

@@ -333,6 +333,9 @@ function gather(
   report: Report,
 ): void {
   const { target, condition } = selector;
+  const isMisplaced =
+    (target.kind === "group" && rule.action.kind !== "allow") ||
+    (target.kind === "any" && condition !== undefined && argumentNames(condition).length > 0);
   const conditionFor = (
     name: string,
     args: readonly Argument[] | undefined,
@@ -348,11 +351,8 @@ function gather(
       args,
       ...(multiplexer === undefined ? {} : { multiplexer }),
       unknown,
-      // A condition on a group that is not allowed is one error, not one for each member.
-      report: (problem) =>
-        target.kind === "group" && rule.action.kind !== "allow"
-          ? undefined
-          : report.add(selector, call, problem),
+      // A condition that cannot stand there is one error, not one for each call.
+      report: (problem) => (isMisplaced ? undefined : report.add(selector, call, problem)),
     });
   };
   const direct = (nr: number, name: string, args: readonly Argument[] | undefined): void => {
