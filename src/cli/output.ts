@@ -4,17 +4,30 @@ import { fstatSync, writeSync } from "node:fs";
 /** The reader has gone: the command ends as quietly as other programs do. */
 class ReaderGone extends Error {}
 
+/** An answer that could not be written is no answer; the message says why. */
+export class OutputError extends Error {
+  override readonly name = "OutputError";
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on the device",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file may not become larger",
+  EBADF: "it is not open for writing",
+};
+
 function write(descriptor: 1 | 2, text: string): void {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
       // A pipe that somebody else made non-blocking: wait for its reader.
       if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       else if (code === "EPIPE") throw new ReaderGone();
-      else throw error;
+      else if (code === "") throw error;
+      else throw new OutputError(`cannot write to standard output: ${reasons[code] ?? code}`);
     }
   }
 }
@@ -23,8 +36,11 @@ export function print(text: string): void {
   write(1, text);
 }
 
+/** Nothing can be said where this fails, and the exit status still has to be right. */
 export function printError(text: string): void {
-  write(2, text);
+  try {
+    write(2, text);
+  } catch {}
 }
 
 export function isReaderGone(error: unknown): boolean {
