@@ -66,18 +66,30 @@ export function parseArguments(
     const spec = options.find((option) => option.name === token.name);
     if (spec === undefined) {
       const names = options.map((option) => `--${option.name}`);
-      const guess = nearest(token.rawName, names);
+      const guess = nearestName(token.rawName, names);
       throw new UsageError(
         `there is no option ${token.rawName}${guess === undefined ? "" : `: did you mean ${guess}?`}`,
       );
     }
     if (spec.value !== undefined && token.value === undefined)
       throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${spec.value}`);
+    // `--policy -- cmd` and `--policy --abi x86` forgot the value; `-` alone is standard input.
+    if (token.value !== undefined && !token.inlineValue && /^-./.test(token.value)) {
+      const written =
+        token.value === "--" ? "" : ` (one that begins with - is written --${spec.name}=${token.value})`;
+      throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${spec.value ?? ""}${written}`);
+    }
     if (spec.value === undefined && token.value !== undefined)
       throw new UsageError(`${token.rawName} takes no value`);
     given.push({ name: spec.name, value: token.value ?? "" });
   }
   return { given, operands };
+}
+
+/** The name that was begun or misspelt, if one is near enough. */
+export function nearestName(word: string, names: readonly string[]): string | undefined {
+  const begun = word.replace(/^-+/, "").length < 2 ? undefined : names.find((name) => name.startsWith(word));
+  return begun ?? nearest(word, names);
 }
 
 /** The last value given for an option. */

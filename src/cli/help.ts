@@ -29,7 +29,8 @@ export function generalHelp(commands: readonly Command[], version: string, width
     "",
     ...commands.map((command) => entry(command.name, command.summary, width, 14)),
     "",
-    "callgate COMMAND --help says more, with examples.",
+    "callgate COMMAND --help says more, with examples; callgate --version says which",
+    "version this is.",
     "",
   ].join("\n");
 }
