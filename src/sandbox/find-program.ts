@@ -1,61 +1,107 @@
 /** Finds the program that a command names, as a shell does, and says why it cannot be run. */
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, closeSync, constants, lstatSync, openSync, readSync, statSync } from "node:fs";
+import { sanitise } from "../diagnostics/index.ts";
 import type { AbiName } from "../syscalls/index.ts";
+import type { PlanString } from "./plan.ts";
 
 export type FoundProgram =
-  | { readonly kind: "found"; readonly path: string }
+  | { readonly kind: "found"; readonly path: PlanString }
   /** Status 127. */
   | { readonly kind: "not-found"; readonly message: string }
   /** Status 126. */
   | { readonly kind: "not-executable"; readonly message: string };
 
-/** What is said to be at a path. */
-function look(path: string): "executable" | "directory" | "not-executable" | "missing" {
+/** What keeps a file from being executed. */
+interface Obstacle {
+  readonly kind: "not-found" | "not-executable";
+  readonly why: string;
+  /** A search goes on behind it, and forgets it. */
+  readonly skipped: boolean;
+}
+
+function obstacleAt(path: Buffer): Obstacle | undefined {
+  const obstacle = (kind: Obstacle["kind"], why: string, skipped: boolean): Obstacle => ({
+    kind,
+    why,
+    skipped,
+  });
   try {
     const status = statSync(path);
-    if (status.isDirectory()) return "directory";
-    accessSync(path, constants.X_OK);
+    if (status.isDirectory()) return obstacle("not-executable", "is a directory", true);
+    if (!status.isFile()) return obstacle("not-executable", "is not a regular file", true);
     // Root may access everything; what has no x bit at all is not executable for root either.
-    return status.isFile() && (status.mode & 0o111) === 0 ? "not-executable" : "executable";
+    if ((status.mode & 0o111) === 0 || !mayExecute(path))
+      return obstacle("not-executable", "permission denied: the file is not executable", false);
+    return undefined;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    return code === "EACCES" || code === "EPERM" ? "not-executable" : "missing";
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    switch (code) {
+      case "ENOENT":
+        return obstacle(
+          "not-found",
+          isLink(path) ? "is a link to a file that is not there" : "no such file",
+          true,
+        );
+      case "ENOTDIR":
+        return obstacle("not-found", "no such file: a part of its path is not a directory", true);
+      case "EACCES":
+        return obstacle("not-executable", "permission denied: a folder on its path cannot be entered", true);
+      case "ELOOP":
+        return obstacle("not-executable", "its links lead in a circle", true);
+      default:
+        return obstacle("not-executable", `cannot be looked at (${code})`, true);
+    }
   }
+}
+
+function mayExecute(path: Buffer): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isLink(path: Buffer): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 /**
  * The path of a command: itself where it has a slash, else the first executable of that name in the folders of
- * `search` (a PATH).
+ * `search` (a PATH). Both are bytes to the kernel, and need not be UTF-8.
  */
-export function findProgram(command: string, search: string | undefined): FoundProgram {
-  if (command === "") return { kind: "not-found", message: "the command is empty" };
-  if (command.includes("/")) return judge(command, look(command));
-  let refused: FoundProgram | undefined;
-  for (const folder of (search ?? "/usr/local/bin:/usr/bin:/bin").split(":")) {
-    const path = folder === "" ? `./${command}` : join(folder, command);
-    const found = look(path);
-    if (found === "executable") return { kind: "found", path };
-    if (found === "not-executable") refused ??= judge(path, found);
+export function findProgram(command: PlanString, search: PlanString | undefined): FoundProgram {
+  const name = Buffer.from(command);
+  const shown = sanitise(name.toString());
+  if (name.length === 0) return { kind: "not-found", message: "the command is empty" };
+  if (name.includes("/")) {
+    const obstacle = obstacleAt(name);
+    if (obstacle === undefined) return { kind: "found", path: command };
+    return { kind: obstacle.kind, message: `${shown}: ${obstacle.why}` };
   }
-  return refused ?? { kind: "not-found", message: `${command}: command not found` };
+  let refused: FoundProgram | undefined;
+  // As latin1, every byte is a character: the split leaves them as they are.
+  for (const folder of Buffer.from(search ?? "/usr/local/bin:/usr/bin:/bin")
+    .toString("latin1")
+    .split(":")) {
+    const start = folder === "" ? "./" : folder.endsWith("/") ? folder : `${folder}/`;
+    const path = Buffer.concat([Buffer.from(start, "latin1"), name]);
+    const obstacle = obstacleAt(path);
+    if (obstacle === undefined) return { kind: "found", path: textOrBytes(path) };
+    if (!obstacle.skipped)
+      refused ??= { kind: obstacle.kind, message: `${sanitise(path.toString())}: ${obstacle.why}` };
+  }
+  return refused ?? { kind: "not-found", message: `${shown}: command not found` };
 }
 
-function judge(path: string, found: ReturnType<typeof look>): FoundProgram {
-  switch (found) {
-    case "executable":
-      return { kind: "found", path };
-    case "directory":
-      return { kind: "not-executable", message: `${path}: is a directory` };
-    case "not-executable":
-      return { kind: "not-executable", message: `${path}: permission denied: the file is not executable` };
-    case "missing":
-      return { kind: "not-found", message: `${path}: no such file` };
-  }
+function textOrBytes(path: Buffer): PlanString {
+  const text = path.toString();
+  return text.includes("\ufffd") ? path : text;
 }
 
 /** The ABI of an ELF file; of a script, its interpreter's. Undefined for what is neither or cannot be read. */
-export function programAbi(path: string, depth = 0): AbiName | undefined {
+export function programAbi(path: PlanString, depth = 0): AbiName | undefined {
   const head = readHead(path);
   if (head === undefined || depth > 4) return undefined;
   if (head[0] === 0x23 && head[1] === 0x21) {
@@ -77,9 +123,12 @@ export function programAbi(path: string, depth = 0): AbiName | undefined {
   }
 }
 
-function readHead(path: string): Buffer | undefined {
+function readHead(path: PlanString): Buffer | undefined {
   try {
-    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const descriptor = openSync(
+      typeof path === "string" ? path : Buffer.from(path),
+      constants.O_RDONLY | constants.O_NONBLOCK,
+    );
     try {
       const buffer = Buffer.alloc(256);
       return buffer.subarray(0, readSync(descriptor, buffer, 0, buffer.length, 0));

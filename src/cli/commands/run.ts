@@ -4,7 +4,7 @@
  */
 import { fstatSync, readFileSync, writeSync } from "node:fs";
 import { TooLargeError } from "../../compiler/index.ts";
-import { renderDiagnostics } from "../../diagnostics/index.ts";
+import { listWords, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { resolve } from "../../policy/resolve.ts";
 import type { Policy } from "../../policy/types.ts";
 import { describePlan } from "../../sandbox/describe.ts";
@@ -30,23 +30,23 @@ export function main(parsed: ParsedArguments): number {
     printError("callgate: the policy has errors: nothing was started\n");
     return failed;
   }
-  const found = findProgram(command, process.env["PATH"]);
+  const [program = command, ...rest] = rawOperands(parsed.operands);
+  const found = findProgram(program, rawPath());
   if (found.kind !== "found") {
     printError(`callgate: ${found.message}\n`);
     return found.kind === "not-found" ? 127 : 126;
   }
-  const [, ...rest] = rawOperands(parsed.operands);
   const plan = planOf(withMissingLayers(policy, parsed), {
     path: found.path,
-    arguments: [command, ...rest],
+    arguments: [program, ...rest],
     keepDescriptors,
   });
   if (plan === undefined) return failed;
+  warnOfForeignAbi(found.path, policy);
   if (hasOption(parsed, "dry-run")) {
     print(describePlan(plan, policy));
     return 0;
   }
-  warnOfForeignAbi(found.path, policy);
   return handOver(plan);
 }
 
@@ -86,25 +86,42 @@ function withMissingLayers(policy: Policy, parsed: ParsedArguments): Policy {
  */
 function rawOperands(operands: readonly string[]): readonly PlanString[] {
   if (!operands.some((operand) => operand.includes("\ufffd"))) return operands;
-  const raw: Buffer[] = [];
-  const whole = readFileSync("/proc/self/cmdline");
-  for (let start = 0; start < whole.length; ) {
-    const end = whole.indexOf(0, start);
-    raw.push(whole.subarray(start, end === -1 ? whole.length : end));
-    start = end === -1 ? whole.length : end + 1;
-  }
+  const raw = stringsOf("/proc/self/cmdline");
   return raw.slice(raw.length - operands.length);
 }
 
+/** PATH, likewise: one of its folders may have a name that is not UTF-8. */
+function rawPath(): PlanString | undefined {
+  const path = process.env["PATH"];
+  if (!path?.includes("\ufffd")) return path;
+  return stringsOf("/proc/self/environ")
+    .find((variable) => variable.toString("latin1", 0, 5) === "PATH=")
+    ?.subarray(5);
+}
+
+function stringsOf(file: string): readonly Buffer[] {
+  const strings: Buffer[] = [];
+  const whole = readFileSync(file);
+  for (let start = 0; start < whole.length; ) {
+    const end = whole.indexOf(0, start);
+    strings.push(whole.subarray(start, end === -1 ? whole.length : end));
+    start = end === -1 ? whole.length : end + 1;
+  }
+  return strings;
+}
+
 /** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
-function warnOfForeignAbi(path: string, policy: Policy): void {
+function warnOfForeignAbi(path: PlanString, policy: Policy): void {
   const abi = programAbi(path);
   const known = resolve(policy).resolved.abis.map((one) => one.abi.name);
-  if (abi === undefined || known.includes(abi)) return;
+  const { kind } = policy.syscalls.otherAbis;
+  if (abi === undefined || known.includes(abi) || kind === "allow" || kind === "log") return;
   const what = abi === "x86" ? "a 32-bit (x86) program" : `a program for ${abi}`;
+  const fate =
+    kind === "errno" ? "all its system calls will be refused" : "its first system call will end it";
   printError(
-    `callgate: ${path} is ${what}, and the policy has rules for ${known.join(", ")} only: ` +
-      `its first system call will end it. To let it run: --abi ${abi}\n`,
+    `callgate: ${sanitise(Buffer.from(path).toString())} is ${what}, and the policy has rules for ${listWords(known, "and")} only: ` +
+      `${fate}. To let it run: --abi ${abi}\n`,
   );
 }
 
