@@ -2,7 +2,7 @@
  * `callgate run`: decides what is to be done and hands it, as a plan, to the launcher that started this process.
  * The launcher then becomes the program; this process is gone by then.
  */
-import { fstatSync, readFileSync, writeSync } from "node:fs";
+import { fstatSync, readFileSync, statSync, writeSync } from "node:fs";
 import { TooLargeError } from "../../compiler/index.ts";
 import { listWords, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { resolve } from "../../policy/resolve.ts";
@@ -11,6 +11,7 @@ import { describePlan } from "../../sandbox/describe.ts";
 import { findProgram, programAbi } from "../../sandbox/find-program.ts";
 import { encodePlan, type Plan, PlanError, type PlanString } from "../../sandbox/plan.ts";
 import { PrepareError, prepare } from "../../sandbox/prepare.ts";
+import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { policyOfCommandLine } from "../command-line-policy.ts";
 import { print, printError, terminalOptions } from "../output.ts";
@@ -24,7 +25,7 @@ export function main(parsed: ParsedArguments): number {
   const [command] = parsed.operands;
   if (command === undefined) throw new UsageError("the command is missing: callgate run -- CMD");
   const keepDescriptors = descriptorsOf(parsed);
-  const { policy, diagnostics } = policyOfCommandLine(parsed);
+  const { policy, diagnostics } = policyOfCommandLine(parsed, callersFile);
   if (policy === undefined) {
     printError(renderDiagnostics(diagnostics, terminalOptions(2)));
     printError("callgate: the policy has errors: nothing was started\n");
@@ -64,10 +65,36 @@ function descriptorsOf(parsed: ParsedArguments): readonly number[] {
   return parsed.given
     .filter((option) => option.name === "keep-fd")
     .map(({ value }) => {
-      if (/^[0-9]{1,7}$/.test(value)) return Number(value);
-      throw new UsageError(`${JSON.stringify(value)} is no descriptor: --keep-fd takes a number`);
+      if (!/^[0-9]{1,7}$/.test(value))
+        throw new UsageError(`${JSON.stringify(value)} is no descriptor: --keep-fd takes a number`);
+      if (launcherIsWaiting() && callersDescriptor(Number(value)) === undefined)
+        throw new UsageError(`--keep-fd ${value}: descriptor ${value} is not open`);
+      return Number(value);
     })
     .filter((descriptor) => descriptor > 2);
+}
+
+/**
+ * A file as the user means it. Standard input and the other descriptors are the program's, and not open here:
+ * the launcher, this process's parent, still has them.
+ */
+function callersFile(name: string): string {
+  const written =
+    name === "-" || name === "/dev/stdin" ? "0" : /^\/(?:dev|proc\/self)\/fd\/([0-9]+)$/.exec(name)?.[1];
+  if (written === undefined || !launcherIsWaiting()) return name;
+  const path = callersDescriptor(Number(written));
+  if (path === undefined)
+    throw new UsageError(`cannot read ${JSON.stringify(name)}: descriptor ${written} is not open`);
+  return path;
+}
+
+/** The path of a descriptor that the caller left open. */
+function callersDescriptor(descriptor: number): string | undefined {
+  const path = `/proc/${process.ppid}/fd/${descriptor}`;
+  const status = statSync(path, { throwIfNoEntry: false });
+  // Where the caller had it closed, the pipe for the plan may lie there.
+  const plan = fstatSync(planDescriptor);
+  return status === undefined || (status.ino === plan.ino && status.dev === plan.dev) ? undefined : path;
 }
 
 function withMissingLayers(policy: Policy, parsed: ParsedArguments): Policy {
@@ -138,6 +165,11 @@ function handOver(plan: Plan): number {
     printError(
       "callgate: the launcher is not there: build it with `npm run build:native` (needs gcc), and start programs with bin/callgate\n",
     );
+    return failed;
+  }
+  const problem = launcherProblem();
+  if (problem !== undefined) {
+    printError(`callgate: ${problem}\n`);
     return failed;
   }
   for (let at = 0; at < bytes.length; ) at += writeSync(planDescriptor, bytes, at);
