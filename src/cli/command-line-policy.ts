@@ -16,15 +16,21 @@ export interface CommandLinePolicy {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Reads `--policy`, `--allow`, `--deny`, `--rule`, `--rules` and `--abi`, in their order. */
-export function policyOfCommandLine(parsed: ParsedArguments): CommandLinePolicy {
-  const base = loadPolicy(valueOfOption(parsed, "policy") ?? "default");
+/**
+ * Reads `--policy`, `--allow`, `--deny`, `--rule`, `--rules` and `--abi`, in their order.
+ * @param fileNamed the file that the user means by a name
+ */
+export function policyOfCommandLine(
+  parsed: ParsedArguments,
+  fileNamed: (name: string) => string,
+): CommandLinePolicy {
+  const base = loadPolicy(fileNamed(valueOfOption(parsed, "policy") ?? "default"));
   const rules: Rule[] = [];
   const diagnostics: Diagnostic[] = [...base.diagnostics];
   const selected: AbiSelection[number][] = [];
   for (const { name, value } of parsed.given) {
     if (name === "abi") selected.push(abiOption(value));
-    const found = rulesOfOption(name, value);
+    const found = rulesOfOption(name, name === "rules" ? fileNamed(value) : value);
     rules.push(...found.rules);
     diagnostics.push(...found.diagnostics);
   }
@@ -66,8 +72,10 @@ function rulesOfOption(
       return parseRules(plainText(source, value, 0));
     case "rules": {
       const found = readText(value);
-      if (typeof found === "string") throw new UsageError(`cannot read ${JSON.stringify(value)}: ${found}`);
-      return parseRules(plainText({ name: found.filename, text: found.text }, found.text, 0));
+      if (typeof found !== "string")
+        return parseRules(plainText({ name: found.filename, text: found.text }, found.text, 0));
+      const message = `cannot read ${JSON.stringify(value)}: ${found}`;
+      return { rules: [], diagnostics: [{ id: "unreadable", severity: "error", message }] };
     }
     default:
       return { rules: [], diagnostics: [] };
