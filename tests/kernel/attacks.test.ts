@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, type TestContext, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { isRoot, ordinaryUser, root, runProgram, scratchPath } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
@@ -180,10 +180,14 @@ describe("attacks under the policy default", { skip }, () => {
         assert.ok(tried.length > 60, `${tried.length} were tried`);
         const mistakes = table
           .filter((one) => tried.includes(one.name))
-          .flatMap((one) =>
-            verdict(one, person, outside.get(one.name) ?? "", inside.get(one.name) ?? "", context),
-          );
+          .flatMap((one) => verdict(one, person, outside.get(one.name) ?? "", inside.get(one.name) ?? ""));
         assert.deepEqual(mistakes, []);
+        // One table is enough to read, with what only x86 has.
+        const isNew = (one: string): boolean =>
+          way === "native" || one.startsWith("socketcall") || one === "vm86";
+        const shown =
+          person === people[0] && (way === "native" || way === "int80") ? tried.filter(isNew) : [];
+        for (const one of shown) context.diagnostic(`${one}: ${outside.get(one)} → ${inside.get(one)}`);
         for (const one of unknownNumbers) if (tried.includes(one)) assert.equal(inside.get(one), "ENOSYS");
       });
     }
@@ -204,18 +208,9 @@ describe("attacks under the policy default", { skip }, () => {
   });
 });
 
-/** What is wrong with an attack's outcomes; prints them as a line of the table. */
-function verdict(
-  attack: Attack,
-  person: Person,
-  outside: string,
-  inside: string,
-  context: TestContext,
-): readonly string[] {
+/** What is wrong with an attack's outcomes. */
+function verdict(attack: Attack, person: Person, outside: string, inside: string): readonly string[] {
   const excuse = attack.why ?? (person.isRoot ? undefined : attack.user);
-  context.diagnostic(
-    `${attack.name}: ${outside} → ${inside}${excuse === undefined ? "" : ` (outside: ${excuse})`}`,
-  );
   const mistakes: string[] = [];
   if (inside !== attack.inside) mistakes.push(`${attack.name}: ${inside} inside, not ${attack.inside}`);
   if (outside === "worked") return mistakes;
