@@ -5,6 +5,7 @@ function distance(a: string, b: string, limit: number): number {
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1];
       let best = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
@@ -12,7 +13,10 @@ function distance(a: string, b: string, limit: number): number {
         best = Math.min(best, (beforeLast[j - 2] ?? 0) + 1);
       }
       row.push(best);
+      least = Math.min(least, best);
     }
+    // Rows only grow, but for a swap, which looks two rows back.
+    if (least > limit + 1) return limit + 1;
     beforeLast = last;
     last = row;
   }

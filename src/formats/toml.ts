@@ -119,7 +119,9 @@ function rootTable(file: TomlFile, body: readonly (AST.TOMLKeyValue | AST.TOMLTa
 }
 
 function spanOf({ source, restore }: TomlFile, node: { readonly range: readonly [number, number] }): Span {
-  return { source, start: restore(node.range[0]), end: restore(node.range[1]) };
+  const start = restore(node.range[0]);
+  // To the parser a lone 0 at the end of the file is of no length.
+  return { source, start, end: Math.max(start + 1, restore(node.range[1])) };
 }
 
 function keyName(key: AST.TOMLBare | AST.TOMLQuoted): string {

@@ -74,7 +74,8 @@ export function joinLayers(layers: readonly PolicyLayer[]): PolicyLayer {
       : {
           environment: {
             keep: union(withEnvironment.map((one) => one.keep)),
-            set: Object.assign({}, ...withEnvironment.map((one) => one.set).reverse()),
+            // A variable may have any name, __proto__ too.
+            set: Object.fromEntries(withEnvironment.toReversed().flatMap((one) => Object.entries(one.set))),
           },
         }),
   };

@@ -340,9 +340,11 @@ function actionOf(reader: Reader): Action {
   }
 }
 
+let errnos: readonly string[] | undefined;
+
 function errnoOf(reader: Reader, token: Token): string {
   if (errnoNumber("x86_64", token.text) !== undefined) return token.text;
-  const errnos = constantNames().filter((name) => errnoNumber("x86_64", name) !== undefined);
+  errnos ??= constantNames().filter((name) => errnoNumber("x86_64", name) !== undefined);
   const guess = nearest(token.text, errnos);
   return reader.fail(
     token,

@@ -322,7 +322,7 @@ class DocumentReader {
     const node = this.get(table, "set");
     if (node === undefined) return {};
     if (node.kind !== "table") return this.#wrong(node, "set", 'a table: set = { LANG = "C.UTF-8" }') ?? {};
-    const result: Record<string, string> = {};
+    const result: [string, string][] = [];
     for (const [name, entry] of node.entries) {
       if (
         entry.value.kind === "string" &&
@@ -330,7 +330,7 @@ class DocumentReader {
         !/[=\0]/.test(name) &&
         !entry.value.value.includes("\0")
       ) {
-        result[name] = entry.value.value;
+        result.push([name, entry.value.value]);
       } else
         this.error(
           entry.value.span,
@@ -338,7 +338,8 @@ class DocumentReader {
           `the environment variable ${JSON.stringify(name)} is not a string`,
         );
     }
-    return result;
+    // A variable may have any name, __proto__ too.
+    return Object.fromEntries(result);
   }
 
   references(root: TableNode): readonly Reference[] {

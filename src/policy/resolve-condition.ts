@@ -24,7 +24,8 @@ import type { Condition, Operand, Test, Value } from "./types.ts";
 export interface Problem {
   readonly id: string;
   readonly message: string;
-  readonly label?: string;
+  /** Where it takes a search, a getter: of thousands of mistakes only the first are searched for. */
+  readonly label?: string | undefined;
   readonly span?: Span;
   /** Where it is not an error or a warning by the rule below. */
   readonly severity?: "note" | "warning";
@@ -48,6 +49,7 @@ export interface ConditionScope {
 }
 
 const unknown = { kind: "unknown" } as const;
+let constants: readonly string[] | undefined;
 
 export function resolveCondition(condition: Condition, scope: ConditionScope): ResolvedCondition {
   switch (condition.kind) {
@@ -135,14 +137,16 @@ function locate(operand: Operand, scope: ConditionScope): Located {
   const argument = argumentNamed(scope.args, word.name);
   if (argument === undefined) {
     const names = scope.args.map((one) => one.name);
-    const guess = nearest(word.name, [...names, ...scope.args.flatMap((one) => one.aliases)]);
+    const { args } = scope;
     scope.report({
       id: "unknown-argument",
       message: `${scope.name} has no argument ${JSON.stringify(word.name)}`,
-      label:
-        names.length === 0
-          ? "it takes no arguments"
-          : `${guess === undefined ? "" : `did you mean ${guess}? `}its arguments are ${listWords(scope.args.map(describeArgument), "and")}`,
+      get label() {
+        if (names.length === 0) return "it takes no arguments";
+        const guess = nearest(word.name, [...names, ...args.flatMap((one) => one.aliases)]);
+        const meant = guess === undefined ? "" : `did you mean ${guess}? `;
+        return `${meant}its arguments are ${listWords(args.map(describeArgument), "and")}`;
+      },
       always: false,
       ...at,
     });
@@ -357,14 +361,17 @@ class ValueReader {
         false,
       );
     } else {
-      const guess = nearest(value.name, constantNames());
-      this.#report(
-        "unknown-constant",
-        `there is no constant ${JSON.stringify(value.name)}`,
-        guess === undefined ? "write its number instead" : `did you mean ${guess}?`,
-        value,
-        true,
-      );
+      this.#scope.report({
+        id: "unknown-constant",
+        message: `there is no constant ${JSON.stringify(value.name)}`,
+        get label() {
+          constants ??= constantNames();
+          const guess = nearest(value.name, constants);
+          return guess === undefined ? "write its number instead" : `did you mean ${guess}?`;
+        },
+        always: true,
+        ...(value.span === undefined ? {} : { span: value.span }),
+      });
     }
     return undefined;
   }

@@ -108,6 +108,9 @@ export function resolveSound(policy: Policy, target: AbiName | undefined = hostA
   return resolved;
 }
 
+/** Findings after these go without advice, which can take a search through thousands of names. */
+const mostLabels = 200;
+
 /**
  * Collects problems over all the calls that a selector means, on all ABIs: what goes wrong everywhere is an
  * error, what goes wrong in some places a warning, since the strictest possible action holds there.
@@ -134,12 +137,10 @@ class Report {
   }
 
   diagnostics(): readonly Diagnostic[] {
-    return [...this.#findings.values()].map(({ problem, selector, calls }) => {
+    return [...this.#findings.values()].map(({ problem, selector, calls }, index) => {
       const span = problem.span ?? selector.span;
-      const rest = {
-        ...(span === undefined ? {} : { span }),
-        ...(problem.label === undefined ? {} : { label: problem.label }),
-      };
+      const label = index < mostLabels ? problem.label : undefined;
+      const rest = { ...(span === undefined ? {} : { span }), ...(label === undefined ? {} : { label }) };
       const { id, severity, consequence = "the strictest action that is possible holds" } = problem;
       const everywhere = problem.always || calls.size >= (this.#placements.get(selector)?.size ?? 0);
       if (severity === undefined && everywhere)
@@ -162,25 +163,28 @@ class Report {
 function checkTarget(selector: Selector, rule: Rule, report: Report): void {
   const { target } = selector;
   const at = selector.span === undefined ? {} : { span: targetSpan(selector, selector.span) };
-  const fail = (id: string, message: string, label: string | undefined): void =>
-    report.add(selector, "", { id, message, always: true, ...at, ...(label === undefined ? {} : { label }) });
-  const meant = (guess: string | undefined): string | undefined =>
-    guess === undefined ? undefined : `did you mean ${guess}?`;
+  const fail = (id: string, message: string, label: string): void =>
+    report.add(selector, "", { id, message, label, always: true, ...at });
+  const failName = (id: string, message: string, name: string, names: () => readonly string[]): void =>
+    report.add(selector, "", {
+      id,
+      message,
+      get label() {
+        const guess = nearest(name, names());
+        return guess === undefined ? undefined : `did you mean ${guess}?`;
+      },
+      always: true,
+      ...at,
+    });
 
   if (target.kind === "name" && !isKnownName(target.name)) {
-    fail(
-      "unknown-syscall",
-      `there is no system call ${JSON.stringify(target.name)}`,
-      meant(nearest(target.name, syscallNames())),
-    );
+    const message = `there is no system call ${JSON.stringify(target.name)}`;
+    failName("unknown-syscall", message, target.name, syscallNames);
   }
   if (target.kind === "group") {
     if (groupMembers(target.name) === undefined) {
-      const guess = nearest(
-        target.name,
-        groups.map((group) => group.name),
-      );
-      fail("unknown-group", `there is no group ${JSON.stringify(target.name)}`, meant(guess));
+      const message = `there is no group ${JSON.stringify(target.name)}`;
+      failName("unknown-group", message, target.name, () => groups.map((group) => group.name));
     } else if (selector.condition !== undefined && rule.action.kind !== "allow") {
       const message = `a condition on ${target.name} would not hold for members without that argument`;
       fail("group-condition", message, "name the calls, or use the condition with allow");
