@@ -6,6 +6,7 @@ export interface PolicyDocument {
   readonly version: 1;
   readonly name?: string;
   readonly extends?: readonly string[];
+  readonly expect?: string | readonly string[];
   readonly syscalls?: {
     readonly default?: string;
     readonly baseline?: string;

@@ -8,6 +8,7 @@ import type { AbiSelection, Action, Limits, Policy, Rule } from "./types.ts";
 
 export interface PolicyLayer {
   readonly name?: string;
+  readonly expect?: readonly Rule[];
   readonly default?: Action;
   readonly baseline?: KernelVersion;
   readonly newer?: Action;
@@ -41,6 +42,8 @@ export function joinLayers(layers: readonly PolicyLayer[]): PolicyLayer {
     const layer = layers.find((one) => one[key] !== undefined);
     return layer === undefined ? {} : { [key]: layer[key] };
   };
+  // What a parent expects of itself its child may have changed on purpose: only the child's own expectations count.
+  const expect = layers[0]?.expect;
   const withFiles = layers.flatMap((layer) => (layer.files === undefined ? [] : [layer.files]));
   const withEnvironment = layers.flatMap((layer) =>
     layer.environment === undefined ? [] : [layer.environment],
@@ -55,6 +58,7 @@ export function joinLayers(layers: readonly PolicyLayer[]): PolicyLayer {
     ...first("networkMode"),
     ...first("newCode"),
     ...first("exec"),
+    ...(expect === undefined ? {} : { expect }),
     abis: union(layers.map((layer) => layer.abis)),
     require: layers.flatMap((layer) => layer.require),
     rules: layers.flatMap((layer) => layer.rules),
@@ -90,6 +94,7 @@ export function policyOfLayer(layer: PolicyLayer): Policy {
   return {
     version: 1,
     ...(layer.name === undefined ? {} : { name: layer.name }),
+    ...(layer.expect === undefined ? {} : { expect: layer.expect }),
     syscalls: {
       default: layer.default ?? deny,
       ...(layer.baseline === undefined ? {} : { baseline: layer.baseline }),

@@ -2,7 +2,7 @@
  * A document (TOML, JSON or an object) as a layer of a policy: every key checked, every mistake reported with
  * its place, all of a file's mistakes at once.
  */
-import { type Diagnostic, nearest, type Span } from "../diagnostics/index.ts";
+import { type Diagnostic, type Fix, nearest, type Span } from "../diagnostics/index.ts";
 import { abiByName, formatVersion, type KernelVersion, parseVersion } from "../syscalls/index.ts";
 import { abiAdvice } from "./abi-name.ts";
 import { isDenial, printAction } from "./action.ts";
@@ -30,6 +30,7 @@ const sections = [
   "version",
   "name",
   "extends",
+  "expect",
   "syscalls",
   "files",
   "network",
@@ -56,6 +57,7 @@ export function readLayer(root: TableNode): ReadLayer {
       "missing-version",
       "the policy's version is missing: 1 is assumed",
       "write version = 1 at the top",
+      root.span,
     );
   else if (version.kind !== "integer" || version.value !== 1n) {
     reader.error(
@@ -100,6 +102,7 @@ export function readLayer(root: TableNode): ReadLayer {
   }
   const layer: PolicyLayer = {
     ...defined("name", reader.string(root, "name")),
+    ...defined("expect", root.entries.has("expect") ? reader.rules(root, "expect") : undefined),
     ...defined("default", reader.action(syscalls, "default")),
     ...defined("baseline", reader.version(syscalls, "baseline")),
     ...defined("newer", reader.action(syscalls, "newer")),
@@ -152,8 +155,10 @@ class DocumentReader {
     return undefined;
   }
 
-  warn(id: string, message: string, label: string): void {
-    this.diagnostics.push({ id, severity: "warning", message, label });
+  /** @param file where the file begins, to put there what the label says; a policy made of values has no file */
+  warn(id: string, message: string, label: string, file: Span | undefined): void {
+    const fix = file === undefined ? {} : { fix: versionAtTop(file) };
+    this.diagnostics.push({ id, severity: "warning", message, label, ...fix });
   }
 
   get(table: TableNode | undefined, key: string): DocumentNode | undefined {
@@ -356,6 +361,14 @@ class DocumentReader {
     const found = node.kind === "other" ? node.what : node.kind === "integer" ? "a number" : `a ${node.kind}`;
     return this.error(node.span, "wrong-type", `${key} is ${wanted}, not ${found.replace(/^a a/, "an a")}`);
   }
+}
+
+function versionAtTop({ source, start }: Span): Fix {
+  // A JSON policy begins with its brace, a TOML one with whatever stands first.
+  const isJson = source.text[start] === "{";
+  const at = isJson ? start + 1 : 0;
+  const text = isJson ? ' "version": 1,' : "version = 1\n";
+  return { message: "write the version", edits: [{ span: { source, start: at, end: at }, text }] };
 }
 
 function countLines(text: string): number {

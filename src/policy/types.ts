@@ -138,6 +138,8 @@ export interface Hardening {
 export interface Policy {
   readonly version: 1;
   readonly name?: string;
+  /** What `check` proves of the file itself: each call that a line selects gets the line's action. */
+  readonly expect?: readonly Rule[];
   readonly syscalls: SyscallRules;
   readonly files?: FileRules;
   readonly network?: NetworkRules;
