@@ -1,3 +1,4 @@
+import { displayWidth, firstColumns, lastColumns } from "./columns.ts";
 import { type Diagnostic, lineText, positionAt, type Severity, type Span } from "./diagnostic.ts";
 import { sanitise } from "./sanitise.ts";
 
@@ -30,15 +31,17 @@ export function renderTerminal(diagnostics: readonly Diagnostic[], options: Term
     const gutter = String(line).padStart(4);
     const whole = lineText(span.source, line);
     const room = Math.max(20, options.width - gutter.length - 3);
-    // A long line is cut so that the caret stays in view.
-    const from = column + 16 <= room ? 0 : Math.max(0, column - 1 - (room >> 1));
-    const shown = sanitise(whole.slice(from, from + room));
-    const before = sanitise(whole.slice(from, column - 1)).length;
-    const marked = sanitise(whole.slice(column - 1, column - 1 + Math.max(1, span.end - span.start))).length;
-    const carets = "^".repeat(Math.max(1, Math.min(marked, room - before)));
+    // A long line is cut so that the caret stays in view, between characters and never inside one.
+    const left = sanitise(whole.slice(0, column - 1));
+    const middle = sanitise(whole.slice(column - 1, column - 1 + Math.max(1, span.end - span.start)));
+    const right = sanitise(whole.slice(column - 1 + Math.max(1, span.end - span.start)));
+    const start = displayWidth(left) + 16 <= room ? left : lastColumns(left, room >> 1);
+    const before = displayWidth(start);
+    const shown = firstColumns(start + middle + right, room);
+    const carets = "^".repeat(Math.max(1, Math.min(displayWidth(middle), room - before)));
     const caretLine = `${" ".repeat(before)}${paint("caret", carets)}`;
     const beside = label === "" ? "" : ` ${paint("caret", sanitise(label))}`;
-    const wide = before + carets.length + 1 + label.length > room && label !== "";
+    const wide = before + carets.length + 1 + displayWidth(label) > room && label !== "";
     return [
       `${gutter} | ${shown}`,
       wide
