@@ -29,10 +29,15 @@ export interface LaunchFilter {
   readonly keyPlaces: readonly KeyPlace[];
 }
 
-/** What stands for the key until the launcher draws one: words that no policy compares anything with by chance. */
-const standIns: readonly number[] = [
-  0x9e37_79b9, 0x7f4a_7c15, 0xf39c_c060, 0x5ced_c834, 0x1082_276b, 0xf3a2_7251,
-];
+/** What stands for the key until the launcher draws one: six words that the policy's own filter does not have. */
+function standInsFor(root: Node): readonly number[] {
+  const used = new Set(assemble(root).instructions.map((one) => one.k));
+  const words: number[] = [];
+  for (let word = 0x9e37_79b9; words.length < 6; word = (word + 0x9e37_79b9) >>> 0) {
+    if (!used.has(word)) words.push(word);
+  }
+  return words;
+}
 
 /**
  * Compiles a policy for a launch on this machine (or `target`): the filter lets the launcher's one execve pass,
@@ -51,6 +56,7 @@ export function compileForLaunch(policy: Policy, target: AbiName | undefined = h
   if (arch === undefined || nr === undefined) throw new TypeError(`${target} has no execve`);
   const equal = (word: number, k: number, then: Node): Node =>
     graph.test(word, wholeWord, "equal", k, then, root);
+  const standIns = standInsFor(root);
   const tests: TestNode[] = [];
   let keyed: Node = graph.leaf(RET_ALLOW);
   for (let index = standIns.length - 1; index >= 0; index--) {
