@@ -5,6 +5,7 @@ import {
   hasErrors,
   listWords,
   renderDiagnostics,
+  sanitise,
 } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { resolve } from "../../policy/resolve.ts";
@@ -27,7 +28,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     print(
       counts.length > 0
         ? `${counts.join(", ")}\n`
-        : `${listWords(parsed.operands, "and")}: no mistakes found\n`,
+        : `${sanitise(listWords(parsed.operands, "and"))}: no mistakes found\n`,
     );
   }
   if (diagnostics.some((one) => one.id === "unreadable")) return 2;

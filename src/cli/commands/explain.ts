@@ -3,6 +3,7 @@ import { actionOf, dataOf, RET_ERRNO } from "../../bpf/index.ts";
 import {
   type Diagnostic,
   hasErrors,
+  listWords,
   nearest,
   positionAt,
   renderDiagnostics,
@@ -22,8 +23,10 @@ import type { Case } from "../../proof/reach.ts";
 import {
   type Argument,
   abiByName,
+  abis,
   errnoName,
   formatVersion,
+  hostAbi,
   syscallByName,
   syscallNames,
 } from "../../syscalls/index.ts";
@@ -40,9 +43,7 @@ export function main(parsed: ParsedArguments): number {
     printError(renderDiagnostics(loaded.diagnostics, terminalOptions(2)));
     return 2;
   }
-  const abi = valueOfOption(parsed, "abi");
-  if (abi !== undefined && abiByName(abi) === undefined)
-    throw new UsageError(`there is no ABI ${JSON.stringify(abi)}`);
+  const abi = abiOption(valueOfOption(parsed, "abi"));
   const source = { name: "call", text };
   const { call, diagnostics: unread } = parseCall(plainText(source, text, 0));
   if (call === undefined) return refuse(unread);
@@ -83,7 +84,9 @@ export function main(parsed: ParsedArguments): number {
     if (own !== undefined) return report(parsed, foreignCall(own.abi.name, call.target, policy));
   }
   const { calls, diagnostics } = callCases(wanted, call);
-  if (hasErrors(diagnostics)) return refuse(diagnostics);
+  // An argument that no filter can see on one way may be seen on the others: that is part of the answer.
+  const mistakes = diagnostics.filter(({ id }) => id !== "argument-in-memory");
+  if (hasErrors(mistakes)) return refuse(mistakes);
   if (calls.length === 0) {
     printError(
       `callgate explain: no ABI of the policy has ${text}: it has rules for ${resolved.abis.map((one) => one.abi.name).join(", ")}\n`,
@@ -92,7 +95,16 @@ export function main(parsed: ParsedArguments): number {
   }
   return report(
     parsed,
-    calls.flatMap((one) => one.cases.map((found) => outcome(describeAsked(call, one), one, found, policy))),
+    calls.flatMap((one) => one.cases.map((found) => outcome(call, one, found, policy))),
+  );
+}
+
+function abiOption(name: string | undefined): string | undefined {
+  if (name === "native") return hostAbi();
+  if (name === undefined || abiByName(name) !== undefined) return name;
+  const names = abis.map((one) => one.name);
+  throw new UsageError(
+    `there is no ABI ${JSON.stringify(name)}: ABIs are native, ${listWords(names, "and")}`,
   );
 }
 
@@ -109,6 +121,8 @@ interface Outcome {
   readonly through: string | undefined;
   /** The call as it was asked for. */
   readonly asked: string;
+  /** Arguments that were given and lie in memory here. */
+  readonly unseen: readonly string[];
   readonly action: Action;
   readonly errno: string | number | null;
   readonly by: "rule" | "default" | "newer" | "other-abis";
@@ -118,7 +132,7 @@ interface Outcome {
 }
 
 function outcome(
-  asked: string,
+  written: WrittenCall,
   call: CallCases,
   { origin, returnValue, words }: Case,
   policy: Policy,
@@ -131,7 +145,8 @@ function outcome(
     syscall: call.name ?? null,
     nr: call.nr,
     through: call.through,
-    asked,
+    asked: describeAsked(written, call),
+    unseen: argumentsInMemory(written, call),
     action,
     errno: errnoOf(returnValue, call),
     by,
@@ -156,12 +171,13 @@ function foreignCall(
       syscall: target.name ?? null,
       nr: call?.nr ?? target.nr ?? 0,
       through: undefined,
+      unseen: [],
       asked: target.name ?? `#${target.nr ?? 0}`,
       action,
       errno: action.kind === "errno" ? action.errno : null,
       by: "other-abis",
       rule: undefined,
-      why: `the policy has no rules for ${abi}, and other-abis = ${JSON.stringify(printAction(action))}`,
+      why: `because the policy has no rules for ${abi}, and other-abis = ${JSON.stringify(printAction(action))}`,
       example: target.name ?? `#${target.nr ?? 0}`,
     },
   ];
@@ -180,18 +196,18 @@ function errnoOf(returnValue: number, call: CallCases): string | number | null {
 function describeFallback(by: Outcome["by"], call: CallCases, policy: Policy): string {
   const { baseline } = policy.syscalls;
   if (by === "newer") {
-    if (call.name === undefined) return "no call with this number is known";
-    return `it is newer than the baseline${baseline === undefined ? "" : `, Linux ${formatVersion(baseline)}`}, and no rule names it`;
+    if (call.name === undefined) return "because no call with this number is known";
+    return `because it is newer than the baseline${baseline === undefined ? "" : `, Linux ${formatVersion(baseline)}`}, and no rule names it`;
   }
   return by === "other-abis"
-    ? "the policy has no rules for this ABI"
-    : "no rule matches: the policy's default";
+    ? "because the policy has no rules for this ABI"
+    : "because no rule matches: it is the policy's default";
 }
 
 function describeRule(rule: Rule): string {
-  if (rule.span === undefined) return printRule(rule);
+  if (rule.span === undefined) return `by ${printRule(rule)}`;
   const { line } = positionAt(rule.span.source, rule.span.start);
-  return `${sanitise(rule.span.source.name)}:${line}  ${printRule(rule)}`;
+  return `by ${sanitise(rule.span.source.name)}:${line}  ${printRule(rule)}`;
 }
 
 /** A call that has the outcome, argument by argument. */
@@ -235,6 +251,16 @@ function describeAsked(call: WrittenCall, way: CallCases): string {
   return `${way.name ?? `#${way.nr}`}${given.length === 0 ? "" : `(${given.join(", ")})`}`;
 }
 
+function argumentsInMemory(call: WrittenCall, way: CallCases): readonly string[] {
+  return (way.args ?? [])
+    .filter(
+      ({ place, name }, at) =>
+        place.kind === "memory" &&
+        call.args.some((one) => (one.name ?? "") === name || (one.name === undefined && one.index === at)),
+    )
+    .map((argument) => argument.name);
+}
+
 function report(parsed: ParsedArguments, outcomes: readonly Outcome[]): number {
   if (hasOption(parsed, "json")) {
     for (const one of outcomes) print(`${JSON.stringify(jsonOf(one))}\n`);
@@ -245,13 +271,17 @@ function report(parsed: ParsedArguments, outcomes: readonly Outcome[]): number {
     const through = one.through === undefined ? "" : `, through ${one.through}`;
     const written = `${one.abi.padEnd(8)}${one.asked}${through}`;
     if (written !== heading) print(`${heading === "" ? "" : "\n"}${written}\n`);
+    if (written !== heading && one.unseen.length > 0) {
+      const lie = one.unseen.length === 1 ? "lies" : "lie";
+      print(`        ${listWords(one.unseen, "and")} ${lie} in memory here, where no filter can see\n`);
+    }
     heading = written;
     const siblings = outcomes.filter(
       (other) => other.abi === one.abi && other.through === one.through,
     ).length;
     const errno = one.action.kind === "errno" ? `${one.errno}, ` : "";
     const word = one.action.kind === "errno" && one.errno === "EPERM" ? "deny" : one.action.kind;
-    print(`${word.padEnd(8)}${errno}by ${one.why}\n`);
+    print(`${word.padEnd(8)}${errno}${one.why}\n`);
     if (siblings > 1) print(`        e.g. ${one.example}\n`);
   }
   return 0;
@@ -278,6 +308,7 @@ function jsonOf(one: Outcome): object {
             reason: one.rule.reason ?? null,
           },
     through: one.through ?? null,
+    unseen: one.unseen,
     example: one.example,
   };
 }
