@@ -1,7 +1,8 @@
 // callgate's launcher: carries out a plan, then becomes the program.
 //
 //   launcher run NODE CLI ARGUMENT…   the front of `callgate run`: Node, as a child, writes the plan to a pipe
-//   launcher plan                     the plan comes on descriptor 3 (the library's spawn)
+//   launcher spawn DESCRIPTOR         the plan comes on a socket, on which also goes back how it went (the library)
+//   launcher plan                     the plan comes on descriptor 3, a file or a pipe
 //
 // The file is in the order in which it runs: start, where the plan comes from, the steps in their order, the
 // program. What a plan may hold, and its check, is in plan.h; the kernel's interface in system.h.
@@ -14,47 +15,86 @@
 #include "system.h"
 
 enum { STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
-enum { PLAN_DESCRIPTOR = 3, ENVIRONMENT_POINTERS = 65536 };
+enum { PLAN_DESCRIPTOR = 3, DESCRIPTORS_END = 1 << 20, ENVIRONMENT_POINTERS = 65536 };
+
+// What can fail besides the steps of plan.h.
+enum { STEP_PLAN = 0, STEP_NODE = 1, STEP_LAUNCH_KEY = 155 };
+
+// What goes back on the library's socket. "Ready" alone, then its end: the program has started, or was killed in the
+// same instant. An end without a word: the launcher was killed.
+enum { REPORT_READY = 1, REPORT_FAILED = 2 };
+struct report {
+  uint32_t what, step, error, length; // error: an errno or 0; length: of the text
+  char text[sizeof((struct line *)0)->text];
+};
 
 static uint8_t plan_bytes[PLAN_MAXIMUM + 8] __attribute__((aligned(8)));
 static struct plan plan;
 static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
 static const char *program_environment[ENVIRONMENT_POINTERS + 1];
 static uint32_t launch_key[KEY_WORDS];
+static int report_descriptor = -1;
 static bool filtered; // from the first filter on, only seccomp, execve, write and exit_group are called
 
 static void refuse_privileges(const uint64_t *auxiliary);
 static size_t plan_from_node(int argc, const char **argv, const char **environment);
 static size_t plan_from_descriptor(int descriptor);
+static size_t plan_from_socket(const char *descriptor);
 _Noreturn static void carry_out(const char **environment);
 
 // ── Failing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_Noreturn static void say_and_leave(struct line *line, int status) {
+static inline const char *step_name(uint32_t step) {
+  switch (step) {
+    case STEP_PLAN: return "read the plan";
+    case STEP_NODE: return "start Node";
+    case STEP_ENVIRONMENT: return "environment";
+    case STEP_WORKING_DIRECTORY: return "working directory";
+    case STEP_TERMINAL: return "terminal";
+    case STEP_NO_NEW_PRIVILEGES: return "no new privileges";
+    case STEP_CLOSE: return "close descriptors";
+    case STEP_SIGNALS: return "signals";
+    case STEP_LAUNCH_KEY: return "launch key";
+    case STEP_FILTER: return "filter";
+    default: return "execute";
+  }
+}
+
+static const char prefix[] = "callgate: ";
+
+// To the library as data, to everybody else as a line on standard error, which is the program's in the library's case.
+_Noreturn static void say_and_leave(const struct line *line, int status, uint32_t step, long result) {
   // A reader that is gone must not turn status 125 into a death by SIGPIPE.
   if (!filtered) {
     struct signal_action ignore = {.handler = SIG_IGN};
     CALL(rt_sigaction, SIGPIPE, &ignore, 0, 8);
   }
-  if (line->length == sizeof line->text) line->length--;
-  put_byte(line, '\n');
-  CALL(write, 2, line->text, line->length);
+  if (report_descriptor >= 0) {
+    struct report report = {REPORT_FAILED, step, result < 0 ? (uint32_t)-result : 0, (uint32_t)line->length, {0}};
+    memcpy(report.text, line->text, line->length);
+    CALL(write, report_descriptor, &report, offsetof(struct report, text) + line->length);
+  } else {
+    struct line whole = {.length = 0};
+    put(&whole, prefix);
+    for (size_t i = 0; i < line->length && whole.length < sizeof whole.text - 1; i++) put_byte(&whole, line->text[i]);
+    put_byte(&whole, '\n');
+    CALL(write, 2, whole.text, whole.length);
+  }
   leave(status);
 }
 
 _Noreturn static void fail(const char *what, const char *why) {
   struct line line = {.length = 0};
-  put(&line, "callgate: ");
   put(&line, what);
   put(&line, why);
-  say_and_leave(&line, STATUS_FAILED);
+  say_and_leave(&line, STATUS_FAILED, STEP_PLAN, 0);
 }
 
 // callgate: set-up step "working directory" failed: openat "/srv": ENOENT (No such file or directory): HINT
-_Noreturn static void fail_step(const char *step, const char *call, const char *object, long result, const char *hint) {
+_Noreturn static void fail_step(uint32_t step, const char *call, const char *object, long result, const char *hint) {
   struct line line = {.length = 0};
-  put(&line, "callgate: set-up step \"");
-  put(&line, step);
+  put(&line, "set-up step \"");
+  put(&line, step_name(step));
   put(&line, "\" failed: ");
   put(&line, call);
   if (object != NULL) {
@@ -69,7 +109,7 @@ _Noreturn static void fail_step(const char *step, const char *call, const char *
     put(&line, ": ");
     put(&line, hint);
   }
-  say_and_leave(&line, STATUS_FAILED);
+  say_and_leave(&line, STATUS_FAILED, step, result);
 }
 
 static inline bool is_word(const char *given, const char *word) {
@@ -91,6 +131,8 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   size_t length;
   if (argc >= 4 && is_word(argv[1], "run"))
     length = plan_from_node(argc, argv, environment);
+  else if (argc == 3 && is_word(argv[1], "spawn"))
+    length = plan_from_socket(argv[2]);
   else if (argc == 2 && is_word(argv[1], "plan"))
     length = plan_from_descriptor(PLAN_DESCRIPTOR);
   else
@@ -129,15 +171,29 @@ static size_t plan_from_descriptor(int descriptor) {
     long count = CALL(read, descriptor, plan_bytes + length, PLAN_MAXIMUM + 1 - length);
     if (count == -EINTR) continue;
     if (count == -EBADF)
-      fail_step("read the plan", "read", NULL, count, "descriptor 3 is not open: callgate starts this program with it");
-    if (count < 0) fail_step("read the plan", "read", NULL, count, NULL);
+      fail_step(STEP_PLAN, "read", NULL, count, "descriptor 3 is not open: callgate starts this program with it");
+    if (count < 0) fail_step(STEP_PLAN, "read", NULL, count, NULL);
     if (count == 0) {
-      CALL(close, descriptor);
+      if (descriptor != report_descriptor) CALL(close, descriptor);
       return length;
     }
     length += (size_t)count;
   }
   fail("the plan is too large, nothing was started: ", "more than 4 MiB (are there very many or very long arguments?)");
+}
+
+// Descriptors below the socket's are the program's, in any number: so it is the caller who says which one it is. It
+// may be any, and need not be the highest: whatever lies there is closed when the program starts.
+static size_t plan_from_socket(const char *descriptor) {
+  int number = 0;
+  const char *digit = descriptor;
+  for (; *digit >= '0' && *digit <= '9' && number < DESCRIPTORS_END; digit++) number = number * 10 + (*digit - '0');
+  if (digit == descriptor || *digit != 0 || number <= 2 || number >= DESCRIPTORS_END)
+    fail("`launcher spawn` takes the number of a descriptor above 2", "");
+  long result = CALL(fcntl, number, F_SETFD, FD_CLOEXEC);
+  if (result < 0) fail_step(STEP_PLAN, "fcntl(F_SETFD)", NULL, result, "the caller named a descriptor that is not open");
+  report_descriptor = number;
+  return plan_from_descriptor(number);
 }
 
 // Node writes its reset of the terminal's modes when it starts and when it ends, even to a terminal that it only
@@ -168,19 +224,19 @@ static void keep_terminal_from_node(void) {
 _Noreturn static void become_node(long parent, const int *ends, const char **argv, const char **environment) {
   // Node must not outlive the launcher. If the launcher ended before this call, no signal comes: look again.
   long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (result < 0) fail_step("start Node", "prctl(PR_SET_PDEATHSIG)", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NODE, "prctl(PR_SET_PDEATHSIG)", NULL, result, NULL);
   if (CALL(getppid) != parent) leave(STATUS_FAILED);
 
   // Descriptor 3 is the pipe. (Where the caller had closed 0, 1 or 2, the pipe's own ends may lie there: they are
   // close-on-exec and vanish.)
   result = ends[1] == PLAN_DESCRIPTOR ? CALL(fcntl, PLAN_DESCRIPTOR, F_SETFD, 0) : CALL(dup3, ends[1], PLAN_DESCRIPTOR, 0);
-  if (result < 0) fail_step("start Node", "dup3", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NODE, "dup3", NULL, result, NULL);
 
   // What is on standard input belongs to the program: Node must not read it or change its modes.
   long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
-  if (null < 0) fail_step("start Node", "openat", "/dev/null", null, NULL);
+  if (null < 0) fail_step(STEP_NODE, "openat", "/dev/null", null, NULL);
   result = null == 0 ? CALL(fcntl, 0, F_SETFD, 0) : CALL(dup3, null, 0, 0);
-  if (result < 0) fail_step("start Node", "dup3", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NODE, "dup3", NULL, result, NULL);
 
   // The caller's other descriptors are for the program only. A kernel without close_range leaves them open in Node,
   // which is trusted and soon gone; so its failure is no harm.
@@ -193,7 +249,7 @@ _Noreturn static void become_node(long parent, const int *ends, const char **arg
   argv[2] = argv[3];
   argv[3] = "run";
   result = CALL(execve, node, argv + 1, environment);
-  fail_step("start Node", "execve", node, result, NULL);
+  fail_step(STEP_NODE, "execve", node, result, NULL);
 }
 
 // Ends as the child did, so that Ctrl-C during the preparation looks to a shell as it does for any program.
@@ -208,10 +264,10 @@ _Noreturn static void die_like_child(int signal) {
     leave(128 + signal); // pid 1 of a namespace does not die by its own signals
   }
   struct line line = {.length = 0};
-  put(&line, "callgate: Node was killed by signal ");
+  put(&line, "Node was killed by signal ");
   put_number(&line, (uint64_t)signal);
   put(&line, " while it prepared the start, nothing was started");
-  say_and_leave(&line, STATUS_FAILED);
+  say_and_leave(&line, STATUS_FAILED, STEP_NODE, 0);
 }
 
 // Node as a child that is gone before the program exists, so that it is not in the program's process tree.
@@ -220,14 +276,14 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   // A caller that ignores SIGCHLD would have the child's status thrown away. Restored below: the plan decides.
   struct signal_action standard = {.handler = SIG_DFL}, callers;
   long result = CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8);
-  if (result < 0) fail_step("start Node", "rt_sigaction", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NODE, "rt_sigaction", NULL, result, NULL);
 
   int ends[2];
   result = CALL(pipe2, ends, O_CLOEXEC);
-  if (result < 0) fail_step("start Node", "pipe2", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NODE, "pipe2", NULL, result, NULL);
   long parent = CALL(getpid);
   long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-  if (child < 0) fail_step("start Node", "clone", NULL, child, NULL);
+  if (child < 0) fail_step(STEP_NODE, "clone", NULL, child, NULL);
   if (child == 0) become_node(parent, ends, argv, environment);
 
   CALL(close, ends[1]);
@@ -235,7 +291,7 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   int status = 0;
   do result = CALL(wait4, child, &status, 0, 0);
   while (result == -EINTR);
-  if (result < 0) fail_step("start Node", "wait4", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NODE, "wait4", NULL, result, NULL);
 
   if ((status & 0x7f) != 0) die_like_child(status & 0x7f);
   int code = status >> 8 & 0xff;
@@ -281,7 +337,7 @@ static const char **set_environment(const struct environment_step *step, const c
   for (uint32_t i = 0; i < step->set_count && count < ENVIRONMENT_POINTERS; i++, string = next_string(string))
     program_environment[count++] = string;
   // A variable less than the plan says would be a different environment.
-  if (count == ENVIRONMENT_POINTERS) fail_step("environment", "there are too many variables", NULL, 0, NULL);
+  if (count == ENVIRONMENT_POINTERS) fail_step(STEP_ENVIRONMENT, "there are too many variables", NULL, 0, NULL);
   program_environment[count] = NULL;
   return program_environment;
 }
@@ -291,16 +347,17 @@ static const char **set_environment(const struct environment_step *step, const c
 static void enter_working_directory(const struct working_directory_step *step) {
   if (!step->present) return;
   long directory = CALL(openat, AT_FDCWD, step->path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (directory < 0) fail_step("working directory", "openat", step->path, directory, NULL);
+  if (directory < 0) fail_step(STEP_WORKING_DIRECTORY, "openat", step->path, directory, NULL);
   if (step->device != 0 || step->inode != 0) {
     struct file_status status;
     long result = CALL(fstat, directory, &status);
-    if (result < 0) fail_step("working directory", "fstat", step->path, result, NULL);
+    if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fstat", step->path, result, NULL);
     if (status.device != step->device || status.inode != step->inode)
-      fail_step("working directory", "compare", step->path, 0, "it is another directory than when the plan was made");
+      fail_step(STEP_WORKING_DIRECTORY, "compare", step->path, 0,
+                "it is another directory than when the plan was made");
   }
   long result = CALL(fchdir, directory);
-  if (result < 0) fail_step("working directory", "fchdir", step->path, result, NULL);
+  if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fchdir", step->path, result, NULL);
   CALL(close, directory);
 }
 
@@ -309,7 +366,7 @@ static void leave_terminal(const struct terminal_step *step) {
   if (!step->present) return;
   long result = CALL(setsid);
   if (result < 0)
-    fail_step("terminal", "setsid", NULL, result, "the process leads a process group; start it by another program");
+    fail_step(STEP_TERMINAL, "setsid", NULL, result, "the process leads a process group; start it by another program");
 }
 
 // Before the filter, which an unprivileged process may install only then; and so that no set-user-id program gets
@@ -317,11 +374,18 @@ static void leave_terminal(const struct terminal_step *step) {
 static void give_up_new_privileges(bool present) {
   if (!present) return;
   long result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (result < 0) fail_step("no new privileges", "prctl(PR_SET_NO_NEW_PRIVS)", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_NO_NEW_PRIVILEGES, "prctl(PR_SET_NO_NEW_PRIVS)", NULL, result, NULL);
 }
 
 static void close_range(uint32_t first, uint32_t last) {
   if (first > last) return;
+  uint32_t report = (uint32_t)report_descriptor;
+  if (report_descriptor >= 0 && first <= report && report <= last) {
+    // The start itself closes it.
+    close_range(first, report - 1);
+    close_range(report + 1, last);
+    return;
+  }
   long result = CALL(close_range, first, last, 0);
   if (result == -ENOSYS) {
     // Linux before 5.9. No process has descriptors above fs.nr_open, whose value is 1,048,576 there unless raised.
@@ -329,7 +393,7 @@ static void close_range(uint32_t first, uint32_t last) {
     for (uint32_t descriptor = first; descriptor <= bound; descriptor++) CALL(close, descriptor);
     return;
   }
-  if (result < 0) fail_step("close descriptors", "close_range", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_CLOSE, "close_range", NULL, result, NULL);
 }
 
 // An inherited descriptor is a right that no filter sees.
@@ -354,11 +418,11 @@ static void reset_signals(const struct signals_step *step) {
     long result = 0;
     if ((step->keep_ignored >> (signal - 1) & 1) != 0) result = CALL(rt_sigaction, signal, 0, &action, 8);
     if (result == 0 && action.handler != SIG_IGN) result = CALL(rt_sigaction, signal, &standard, 0, 8);
-    if (result < 0) fail_step("signals", "rt_sigaction", NULL, result, NULL);
+    if (result < 0) fail_step(STEP_SIGNALS, "rt_sigaction", NULL, result, NULL);
   }
   uint64_t none = 0;
   long result = CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
-  if (result < 0) fail_step("signals", "rt_sigprocmask", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_SIGNALS, "rt_sigprocmask", NULL, result, NULL);
 }
 
 // A policy may deny execve and still be started: its filter lets the one call pass that carries this key in the
@@ -368,10 +432,10 @@ static void draw_launch_key(void) {
   if (!plan.execute.with_key) return;
   // Nobody of the same user may read it here by ptrace or /proc/PID/mem. execve makes the process dumpable again.
   long result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-  if (result < 0) fail_step("launch key", "prctl(PR_SET_DUMPABLE)", NULL, result, NULL);
+  if (result < 0) fail_step(STEP_LAUNCH_KEY, "prctl(PR_SET_DUMPABLE)", NULL, result, NULL);
   do result = CALL(getrandom, launch_key, sizeof launch_key, 0);
   while (result == -EINTR);
-  if (result != sizeof launch_key) fail_step("launch key", "getrandom", NULL, result, NULL);
+  if (result != sizeof launch_key) fail_step(STEP_LAUNCH_KEY, "getrandom", NULL, result, NULL);
 
   for (uint32_t i = 0; i < plan.filter_count; i++) {
     const struct filter_step *filter = &plan.filters[i];
@@ -381,6 +445,14 @@ static void draw_launch_key(void) {
       instructions[load32(patch)].k = launch_key[load32(patch + 4)];
     }
   }
+}
+
+// After this the filter may forbid to say anything more, so that only this tells a start from a death before it.
+static void report_ready(void) {
+  if (report_descriptor < 0) return;
+  // A caller that is gone is no reason not to start.
+  struct report report = {REPORT_READY, 0, 0, 0, {0}};
+  CALL(sendto, report_descriptor, &report, offsetof(struct report, text), MSG_NOSIGNAL, 0, 0);
 }
 
 static const char *filter_hint(long result) {
@@ -402,8 +474,9 @@ static void install_filters(void) {
     struct filter_program program = {(uint16_t)filter->instruction_count,
                                      (const struct filter_instruction *)(const void *)filter->instructions};
     long result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
-    if (result < 0) fail_step("filter", "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, result, filter_hint(result));
-    if (result > 0) fail_step("filter", "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, 0, "another thread could not take it");
+    if (result < 0) fail_step(STEP_FILTER, "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, result, filter_hint(result));
+    if (result > 0)
+      fail_step(STEP_FILTER, "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, 0, "another thread could not take it");
     filtered = true;
   }
 }
@@ -417,7 +490,7 @@ static bool program_exists(void) {
 
 _Noreturn static void explain_execve(long result, bool existed) {
   struct line line = {.length = 0};
-  put(&line, "callgate: cannot execute ");
+  put(&line, "cannot execute ");
   put_quoted(&line, plan.execute.path);
   put(&line, ": ");
   put_error(&line, (int)-result);
@@ -439,7 +512,8 @@ _Noreturn static void explain_execve(long result, bool existed) {
       break;
     default: break;
   }
-  say_and_leave(&line, -result == ENOENT || -result == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+  int status = -result == ENOENT || -result == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+  say_and_leave(&line, status, STEP_EXECUTE, result);
 }
 
 _Noreturn static void carry_out(const char **environment) {
@@ -456,6 +530,7 @@ _Noreturn static void carry_out(const char **environment) {
   bool existed = program_exists();
 
   draw_launch_key();
+  report_ready();
   install_filters();
 
   // Without a key the words are zero, as any other caller's are.
