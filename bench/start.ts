@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { loadPolicy } from "../src/formats/load.ts";
 import { nativeProgram, packageRoot } from "../src/sandbox/package-files.ts";
 import { encodePlan } from "../src/sandbox/plan.ts";
-import { prepare } from "../src/sandbox/prepare.ts";
+import { planFor, preparePlan } from "../src/sandbox/prepare.ts";
 
 /** Times in microseconds. */
 export interface StartTime {
@@ -45,7 +45,7 @@ export function measureStarts(): {
     const { policy } = loadPolicy("default");
     if (policy === undefined) throw new Error("the built-in policy default has errors");
     const plan = join(folder, "plan");
-    writeFileSync(plan, encodePlan(prepare(policy, { path: "/bin/true", arguments: ["true"] })));
+    writeFileSync(plan, encodePlan(planFor(preparePlan(policy), { path: "/bin/true", arguments: ["true"] })));
     const small = join(folder, "small.toml");
     writeFileSync(small, 'version = 1\n[syscalls]\nrules = """\nallow read, write, exit_group\n"""\n');
     const empty = join(folder, "empty.js");

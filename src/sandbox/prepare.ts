@@ -4,7 +4,19 @@
 import { compileForLaunch } from "../compiler/launch-key.ts";
 import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
-import type { Plan, PlanArchitecture, PlanStep, PlanString } from "./plan.ts";
+import type { FilterStep, Plan, PlanArchitecture, PlanStep, PlanString } from "./plan.ts";
+
+/**
+ * What a policy comes to on this machine, without a program: its filter compiled and proved. Made once, it starts
+ * any number of programs, also at the same time.
+ */
+export interface PreparedPlan {
+  readonly kind: "plan";
+  readonly policy: Policy;
+  readonly architecture: PlanArchitecture;
+  /** Proved equal to the policy. */
+  readonly filter: FilterStep;
+}
 
 /** What is to be run, and with what. */
 export interface ProgramStart {
@@ -14,6 +26,8 @@ export interface ProgramStart {
   readonly arguments: readonly PlanString[];
   /** Descriptors above 2 that stay open. */
   readonly keepDescriptors?: readonly number[];
+  /** Names that stay in the environment whatever the policy says: what the program's caller and it agreed on. */
+  readonly keepVariables?: readonly string[];
 }
 
 /** A part of a sandbox that a policy can ask for. */
@@ -42,11 +56,45 @@ export function missingLayers(policy: Policy): readonly Layer[] {
 const keptIgnored = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTSTP: 20, SIGTTIN: 21, SIGTTOU: 22 } as const;
 
 /**
- * The plan for running a program under a policy on this machine.
+ * Compiles a policy for running programs on this machine.
  * @throws PrepareError where the policy asks for what cannot be given; ProofError and TooLargeError as `compile`
  */
-export function prepare(policy: Policy, program: ProgramStart): Plan {
+export function preparePlan(policy: Policy): PreparedPlan {
   const architecture = planArchitecture(hostAbi());
+  refuseUnanswered(policy);
+  refuseMissingLayers(policy);
+  const { filter, keyPlaces } = compileForLaunch(policy);
+  return {
+    kind: "plan",
+    policy,
+    architecture,
+    filter: {
+      kind: "filter",
+      bytes: filter.bytes,
+      patches: keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
+    },
+  };
+}
+
+/** The whole plan for one start of one program. */
+export function planFor({ policy, architecture, filter }: PreparedPlan, program: ProgramStart): Plan {
+  const { environment } = policy;
+  const steps: PlanStep[] = [];
+  if (environment !== undefined) {
+    const keep = [...environment.keep, ...(program.keepVariables ?? [])];
+    steps.push({ kind: "environment", keep, set: environment.set });
+  }
+  steps.push(
+    { kind: "noNewPrivileges" },
+    { kind: "closeDescriptors", keep: program.keepDescriptors ?? [] },
+    { kind: "signals", keepIgnored: Object.values(keptIgnored) },
+    filter,
+    { kind: "execute", path: program.path, arguments: program.arguments },
+  );
+  return { architecture, steps };
+}
+
+function refuseUnanswered(policy: Policy): void {
   const supervised = rulesOf(policy).find(
     (rule) => rule.action.kind === "notify" || rule.action.kind === "ask",
   );
@@ -60,31 +108,18 @@ export function prepare(policy: Policy, program: ProgramStart): Plan {
       `the policy answers calls by ${kind}, and nothing here would answer them: use deny, or errno(NAME)`,
     );
   }
+}
+
+function refuseMissingLayers(policy: Policy): void {
   const missing = missingLayers(policy);
   if (missing.length > 0) {
     const options = missing.map((layer) => `--missing ${layer}`).join(" ");
+    const names = missing.map((layer) => JSON.stringify(layer)).join(", ");
     throw new PrepareError(
       `the policy asks for ${missing.join(", ")}, which this version of callgate does not set up: ` +
-        `the program would run without. If that is what you want: ${options}`,
+        `the program would run without. If that is what you want: ${options}, or missing-layers = [${names}] under [hardening]`,
     );
   }
-  const { filter, keyPlaces } = compileForLaunch(policy);
-  const { environment } = policy;
-  const steps: PlanStep[] = [];
-  if (environment !== undefined)
-    steps.push({ kind: "environment", keep: environment.keep, set: environment.set });
-  steps.push(
-    { kind: "noNewPrivileges" },
-    { kind: "closeDescriptors", keep: program.keepDescriptors ?? [] },
-    { kind: "signals", keepIgnored: Object.values(keptIgnored) },
-    {
-      kind: "filter",
-      bytes: filter.bytes,
-      patches: keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
-    },
-    { kind: "execute", path: program.path, arguments: program.arguments },
-  );
-  return { architecture, steps };
 }
 
 function rulesOf(policy: Policy): readonly Rule[] {

@@ -10,7 +10,7 @@ import type { Policy } from "../../policy/types.ts";
 import { describePlan } from "../../sandbox/describe.ts";
 import { findProgram, programAbi } from "../../sandbox/find-program.ts";
 import { encodePlan, type Plan, PlanError, type PlanString } from "../../sandbox/plan.ts";
-import { PrepareError, prepare } from "../../sandbox/prepare.ts";
+import { PrepareError, type ProgramStart, planFor, preparePlan } from "../../sandbox/prepare.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { policyOfCommandLine } from "../command-line-policy.ts";
@@ -51,9 +51,9 @@ export function main(parsed: ParsedArguments): number {
   return handOver(plan);
 }
 
-function planOf(policy: Policy, program: Parameters<typeof prepare>[1]): Plan | undefined {
+function planOf(policy: Policy, program: ProgramStart): Plan | undefined {
   try {
-    return prepare(policy, program);
+    return planFor(preparePlan(policy), program);
   } catch (error) {
     if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
     printError(`callgate: ${error.message}\n`);
