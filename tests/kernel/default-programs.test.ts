@@ -3,7 +3,7 @@
 // same files. As root and as an ordinary user.
 //
 // Debian packages: bash bsdutils bzip2 coreutils curl diffutils findutils gawk gcc git grep gzip libc6-dev
-// libc6-dev-i386 lib32gcc-12-dev make nodejs openssh-client patch perl procps python3 sed tar util-linux xz-utils zstd
+// Debian packages: libc6-dev-i386 lib32gcc-12-dev make openssh-client patch perl procps python3 sed tar util-linux xz-utils zstd
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
