@@ -132,9 +132,9 @@ test("colours are sent only when they are asked for, and change nothing else", (
   const found = marked("deny «x»", { label: "y" });
   const coloured = renderDiagnostics([found], { colour: true });
   assert.notEqual(coloured, renderDiagnostics([found]));
-  const escape = "\u001b";
+  const sequence = "\u001b";
   const plain = coloured
-    .split(escape)
+    .split(sequence)
     .map((part, index) => (index === 0 ? part : part.replace(/^\[[0-9;]*m/, "")));
   assert.equal(plain.join(""), renderDiagnostics([found]));
 });
