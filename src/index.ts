@@ -2,12 +2,15 @@
  * callgate: decide which system calls a program may make.
  *
  * ```ts
- * import { compile, evaluate, readPolicy, renderDiagnostics } from "callgate";
+ * import { compile, evaluate, exec, prepare, readPolicy, renderDiagnostics } from "callgate";
  *
  * const { policy, diagnostics } = readPolicy(text, { filename: "thumbnailer.toml" });
  * if (policy === undefined) throw new Error(renderDiagnostics(diagnostics));
  * evaluate(policy, { abi: "x86_64", syscall: "socket", args: [16n, 3n, 0n] });   // { action, by, rule }
  * const filter = compile(policy);                                               // proved equal to the policy
+ *
+ * const plan = prepare("default");                                              // once, for many programs
+ * const { stdout } = await exec("./untrusted", [], { policy: plan });           // as is spawn: Node's, under a policy
  * ```
  */
 export type { Filter, Instruction } from "./bpf/index.ts";
@@ -22,4 +25,10 @@ export { type Call, type EvaluateOptions, evaluate } from "./policy/evaluate.ts"
 export type { Decision } from "./policy/resolved.ts";
 export type * from "./policy/types.ts";
 export { type ProveOptions, prove, type Verdict, type Witness } from "./proof/index.ts";
+export { type ExecOptions, type ExecResult, exec } from "./sandbox/exec.ts";
+export { PlanError } from "./sandbox/plan.ts";
+export { PolicyError, type PolicyInput, type PrepareOptions, prepare } from "./sandbox/policy-input.ts";
+export { type PreparedPlan as Plan, PrepareError } from "./sandbox/prepare.ts";
+export { SandboxError, type StartStep } from "./sandbox/sandbox-error.ts";
+export { type SandboxOptions, type SpawnOptions, spawn } from "./sandbox/spawn.ts";
 export { type AbiName, type KernelVersion, syscallNumber } from "./syscalls/index.ts";

@@ -150,6 +150,11 @@ const kinds: Readonly<Record<PlanStep["kind"], number>> = {
   execute: 170,
 };
 
+/** The step that the launcher means by a number. */
+export function stepOfKind(kind: number): PlanStep["kind"] | undefined {
+  return stepOrder.find((name) => kinds[name] === kind);
+}
+
 const auditArchitectures: Readonly<Record<PlanArchitecture, number>> = {
   x86_64: 0xc000003e,
   aarch64: 0xc00000b7,
@@ -385,7 +390,7 @@ export function planChecksum(plan: Uint8Array): readonly [low: number, high: num
 }
 
 /**
- * The bytes of a plan, as the launcher reads them from its descriptor 3.
+ * The bytes of a plan, as the launcher reads them from its pipe or socket.
  *
  * @throws PlanError when the plan is one that the launcher would refuse
  */

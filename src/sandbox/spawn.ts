@@ -1,0 +1,193 @@
+/**
+ * `spawn`, as Node has it, under a policy.
+ *
+ * Node starts the launcher, which reads its plan on one more descriptor, a socket just above the program's own, says
+ * on it how the start went, and becomes the program. So the process is the program's from the beginning: its id, its
+ * descriptors, its exit status, the signals sent to it.
+ */
+import {
+  type ChildProcess,
+  type ChildProcessByStdio,
+  type ChildProcessWithoutNullStreams,
+  type SpawnOptions as NodeSpawnOptions,
+  spawn as nodeSpawn,
+  type SpawnOptionsWithoutStdio,
+  type SpawnOptionsWithStdioTuple,
+  type StdioNull,
+  type StdioPipe,
+} from "node:child_process";
+import { existsSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { findCommand, workingDirectoryProblem } from "./command.ts";
+import { findLauncher, launcherMissing } from "./launcher.ts";
+import { encodePlan } from "./plan.ts";
+import { type PolicyInput, prepare } from "./policy-input.ts";
+import { type PreparedPlan, planFor } from "./prepare.ts";
+import { SandboxError, type StartFailure } from "./sandbox-error.ts";
+import { holdEvents } from "./start-events.ts";
+import { channelVariables, extraDescriptors, stdioEntries } from "./stdio.ts";
+
+/** What a program is started under. */
+export interface SandboxOptions {
+  /**
+   * What the program may do: what `prepare` gave, or any form of a policy, which is then compiled at every start.
+   */
+  readonly policy: PreparedPlan | PolicyInput;
+}
+
+/** Node's options for `spawn`, and the policy. */
+export interface SpawnOptions extends Omit<NodeSpawnOptions, "windowsVerbatimArguments">, SandboxOptions {}
+
+type In = StdioNull | StdioPipe;
+type StreamOf<Entry, Stream> = Entry extends StdioPipe ? Stream : null;
+
+/**
+ * Starts a program under a policy. It is Node's `spawn`, with the same options and the same `ChildProcess`: streams,
+ * `ipc`, `signal`, `timeout`, `kill()`, exit code and signal are the program's.
+ *
+ * ```ts
+ * const child = spawn("python3", ["untrusted.py"], { policy: "default", stdio: "inherit" });
+ * child.on("error", (error) => console.error(error.message));   // a SandboxError: nothing was started
+ * child.on("exit", (code, signal) => console.log(code, signal));
+ * ```
+ *
+ * `spawn` is emitted when the program has replaced the launcher, with the policy in force; `error` when a step of the
+ * set-up failed or the program cannot be executed. Descriptors above 2 that `stdio` does not name are closed. The
+ * policy's environment rules hold for `env` too.
+ *
+ * @throws PolicyError where the policy has mistakes, PrepareError where it asks for what cannot be given here,
+ * TypeError where the call itself is wrong
+ */
+export function spawn(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptionsWithoutStdio & SandboxOptions,
+): ChildProcessWithoutNullStreams;
+export function spawn<I extends In, O extends In, E extends In>(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptionsWithStdioTuple<I, O, E> & SandboxOptions,
+): ChildProcessByStdio<StreamOf<I, Writable>, StreamOf<O, Readable>, StreamOf<E, Readable>>;
+export function spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
+export function spawn(
+  command: string,
+  options: SpawnOptionsWithoutStdio & SandboxOptions,
+): ChildProcessWithoutNullStreams;
+export function spawn<I extends In, O extends In, E extends In>(
+  command: string,
+  options: SpawnOptionsWithStdioTuple<I, O, E> & SandboxOptions,
+): ChildProcessByStdio<StreamOf<I, Writable>, StreamOf<O, Readable>, StreamOf<E, Readable>>;
+export function spawn(command: string, options: SpawnOptions): ChildProcess;
+export function spawn(
+  command: string,
+  second: readonly string[] | SpawnOptions,
+  third?: SpawnOptions,
+): ChildProcess {
+  const [args, options] = isArguments(second) ? [second, third] : [[], second];
+  checkUsage(command, args, options);
+  return start(command, args, options);
+}
+
+function isArguments(value: readonly string[] | SpawnOptions): value is readonly string[] {
+  return Array.isArray(value);
+}
+
+/** Callers in JavaScript may pass anything; what Node itself looks at is left to it. */
+function checkUsage(
+  command: unknown,
+  args: readonly unknown[],
+  options: unknown,
+): asserts options is SpawnOptions {
+  if (typeof command !== "string" || command === "")
+    throw new TypeError("the command is a text that is not empty: spawn(command, args, { policy })");
+  if (!args.every((argument) => typeof argument === "string"))
+    throw new TypeError("the arguments are an array of texts: spawn(command, args, { policy })");
+  if (
+    typeof options !== "object" ||
+    options === null ||
+    !("policy" in options) ||
+    options.policy === undefined
+  )
+    throw new TypeError("the policy is missing: spawn(command, args, { policy })");
+}
+
+function start(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  const { policy, argv0, shell, stdio, ...others } = options;
+  const prepared = isPrepared(policy) ? policy : prepare(policy);
+  const errorOf = (failure: StartFailure): Error => new SandboxError(failure, command, args);
+  const launcher = findLauncher();
+  if ("step" in launcher) return failedStart(options, errorOf(launcher));
+  const program = findCommand(command, args, options);
+  if ("step" in program) return failedStart(options, errorOf(program));
+
+  const entries = stdioEntries(stdio);
+  const plan = encodePlan(
+    planFor(prepared, {
+      ...program,
+      keepDescriptors: extraDescriptors(entries),
+      keepVariables: channelVariables(entries),
+    }),
+  );
+  const child = nodeSpawn(launcher.path, ["spawn", String(entries.length)], {
+    ...others,
+    stdio: [...entries, "pipe"],
+  });
+  const reports = takeReports(child, entries.length);
+  named(child, command, args);
+  holdEvents(child, reports, (error) => errorOf(launcherFailure(error, launcher.path, options)), errorOf);
+  // A start that was called off before it began: the launcher gets no plan.
+  if (options.signal?.aborted === true) reports?.destroy();
+  else reports?.end(plan);
+  return child;
+}
+
+function isPrepared(policy: SandboxOptions["policy"]): policy is PreparedPlan {
+  return typeof policy === "object" && policy !== null && "kind" in policy && policy.kind === "plan";
+}
+
+/** The launcher's socket, which is no business of the caller's: it leaves the list of the child's streams. */
+function takeReports(child: ChildProcess, descriptor: number): Socket | undefined {
+  // Where Node could not even make the descriptors (EMFILE), there are no streams at all.
+  const stream: unknown = child.stdio?.[descriptor];
+  if (!(stream instanceof Socket)) return undefined;
+  child.stdio.pop();
+  return stream;
+}
+
+/** The child says what was asked for, not how it was done. */
+function named(child: ChildProcess, command: string, args: readonly string[]): void {
+  Object.assign(child, { spawnfile: command, spawnargs: [command, ...args] });
+}
+
+/** In /proc nobody can make a file, so nothing is ever started by this name. */
+const nothing = "/proc/callgate-starts-nothing";
+
+/** A child process as Node gives it for a command that is not there, with an error of ours. */
+function failedStart(options: SpawnOptions, error: Error): ChildProcess {
+  const child = nodeSpawn(nothing, [], { stdio: options.stdio });
+  if (error instanceof SandboxError) named(child, error.path, error.spawnargs);
+  holdEvents(
+    child,
+    undefined,
+    () => error,
+    () => error,
+  );
+  return child;
+}
+
+/** Why the launcher itself was not started: Node knows no more than the kernel's error. */
+function launcherFailure(error: Error, launcher: string, options: SpawnOptions): StartFailure {
+  const errno = "errno" in error && typeof error.errno === "number" ? -error.errno : 0;
+  const { cwd, uid, gid } = options;
+  const folder = cwd instanceof URL ? fileURLToPath(cwd) : cwd;
+  const wrong = folder === undefined ? undefined : workingDirectoryProblem(folder);
+  if (wrong !== undefined) return wrong;
+  if (!existsSync(launcher)) return launcherMissing(launcher);
+  const other =
+    uid === undefined && gid === undefined
+      ? ""
+      : `: user ${uid ?? "–"} and group ${gid ?? "–"} must be able to execute it and to enter the working directory`;
+  return { step: "launcher", errno, message: `the launcher ${launcher} cannot be started${other}` };
+}
