@@ -60,7 +60,8 @@ function printTest(operand: Operand, test: Test): string {
   }
 }
 
-function printWord(operand: Operand): string {
+/** `domain`, `args[2]`, `ip`: what an operand looks at. */
+export function printWord(operand: Operand): string {
   switch (operand.word.kind) {
     case "argument":
       return operand.word.name;

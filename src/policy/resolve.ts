@@ -2,7 +2,7 @@
  * Settles what each rule is about: which numbers of which ABI (names, groups, twins, multiplexed calls, the
  * baseline) and, through `resolve-condition.ts`, which words its condition looks at.
  */
-import { type Diagnostic, listWords, nearest, type Span } from "../diagnostics/index.ts";
+import { type Diagnostic, listWords } from "../diagnostics/index.ts";
 import {
   type Abi,
   type AbiName,
@@ -12,7 +12,6 @@ import {
   argumentNamed,
   compareVersions,
   groupMembers,
-  groups,
   hostAbi,
   type KernelVersion,
   type Multiplexed,
@@ -20,13 +19,13 @@ import {
   type Syscall,
   syscallByName,
   syscallByNumber,
-  syscallNames,
   syscallsOf,
   twinsOf,
 } from "../syscalls/index.ts";
-import { type Problem, resolveCondition } from "./resolve-condition.ts";
+import { argumentNames, checkTarget } from "./check-target.ts";
+import { resolveCondition } from "./resolve-condition.ts";
+import { Report } from "./resolve-report.ts";
 import {
-  abiOfNumber,
   type Decisions,
   type Entry,
   type Fallback,
@@ -36,10 +35,7 @@ import {
   type ResolvedPolicy,
   wordOfArgument,
 } from "./resolved.ts";
-import type { AbiSelection, Condition, Policy, Rule, Selector, SyscallRules } from "./types.ts";
-
-/** Numbers from here on are the same on every ABI (but mips' and x32's offsets). */
-const firstCommonNumber = 424;
+import type { AbiSelection, Policy, Rule, Selector, SyscallRules } from "./types.ts";
 
 export interface Resolution {
   readonly resolved: ResolvedPolicy;
@@ -106,150 +102,6 @@ export function resolveSound(policy: Policy, target: AbiName | undefined = hostA
   const mistake = diagnostics.find((one) => one.severity === "error");
   if (mistake !== undefined) throw new TypeError(`the policy has an error: ${mistake.message}`);
   return resolved;
-}
-
-/** Findings after these go without advice, which can take a search through thousands of names. */
-const mostLabels = 200;
-
-/**
- * Collects problems over all the calls that a selector means, on all ABIs: what goes wrong everywhere is an
- * error, what goes wrong in some places a warning, since the strictest possible action holds there.
- */
-class Report {
-  readonly #findings = new Map<
-    string,
-    { readonly problem: Problem; readonly selector: Selector; readonly calls: Set<string> }
-  >();
-  readonly #placements = new Map<Selector, Set<string>>();
-  readonly #numbers = new Map<Selector, number>();
-
-  /** A selector's condition is being settled for a call; one that is also behind a multiplexer counts once. */
-  placed(selector: Selector, call: string): void {
-    const calls = this.#placements.get(selector) ?? new Set();
-    this.#placements.set(selector, calls.add(call));
-  }
-
-  add(selector: Selector, call: string, problem: Problem): void {
-    const key = `${problem.id} ${this.#placeOf(problem.span ?? selector.span, selector)} ${problem.always ? problem.message : ""}`;
-    const found = this.#findings.get(key) ?? { problem, selector, calls: new Set() };
-    found.calls.add(call);
-    this.#findings.set(key, found);
-  }
-
-  diagnostics(): readonly Diagnostic[] {
-    return [...this.#findings.values()].map(({ problem, selector, calls }, index) => {
-      const span = problem.span ?? selector.span;
-      const label = index < mostLabels ? problem.label : undefined;
-      const rest = { ...(span === undefined ? {} : { span }), ...(label === undefined ? {} : { label }) };
-      const { id, severity, consequence = "the strictest action that is possible holds" } = problem;
-      const everywhere = problem.always || calls.size >= (this.#placements.get(selector)?.size ?? 0);
-      if (severity === undefined && everywhere)
-        return { id, severity: "error", message: problem.message, ...rest };
-      const where = consequence === "" ? "" : `; for ${listWords([...calls], "and")} ${consequence}`;
-      return { id, severity: severity ?? "warning", message: `${problem.message}${where}`, ...rest };
-    });
-  }
-
-  /** Rules that were made as values have no place: each selector is one then. */
-  #placeOf(span: Span | undefined, selector: Selector): string {
-    if (span !== undefined) return `${span.source.name}:${span.start}-${span.end}`;
-    const number = this.#numbers.get(selector) ?? this.#numbers.size;
-    this.#numbers.set(selector, number);
-    return `-${number}`;
-  }
-}
-
-/** Names that exist on no ABI, and selectors that cannot be meant. */
-function checkTarget(selector: Selector, rule: Rule, report: Report): void {
-  const { target } = selector;
-  const at = selector.span === undefined ? {} : { span: targetSpan(selector, selector.span) };
-  const fail = (id: string, message: string, label: string): void =>
-    report.add(selector, "", { id, message, label, always: true, ...at });
-  const failName = (id: string, message: string, name: string, names: () => readonly string[]): void =>
-    report.add(selector, "", {
-      id,
-      message,
-      get label() {
-        const guess = nearest(name, names());
-        return guess === undefined ? undefined : `did you mean ${guess}?`;
-      },
-      always: true,
-      ...at,
-    });
-
-  if (target.kind === "name" && !isKnownName(target.name)) {
-    const message = `there is no system call ${JSON.stringify(target.name)}`;
-    failName("unknown-syscall", message, target.name, syscallNames);
-  }
-  if (target.kind === "group") {
-    if (groupMembers(target.name) === undefined) {
-      const message = `there is no group ${JSON.stringify(target.name)}`;
-      failName("unknown-group", message, target.name, () => groups.map((group) => group.name));
-    } else if (selector.condition !== undefined && rule.action.kind !== "allow") {
-      const message = `a condition on ${target.name} would not hold for members without that argument`;
-      fail("group-condition", message, "name the calls, or use the condition with allow");
-    }
-  }
-  if (
-    target.kind === "any" &&
-    selector.condition !== undefined &&
-    argumentNames(selector.condition).length > 0
-  ) {
-    fail(
-      "any-condition",
-      "* has no arguments with names",
-      "name the calls, or write args[0] … args[5] or ip",
-    );
-  }
-  if (target.kind === "number" && selector.abi === undefined && target.nr < firstCommonNumber) {
-    fail(
-      "number-without-abi",
-      `#${target.nr} is a different call on each ABI`,
-      `write the ABI before it: x86_64:#${target.nr}`,
-    );
-  }
-  if (
-    target.kind === "number" &&
-    selector.abi === "x86_64" &&
-    abiOfNumber(selector.abi, target.nr) !== selector.abi
-  ) {
-    fail("number-of-x32", `#${target.nr} is a number of x32, not of x86_64`, "write x32 before it");
-  }
-}
-
-/** The names of the arguments that a condition asks for. */
-function argumentNames(condition: Condition): readonly string[] {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.flatMap(argumentNames);
-    case "not":
-      return argumentNames(condition.item);
-    case "test":
-      return condition.operand.word.kind === "argument" ? [condition.operand.word.name] : [];
-  }
-}
-
-/** The span of the call's own name inside its selector. */
-function targetSpan(selector: Selector, span: Span): Span {
-  const text = span.source.text.slice(span.start, span.end);
-  const colon = selector.abi === undefined ? -1 : text.indexOf(":");
-  const start =
-    span.start + colon + 1 + (text.slice(colon + 1).length - text.slice(colon + 1).trimStart().length);
-  const rest = span.source.text.slice(start, span.end);
-  const open = rest.indexOf("(");
-  return {
-    source: span.source,
-    start,
-    end: start + (open === -1 ? rest : rest.slice(0, open)).trimEnd().length,
-  };
-}
-
-/** Asks this machine's table first: reading the others costs more than everything else in a small policy. */
-function isKnownName(name: string): boolean {
-  return [hostAbi() ?? "x86_64", ...allAbis.map((abi) => abi.name)].some(
-    (abi) => syscallByName(abi, name) !== undefined || multiplexedOf(abi).some((one) => one.name === name),
-  );
 }
 
 /** Entries as they are gathered: by number, and behind multiplexers by number and code. */
