@@ -4,6 +4,8 @@ import { measure } from "mitata";
 import { compile } from "../src/compiler/index.ts";
 import { builtinPolicyText, readPolicy } from "../src/formats/index.ts";
 import { prove } from "../src/proof/index.ts";
+import { prepare } from "../src/sandbox/policy-input.ts";
+import { measureSpawns } from "./spawn.ts";
 import { measureStarts, type StartTime } from "./start.ts";
 
 function printStarts(
@@ -47,6 +49,7 @@ for (const [name, work, goal] of [
   ["compile, proof included", () => compile(policy), ""],
   ["prove alone", () => prove(filter, policy), ""],
   ["read, compile and prove", () => compile(read()), "goal ≤ 50 ms"],
+  ["prepare, for spawn", () => prepare("default"), "goal ≤ 50 ms"],
 ] as const) {
   const { least, median } = await milliseconds(work);
   console.log(`  ${name.padEnd(40)} least ${least.toFixed(2)} ms  median ${median.toFixed(2)} ms  ${goal}`);
@@ -55,3 +58,10 @@ for (const [name, work, goal] of [
 const { programs, commands } = measureStarts();
 printStarts("start of a program", programs, { "launcher, filter default, /bin/true": 1.5 });
 printStarts("start of a command", commands, { "callgate check small.toml": 1.3 });
+
+for (const pair of await measureSpawns()) {
+  printStarts("the library: /bin/true from the call to its end, with a prepared plan", pair, {
+    spawn: 1.5,
+    "spawn, no streams": 1.5,
+  });
+}

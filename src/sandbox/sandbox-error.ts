@@ -1,5 +1,5 @@
 /** What a program that could not be started is reported as. */
-import { getSystemErrorName } from "node:util";
+import { constants } from "node:os";
 import type { PlanStep } from "./plan.ts";
 
 /**
@@ -37,7 +37,7 @@ export class SandboxError extends Error {
   readonly spawnargs: readonly string[];
 
   constructor({ step, errno, message }: StartFailure, command: string, args: readonly string[]) {
-    const code = errno === 0 ? "ERR_SANDBOX" : getSystemErrorName(-errno);
+    const code = errorName(errno) ?? "ERR_SANDBOX";
     super(`spawn ${command} ${code}: ${message}`);
     this.step = step;
     this.code = code;
@@ -46,4 +46,9 @@ export class SandboxError extends Error {
     this.path = command;
     this.spawnargs = args;
   }
+}
+
+/** Node's own `getSystemErrorName` does not know all of them (`ENOEXEC`). */
+function errorName(errno: number): string | undefined {
+  return Object.entries(constants.errno).find(([, number]) => number === errno)?.[0];
 }

@@ -3,7 +3,7 @@
  * not, and nothing of the launcher's own end.
  */
 import type { ChildProcess } from "node:child_process";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { readReport, type StartReport } from "./report.ts";
 import type { StartFailure } from "./sandbox-error.ts";
 
@@ -12,6 +12,23 @@ export type ErrorOf = (failure: StartFailure) => Error;
 
 /** What the program could cause only when it runs, and so waits for the news that it does. */
 const heldEvents: readonly (string | symbol)[] = ["exit", "close", "message", "disconnect"];
+
+/**
+ * Keeps back what comes on a stream, so that no output is seen before `spawn`; the stream takes no more than one
+ * piece meanwhile. Gives what lets it go.
+ */
+function holdData(stream: Socket): () => void {
+  const { push } = stream;
+  const chunks: unknown[] = [];
+  stream.push = (chunk: unknown): boolean => {
+    chunks.push(chunk);
+    return false;
+  };
+  return () => {
+    stream.push = push;
+    for (const chunk of chunks) stream.push(chunk);
+  };
+}
 
 /**
  * Holds the events of `child` until the launcher's report is there. `explain` turns Node's own error of a start that
@@ -27,8 +44,11 @@ export function holdEvents(
   const held: { readonly event: string | symbol; readonly args: readonly unknown[] }[] = [];
   let state: "starting" | "silent" | "started" | "failed" = "starting";
   let hasError = false;
+  const streams = reports === undefined ? [] : child.stdio.filter((stream) => stream instanceof Socket);
+  const letGo = streams.map(holdData);
 
   function release(): void {
+    for (const go of letGo.splice(0)) go();
     for (const { event, args } of held.splice(0))
       if (event !== "exit" || state !== "failed") emit(event, ...args);
   }
