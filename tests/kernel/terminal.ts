@@ -1,0 +1,109 @@
+// An interactive bash in a pseudo-terminal, typed at step by step. Needs python3, whose pty module makes it.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { root, scratchFile } from "./native.ts";
+
+/** One step: keys to type, a pattern to wait for, or a new size of the window (rows, columns). */
+export type Step =
+  | { readonly type: string }
+  | { readonly see: string }
+  | { readonly resize: readonly [number, number] };
+
+export const type = (text: string): Step => ({ type: text });
+/** Waits for a regular expression of Python's; its named groups are what `inTerminal` returns. */
+export const see = (pattern: string): Step => ({ see: pattern });
+export const resize = (rows: number, columns: number): Step => ({ resize: [rows, columns] });
+
+export const prompt: Step = see("ready> ");
+/** A line for the shell, and what must appear before its next prompt. */
+export const line = (text: string, ...seen: readonly string[]): readonly Step[] => [
+  type(`${text}\n`),
+  ...seen.map(see),
+  prompt,
+];
+export const ctrl = { c: type("\x03"), d: type("\x04"), z: type("\x1a"), backslash: type("\x1c") };
+
+const typist = scratchFile(
+  "terminal.py",
+  `import fcntl, json, os, pty, re, select, signal, struct, sys, termios, time
+steps = json.loads(sys.stdin.read())
+size = lambda rows, columns: struct.pack("HHHH", rows, columns, 0, 0)
+pid, master = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, size(24, 80))
+    os.environ["PS1"] = "ready> " # here, since python3 may be started by a shell script, and those drop it
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
+whole, at, found = b"", 0, {}
+def see(pattern):
+    global whole, at
+    end = time.time() + 15
+    while True:
+        match = re.search(pattern.encode(), whole[at:])
+        if match:
+            at += match.end()
+            found.update({name: value.decode() for name, value in match.groupdict().items()})
+            return
+        if not select.select([master], [], [], max(0, end - time.time()))[0]:
+            raise TimeoutError("waited for %s" % pattern)
+        whole += os.read(master, 65536)
+problem, step = None, "the start"
+try:
+    see("ready> ")
+    for step in steps:
+        if "type" in step: os.write(master, step["type"].encode())
+        elif "see" in step: see(step["see"])
+        else: fcntl.ioctl(master, termios.TIOCSWINSZ, size(*step["resize"]))
+except (OSError, TimeoutError) as error:
+    problem = "at %s, seen %r: %s" % (step, whole[at:].decode(errors="replace"), error)
+# Hanging up: bash continues and ends its jobs, and then itself.
+os.close(master)
+for _ in range(50):
+    if os.waitpid(pid, os.WNOHANG)[0]: break
+    time.sleep(0.02)
+else:
+    os.kill(pid, signal.SIGKILL)
+print(json.dumps({"problem": problem, "found": found, "whole": whole.decode(errors="replace")}))
+`,
+);
+
+export interface Seen {
+  /** The named groups of what was waited for. */
+  readonly found: Readonly<Record<string, string>>;
+  /** Everything that the terminal was sent. */
+  readonly whole: string;
+}
+
+/**
+ * Types at a bash that has `$callgate` (the command) and whose prompt is "ready> ", in a folder of its own.
+ * @throws Error with what was seen instead, where a pattern did not appear within 15 seconds
+ */
+export function inTerminal(
+  steps: readonly (Step | readonly Step[])[],
+  env: Readonly<Record<string, string>> = {},
+): Seen {
+  const folder = mkdtempSync("/tmp/callgate-terminal-");
+  try {
+    const result = spawnSync("python3", [typist], {
+      input: JSON.stringify(steps.flat()),
+      encoding: "utf8",
+      cwd: folder,
+      timeout: 50_000,
+      killSignal: "SIGKILL",
+      env: {
+        PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+        TERM: "xterm",
+        LC_ALL: "C.UTF-8",
+        HOME: folder,
+        callgate: join(root, "bin", "callgate"),
+        ...env,
+      },
+    });
+    if (result.status !== 0) throw new Error(`the typist: ${result.stderr}${result.error?.message ?? ""}`);
+    const { problem, found, whole } = JSON.parse(result.stdout);
+    if (typeof problem === "string") throw new Error(problem);
+    return { found, whole };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
