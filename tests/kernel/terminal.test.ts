@@ -189,7 +189,7 @@ test("Ctrl-C ends every part of a pipeline", () => {
     see("up\r"),
     ctrl.c,
     prompt,
-    line("echo parts=${PIPESTATUS[*]}", "parts=130 130\r"),
+    line(`echo parts=\${PIPESTATUS[*]}`, "parts=130 130\r"),
   ]);
 });
 
