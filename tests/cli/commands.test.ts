@@ -1,0 +1,193 @@
+/** What the commands print and how they end: help, wrong usage, check and explain. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseArguments } from "../../src/cli/arguments.ts";
+import { commands } from "../../src/cli/commands.ts";
+import { version } from "../../src/cli/version.ts";
+import { packageRoot } from "../../src/sandbox/package-files.ts";
+import { scratch, scratchFile } from "../kernel/native.ts";
+import { callgate } from "./callgate.ts";
+
+const small = scratchFile("small.toml", 'version = 1\n[syscalls]\nrules = "allow @default, @basic-io"\n');
+const mistaken = scratchFile(
+  "thumbnailer.toml",
+  `version = 1
+name = "thumbnailer"
+
+[syscalls]
+default = "deny"
+rules = '''
+deny unshaer
+allow ptrace
+deny socket(domian == AF_INET)
+'''
+`,
+);
+const late = scratchFile(
+  "late.toml",
+  "version = 1\n[syscalls]\nrules = '''\nallow @default, @basic-io\nallow ptrace\nallow ptrace(request == PTRACE_TRACEME)\n'''\n",
+);
+
+test("the version is the package's", () => {
+  const parsed: unknown = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
+  assert.ok(typeof parsed === "object" && parsed !== null && "version" in parsed);
+  assert.equal(version, parsed.version);
+  assert.equal(callgate(["--version"]).stdout, `callgate ${version}\n`);
+});
+
+test("the general help lists every command", () => {
+  const { status, stdout } = callgate(["--help"]);
+  assert.equal(status, 0);
+  for (const { name, summary } of commands)
+    assert.match(stdout, new RegExp(`^  ${name} +${summary.slice(0, 12)}`, "m"));
+});
+
+for (const command of commands) {
+  test(`${command.name} --help says how, with examples that its own table reads`, () => {
+    const { status, stdout } = callgate([command.name, "--help"]);
+    assert.equal(status, 0);
+    assert.equal(callgate(["help", command.name]).stdout, stdout);
+    assert.match(stdout, new RegExp(`^usage: callgate ${command.name}`));
+    assert.ok(stdout.split("\n").every((line) => line.length <= 80 || !line.includes(" ", 4)));
+    assert.ok(command.examples.length > 0);
+    for (const example of command.examples) {
+      assert.ok(stdout.includes(example.command));
+      const words = [...example.command.matchAll(/'([^']*)'|(\S+)/g)].map(
+        ([, quoted, plain]) => quoted ?? plain ?? "",
+      );
+      const from = words.indexOf(command.name);
+      assert.ok(from > 0, example.command);
+      parseArguments(words.slice(from + 1), command);
+    }
+  });
+}
+
+const wrongUsage: readonly (readonly [readonly string[], number, RegExp])[] = [
+  [[], 2, /usage: callgate COMMAND/],
+  [["rnu"], 2, /no command "rnu": did you mean run\?/],
+  [["check"], 2, /the policy is missing/],
+  [["check", "--jsno", "x"], 2, /no option --jsno: did you mean --json\?/],
+  [["explain", "default"], 2, /a policy and a call/],
+  [["explain", "default", "socketpair", "more"], 2, /one call/],
+  [["run"], 125, /the command is missing/],
+  [["run", "--polcy", "x", "--", "true"], 125, /no option --polcy: did you mean --policy\?/],
+  [["run", "--policy"], 125, /--policy needs a value/],
+  [["run", "--dry-run=yes", "--", "true"], 125, /takes no value/],
+  [["run", "--abi", "amd64", "--", "true"], 125, /no ABI "amd64"/],
+  [["run", "--keep-fd", "x", "--", "true"], 125, /no descriptor/],
+  [["run", "--missing", "filse", "--", "true"], 125, /no layer "filse"/],
+];
+for (const [args, status, message] of wrongUsage) {
+  test(`callgate ${args.join(" ")} ends with ${status} and says what is wrong`, () => {
+    const found = callgate(args);
+    assert.equal(found.status, status);
+    assert.match(found.stderr, message);
+    assert.equal(found.stdout, "");
+    assert.doesNotMatch(found.stderr, /\n {4}at /);
+  });
+}
+
+test("check points at the exact word, and says what was meant", () => {
+  const { status, stdout } = callgate(["check", mistaken]);
+  assert.equal(status, 1);
+  assert.equal(
+    stdout.replaceAll(mistaken, "thumbnailer.toml"),
+    `thumbnailer.toml:7:6 error unknown-syscall: there is no system call "unshaer"
+   7 | deny unshaer
+     |      ^^^^^^^ did you mean unshare?
+thumbnailer.toml:9:13 error unknown-argument: socket has no argument "domian"
+   9 | deny socket(domian == AF_INET)
+     |             ^^^^^^
+     = did you mean domain? its arguments are domain (int), type (int) and protocol (int)
+2 errors
+`,
+  );
+});
+
+test("check reports a rule that can never decide, as a warning", () => {
+  const { status, stdout } = callgate(["check", late]);
+  assert.equal(status, 0);
+  assert.match(stdout, /:6:\d+ warning unreachable-rule: .*line 5 already matches every call to ptrace/);
+});
+
+test("check finds nothing wrong with the built-in policies", () => {
+  const { status, stdout } = callgate(["check", "default"]);
+  assert.equal(status, 0);
+  assert.doesNotMatch(stdout, /error|warning/);
+});
+
+test("check --json prints one object with a diagnostic for each mistake", () => {
+  const { status, stdout } = callgate(["check", "--json", mistaken, small]);
+  assert.equal(status, 1);
+  const found: unknown = JSON.parse(stdout);
+  assert.ok(
+    typeof found === "object" && found !== null && "diagnostics" in found && Array.isArray(found.diagnostics),
+  );
+  assert.ok("ok" in found && found.ok === false && "errors" in found && found.errors === 2);
+  const [first]: readonly unknown[] = found.diagnostics;
+  assert.ok(typeof first === "object" && first !== null);
+  assert.deepEqual(
+    ["id", "severity", "file", "line", "column", "endColumn"].map((key) => Reflect.get(first, key)),
+    ["unknown-syscall", "error", mistaken, 7, 6, 13],
+  );
+});
+
+test("check reads standard input as -, and ends with 2 for what cannot be read", () => {
+  assert.equal(callgate(["check", "-"], { input: readFileSync(small, "utf8") }).status, 0);
+  const missing = callgate(["check", "/no/such/file.toml"]);
+  assert.equal(missing.status, 2);
+  assert.match(missing.stdout, /cannot read "\/no\/such\/file.toml": there is no such file/);
+  const folder = callgate(["check", scratch()]);
+  assert.equal(folder.status, 2);
+  assert.match(folder.stdout, /it is a directory/);
+});
+
+const explained: readonly (readonly [string, readonly string[], RegExp])[] = [
+  [
+    "by position",
+    ["default", "socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT)"],
+    /^x86_64 {2}socket\(domain = AF_NETLINK, type = SOCK_RAW, protocol = NETLINK_AUDIT\)\nerrno +EPROTONOSUPPORT, by built-in default:\d+ {2}errno/,
+  ],
+  [
+    "by name",
+    ["default", "clone(flags = CLONE_NEWUSER)"],
+    /^deny +EPERM, by built-in default:\d+ {2}deny clone\(/m,
+  ],
+  ["with arguments left out: every case", ["default", "personality"], /allow.*\n.*e\.g\. .*\ndeny/s],
+  ["an unknown number", ["default", "#4000"], /ENOSYS, because no call with this number is known/],
+  ["a newer call", ["default", "listmount"], /ENOSYS, because it is newer than the baseline, Linux 6\.1/],
+  ["an ABI without rules", ["default", "x86:getpid"], /kill +because the policy has no rules for x86/],
+  [
+    "behind a multiplexer",
+    [scratchFile("x86.toml", 'version = 1\n[syscalls]\nabis = ["x86"]\nrules = "allow socket"\n'), "socket"],
+    /socket, through socketcall\nallow/,
+  ],
+];
+for (const [name, args, expected] of explained) {
+  test(`explain: ${name}`, () => {
+    const { status, stdout, stderr } = callgate(["explain", ...args]);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, expected);
+  });
+}
+
+test("explain --json prints one object a case, with the keys of the contract", () => {
+  const { stdout } = callgate(["explain", "--json", "default", "keyctl(KEYCTL_GET_KEYRING_ID)"]);
+  const found: unknown = JSON.parse(stdout);
+  assert.ok(typeof found === "object" && found !== null && "rule" in found);
+  const { rule } = found;
+  assert.ok(typeof rule === "object" && rule !== null && "line" in rule && typeof rule.line === "number");
+  assert.deepEqual(
+    ["abi", "syscall", "nr", "action", "errno", "by"].map((key) => Reflect.get(found, key)),
+    ["x86_64", "keyctl", 250, "errno", "EPERM", "rule"],
+  );
+  assert.deepEqual(Object.keys(rule), ["file", "line", "column", "text", "reason"]);
+});
+
+test("explain refuses what is no call, with the caret under it", () => {
+  const { status, stderr } = callgate(["explain", "default", "soket(1)"]);
+  assert.equal(status, 2);
+  assert.match(stderr, /no system call "soket".*\n.*soket\(1\)\n.*\^{5} did you mean socket\?/);
+});
