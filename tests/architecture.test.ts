@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   policy: ["syscalls", "diagnostics"],
   formats: ["policy", "syscalls", "diagnostics"],
   compiler: ["policy", "bpf", "syscalls", "proof"],
+  lint: ["policy", "proof", "syscalls", "diagnostics"],
   proof: ["policy", "bpf", "syscalls", "diagnostics", "compiler/return-value.ts"],
 };
 /** Who may use Node's own modules. */

@@ -65,13 +65,23 @@ export const commands: readonly Command[] = [
     summary: "read policies and report every mistake in them",
     operands: "FILE…",
     description: [
-      "Reads each policy, compiles it and proves the filter, and reports mistakes with the exact place and what to write instead. FILE may be the name of a built-in policy, or - for standard input.",
+      "Reads each policy, compiles it and proves the filter, proves what the policy says of itself in `expect`, and reports mistakes, and what is probably not meant, with the exact place and what to write instead. FILE may be the name of a built-in policy, or - for standard input.",
       "The exit status is 0 when there is no error, 1 when there is one, and 2 when a file cannot be read.",
     ],
-    options: [json, help],
+    options: [
+      {
+        name: "format",
+        value: "FORMAT",
+        help: "text (the default), json, github (annotations of a workflow) or sarif (code scanning)",
+      },
+      { name: "fix", help: "carry out the fixes that are offered, then say what is left" },
+      json,
+      help,
+    ],
     examples: [
       { command: "callgate check thumbnailer.toml", comment: "one policy" },
-      { command: "callgate check --json *.toml", comment: "for a program" },
+      { command: "callgate check --fix thumbnailer.toml", comment: "mend what can be mended" },
+      { command: "callgate check --format github *.toml", comment: "in a workflow of GitHub Actions" },
     ],
     stopAtOperand: false,
     usageStatus: 2,

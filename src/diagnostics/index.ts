@@ -1,5 +1,7 @@
+export { applyFixes, type FixedText } from "./apply-fixes.ts";
 export type { Diagnostic, Fix, Note, Position, Severity, Source, Span } from "./diagnostic.ts";
 export { hasErrors, lineText, positionAt, spanText } from "./diagnostic.ts";
+export { type Documentation, policyOfExample } from "./documentation.ts";
 export { nearest } from "./nearest.ts";
 export { diagnosticsToJson, type JsonDiagnostic, type JsonPlace } from "./render-json.ts";
 export { place, renderTerminal, type TerminalOptions } from "./render-terminal.ts";

@@ -22,10 +22,22 @@ export function loadPolicy(
   nameOrPath: string,
   options: Pick<ReadOptions, "format" | "target"> = {},
 ): ReadResult {
-  const builtin = builtinPolicyText(nameOrPath);
-  const found =
-    builtin === undefined ? readText(nameOrPath) : { text: builtin, filename: builtinName(nameOrPath) };
+  const found = findText(nameOrPath);
   if (typeof found === "string") return { policy: undefined, diagnostics: [unreadable(nameOrPath, found)] };
+  return readFound(found, options);
+}
+
+/** The text of the policy with a built-in name, or of the one in a file; or why there is none. */
+export function findText(nameOrPath: string): FoundPolicy | string {
+  const builtin = builtinPolicyText(nameOrPath);
+  return builtin === undefined ? readText(nameOrPath) : { text: builtin, filename: builtinName(nameOrPath) };
+}
+
+/** Reads the policy in a text that was found, and those that it extends. */
+export function readFound(
+  found: FoundPolicy,
+  options: Pick<ReadOptions, "format" | "target"> = {},
+): ReadResult {
   return readPolicy(found.text, {
     ...options,
     filename: found.filename,
@@ -34,7 +46,8 @@ export function loadPolicy(
   });
 }
 
-function unreadable(path: string, why: string): Diagnostic {
+/** The diagnostic for a policy that cannot be read. */
+export function unreadable(path: string, why: string): Diagnostic {
   return {
     id: "unreadable",
     severity: "error",
@@ -51,7 +64,8 @@ function findPolicy(path: string, from: string | undefined): FoundPolicy | strin
   return readText(resolvePath(base, path));
 }
 
-const standardInput = "<standard input>";
+/** How standard input is called in messages. */
+export const standardInput = "<standard input>";
 
 /** The text of a file, or why there is none. */
 export function readText(path: string): FoundPolicy | string {

@@ -5,10 +5,10 @@
 import type { Diagnostic } from "../diagnostics/index.ts";
 import { listWords, place, positionAt } from "../diagnostics/index.ts";
 import { printSelector } from "../policy/printer.ts";
-import type { ResolvedPolicy } from "../policy/resolved.ts";
+import type { Entry, ResolvedAbi, ResolvedCall, ResolvedPolicy } from "../policy/resolved.ts";
 import type { Rule } from "../policy/types.ts";
 import { DecisionMaker, type Decisions } from "./decisions.ts";
-import { compareDecisions } from "./equality.ts";
+import { compareDecisions, type Equality } from "./equality.ts";
 import { decisionsOfPolicy, type Origin } from "./policy.ts";
 
 /** One outcome that some call has. */
@@ -38,7 +38,7 @@ function casesOf(decisions: Decisions, known: ReadonlyMap<number, number>): read
   return [...found.values()];
 }
 
-function isOrigin(by: unknown): by is Origin {
+export function isOrigin(by: unknown): by is Origin {
   return typeof by === "string" || (typeof by === "object" && by !== null && "selectors" in by);
 }
 
@@ -86,7 +86,7 @@ function foremostRules(resolved: ResolvedPolicy): ReadonlySet<Rule> {
 }
 
 /** The rules that stand before `rule` at the numbers that it is about; undefined where it is about none. */
-function coveringRules(resolved: ResolvedPolicy, rule: Rule): readonly Rule[] | undefined {
+export function coveringRules(resolved: ResolvedPolicy, rule: Rule): readonly Rule[] | undefined {
   const before = new Set<Rule>();
   let isAboutSomething = false;
   for (const { calls } of resolved.abis) {
@@ -106,7 +106,51 @@ function coveringRules(resolved: ResolvedPolicy, rule: Rule): readonly Rule[] | 
   return isAboutSomething ? [...before] : undefined;
 }
 
-function describeCover(coverers: readonly Rule[], rule: Rule): string {
+/** The policy with some of its calls alone: what is asked of few calls is answered without a look at the others. */
+export function policyOfCalls(
+  resolved: ResolvedPolicy,
+  isAsked: (call: ResolvedCall, abi: ResolvedAbi) => boolean,
+): ResolvedPolicy {
+  const abis = resolved.abis.map((abi) => ({
+    ...abi,
+    calls: abi.calls.filter((call) => isAsked(call, abi)),
+  }));
+  return { ...resolved, abis: abis.filter((abi) => abi.calls.length > 0) };
+}
+
+/** The policy with the rules of every call changed, before and behind multiplexers. */
+export function withEntries(
+  resolved: ResolvedPolicy,
+  change: (entries: readonly Entry[]) => readonly Entry[],
+): ResolvedPolicy {
+  const abis = resolved.abis.map((abi) => ({
+    ...abi,
+    calls: abi.calls.map((call) => ({
+      ...call,
+      entries: change(call.entries),
+      ...(call.behind === undefined
+        ? {}
+        : {
+            behind: {
+              ...call.behind,
+              calls: call.behind.calls.map((one) => ({ ...one, entries: change(one.entries) })),
+            },
+          }),
+    })),
+  }));
+  return { ...resolved, abis };
+}
+
+/** Whether two policies answer every call alike; where not, a call and what each says of it. */
+export function comparePolicies(a: ResolvedPolicy, b: ResolvedPolicy): Equality {
+  const maker = new DecisionMaker();
+  return compareDecisions(
+    decisionsOfPolicy(a, maker, { telling: "origins" }),
+    decisionsOfPolicy(b, maker, { telling: "origins" }),
+  );
+}
+
+export function describeCover(coverers: readonly Rule[], rule: Rule): string {
   if (coverers.length === 0) return "no call can match it";
   const places = coverers.slice(0, 3).map((one) => describePlace(one, rule));
   const more = coverers.length > 3 ? [...places, `${coverers.length - 3} more`] : places;

@@ -1,5 +1,6 @@
-/** `callgate check`: reads policies, compiles and proves them, and reports every mistake. */
+/** `callgate check`: reads policies, lints, compiles and proves them, and reports every mistake. */
 import {
+  applyFixes,
   type Diagnostic,
   diagnosticsToJson,
   hasErrors,
@@ -7,43 +8,149 @@ import {
   renderDiagnostics,
   sanitise,
 } from "../../diagnostics/index.ts";
-import { loadPolicy } from "../../formats/load.ts";
-import { resolve } from "../../policy/resolve.ts";
+import { builtinName, builtinPolicies, type FoundPolicy } from "../../formats/index.ts";
+import { findText, readFound, standardInput, unreadable } from "../../formats/load.ts";
 import type { Policy } from "../../policy/types.ts";
-import { unreachableRules } from "../../proof/reach.ts";
-import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
-import { print, terminalOptions } from "../output.ts";
+import { hasOption, nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { print, printError, terminalOptions } from "../output.ts";
+import { version } from "../version.ts";
+
+const formats = ["text", "json", "github", "sarif"] as const;
+type Format = (typeof formats)[number];
 
 export async function main(parsed: ParsedArguments): Promise<number> {
   if (parsed.operands.length === 0) throw new UsageError("the policy is missing: callgate check FILE…");
-  const diagnostics = (await Promise.all(parsed.operands.map(checkFile))).flat();
-  const errors = diagnostics.filter((one) => one.severity === "error").length;
-  const warnings = diagnostics.filter((one) => one.severity === "warning").length;
-  if (hasOption(parsed, "json")) {
-    const found = diagnosticsToJson(diagnostics);
-    print(`${JSON.stringify({ ok: errors === 0, errors, warnings, diagnostics: found }, null, 2)}\n`);
-  } else {
-    print(renderDiagnostics(diagnostics, terminalOptions(1)));
-    const counts = [count(errors, "error"), count(warnings, "warning")].filter((text) => text !== "");
-    print(
-      counts.length > 0
-        ? `${counts.join(", ")}\n`
-        : `${sanitise(listWords(parsed.operands, "and"))}: no mistakes found\n`,
+  const format = formatOf(parsed);
+  const isFixing = hasOption(parsed, "fix");
+  const diagnostics: Diagnostic[] = [];
+  for (const file of parsed.operands) diagnostics.push(...(await checkOperand(file, isFixing)));
+  await report(format, diagnostics, parsed.operands);
+  if (diagnostics.some((one) => one.id === "unreadable" || one.id === "unwritable")) return 2;
+  return hasErrors(diagnostics) ? 1 : 0;
+}
+
+function formatOf(parsed: ParsedArguments): Format {
+  const asked = valueOfOption(parsed, "format");
+  if (asked === undefined) return hasOption(parsed, "json") ? "json" : "text";
+  const format = formats.find((one) => one === asked);
+  if (format === undefined) {
+    const guess = nearestName(asked, formats);
+    throw new UsageError(
+      `there is no format ${JSON.stringify(asked)}: ${guess === undefined ? `formats are ${formats.join(", ")}` : `did you mean ${guess}?`}`,
     );
   }
-  if (diagnostics.some((one) => one.id === "unreadable")) return 2;
-  return errors > 0 ? 1 : 0;
+  if (format !== "json" && hasOption(parsed, "json"))
+    throw new UsageError(`--json and --format ${format} cannot both be had`);
+  return format;
+}
+
+async function checkOperand(operand: string, isFixing: boolean): Promise<readonly Diagnostic[]> {
+  const found = findText(operand);
+  if (typeof found === "string") return [unreadable(operand, found)];
+  const diagnostics = await checkText(found);
+  if (!isFixing || !isFile(found.filename)) return diagnostics;
+  return fixFile(operand, found, diagnostics);
+}
+
+async function checkText(found: FoundPolicy): Promise<readonly Diagnostic[]> {
+  const { policy, diagnostics } = readFound(found);
+  if (policy === undefined) return mended(diagnostics);
+  const { lint } = await import("../../lint/index.ts");
+  const linted = [
+    ...(await mended(diagnostics)),
+    ...lint(policy, { isOwn: (source) => source.name === found.filename }),
+  ];
+  return hasErrors(linted) || !mayBeTooLarge(policy) ? linted : [...linted, ...(await compileErrors(policy))];
+}
+
+/** What the readers found, with fixes; most policies have nothing to be mended, and need not load what does it. */
+async function mended(diagnostics: readonly Diagnostic[]): Promise<readonly Diagnostic[]> {
+  if (diagnostics.length === 0) return diagnostics;
+  const { withFix } = await import("../../lint/mend.ts");
+  return diagnostics.map(withFix);
+}
+
+/** More rounds than this are not needed: a fix that waits for another one is rare, and three deep unheard of. */
+const mostRounds = 10;
+
+/**
+ * Carries out the fixes round by round, since fixes that touch each other wait for the next one. A round that
+ * brings new errors is not kept, and the file is written once, when the last one has been read again.
+ */
+async function fixFile(
+  operand: string,
+  found: FoundPolicy,
+  diagnostics: readonly Diagnostic[],
+): Promise<readonly Diagnostic[]> {
+  const mark = found.text.startsWith("\ufeff") ? "\ufeff" : "";
+  let text = found.text.slice(mark.length);
+  let left = diagnostics;
+  let count = 0;
+  for (let round = 0; round < mostRounds; round++) {
+    const fixed = applyFixes(left, { name: found.filename, text });
+    if (fixed.applied.length === 0 || fixed.text === text) break;
+    const again = await checkText({ ...found, text: mark + fixed.text });
+    if (countErrors(again) > countErrors(left)) break;
+    text = fixed.text;
+    left = again;
+    count += fixed.applied.length;
+  }
+  if (count === 0) return left;
+  const { replaceFile } = await import("../replace-file.ts");
+  const failure = replaceFile(operand, mark + text);
+  if (failure !== undefined) {
+    const message = `cannot write ${JSON.stringify(operand)}: ${failure}`;
+    return [...diagnostics, { id: "unwritable", severity: "error", message }];
+  }
+  printError(`${sanitise(operand)}: ${count === 1 ? "1 fix" : `${count} fixes`} made\n`);
+  return left;
+}
+
+function countErrors(diagnostics: readonly Diagnostic[]): number {
+  return diagnostics.filter((one) => one.severity === "error").length;
+}
+
+/** Built-in policies and standard input have names in messages too, but no file. */
+function isFile(name: string): boolean {
+  return name !== standardInput && !builtinPolicies().some((one) => builtinName(one) === name);
+}
+
+async function report(
+  format: Format,
+  diagnostics: readonly Diagnostic[],
+  operands: readonly string[],
+): Promise<void> {
+  const errors = countErrors(diagnostics);
+  const warnings = diagnostics.filter((one) => one.severity === "warning").length;
+  switch (format) {
+    case "json": {
+      const found = diagnosticsToJson(diagnostics);
+      print(`${JSON.stringify({ ok: errors === 0, errors, warnings, diagnostics: found }, null, 2)}\n`);
+      return;
+    }
+    case "github": {
+      const { renderGithub } = await import("../../diagnostics/render-github.ts");
+      print(renderGithub(diagnostics, isFile));
+      return;
+    }
+    case "sarif": {
+      const { renderSarif } = await import("../../diagnostics/render-sarif.ts");
+      const { documentationOf } = await import("../../lint/documentation.ts");
+      print(`${renderSarif(diagnostics, { version, documentationOf, isFile })}\n`);
+      return;
+    }
+    case "text": {
+      print(renderDiagnostics(diagnostics, terminalOptions(1)));
+      const counts = [count(errors, "error"), count(warnings, "warning")].filter((text) => text !== "");
+      print(
+        counts.length > 0 ? `${counts.join(", ")}\n` : `${listWords(operands, "and")}: no mistakes found\n`,
+      );
+    }
+  }
 }
 
 function count(number: number, word: string): string {
   return number === 0 ? "" : `${number} ${word}${number === 1 ? "" : "s"}`;
-}
-
-async function checkFile(file: string): Promise<readonly Diagnostic[]> {
-  const { policy, diagnostics } = loadPolicy(file);
-  if (policy === undefined) return diagnostics;
-  const found = [...diagnostics, ...unreachableRules(resolve(policy).resolved)];
-  return hasErrors(found) || !mayBeTooLarge(policy) ? found : [...found, ...(await compileErrors(policy))];
 }
 
 /** A filter has 4,096 instructions at most; policies of ordinary size stay far below, and checking them is quicker without. */

@@ -1,0 +1,2 @@
+import type { Documentation } from "../diagnostics/index.ts";
+export const catalogue: readonly Documentation[] = [];

@@ -1,0 +1,131 @@
+/** Which selectors decide anything, and which of them change anything: kept for a policy, since two lints ask. */
+import type { Entry, ResolvedCall } from "../policy/resolved.ts";
+import type { Action, Rule } from "../policy/types.ts";
+import { comparePolicies, policyOfCalls, reachableCases, withEntries } from "../proof/reach.ts";
+import type { Item, Placement, Subject } from "./subject.ts";
+
+const idleOf = new WeakMap<Subject, readonly Item[]>();
+
+/** The selectors of the policy's own that stand at some call and decide none. */
+export function idleItems(subject: Subject): readonly Item[] {
+  let idle = idleOf.get(subject);
+  if (idle === undefined) {
+    const deciders = new Deciders(subject);
+    idle = subject.items.filter((item) => {
+      const placements = item.isOwn ? subject.placementsOf(item) : [];
+      if (placements.length === 0 || placements.some(isForemost)) return false;
+      return !placements.some((placement) => deciders.at(placement).has(item.single));
+    });
+    idleOf.set(subject, idle);
+  }
+  return idle;
+}
+
+/** First of its call and without a condition: it decides, and no walk is needed to know. */
+function isForemost({ at, entry }: Placement): boolean {
+  return at === 0 && isSure(entry);
+}
+
+function isSure({ condition }: Entry): boolean {
+  return condition.kind === "known" && condition.value;
+}
+
+/** What decides some call of each number. */
+class Deciders {
+  readonly #subject: Subject;
+  readonly #known = new Map<ResolvedCall, ReadonlySet<unknown>>();
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  at({ call }: Placement): ReadonlySet<unknown> {
+    let known = this.#known.get(call);
+    if (known === undefined) {
+      const alone = policyOfCalls(this.#subject.resolved, (one) => one === call);
+      known = new Set(reachableCases(alone, new Map()).map((one) => one.origin));
+      this.#known.set(call, known);
+    }
+    return known;
+  }
+}
+
+/** Calls with more rules than this are left out of the exact search: it looks at the call once for each of them. */
+const mostEntries = 300;
+
+export interface RedundantItem {
+  readonly item: Item;
+  /** What would decide the same without it: rules, or what holds where no rule matches. */
+  readonly instead: readonly (Rule | "fallback")[];
+}
+
+/**
+ * The selectors of the policy's own that decide, and without which every decision is the same. They can all be
+ * left out together: each is judged without those that were found before it, and without the idle ones.
+ */
+export function redundantItems(subject: Subject): readonly RedundantItem[] {
+  let known = redundantOf.get(subject);
+  if (known === undefined) {
+    known = findRedundant(subject);
+    redundantOf.set(subject, known);
+  }
+  return known;
+}
+
+const redundantOf = new WeakMap<Subject, readonly RedundantItem[]>();
+
+function findRedundant(subject: Subject): readonly RedundantItem[] {
+  const left = new Set<Rule>(idleItems(subject).map((item) => item.single));
+  const redundant: RedundantItem[] = [];
+  for (const item of subject.items) {
+    if (!item.isOwn || left.has(item.single)) continue;
+    const placements = subject.placementsOf(item);
+    if (placements.length === 0) continue;
+    if (placements.some((placement) => surelyChanges(placement, left))) continue;
+    if (placements.some((placement) => changes(subject, placement, left))) continue;
+    left.add(item.single);
+    redundant.push({ item, instead: insteadOf(placements, left) });
+  }
+  return redundant;
+}
+
+/** Nothing that can follow has the same action, and the rule decides something: no search is needed. */
+function surelyChanges(placement: Placement, left: ReadonlySet<Rule>): boolean {
+  const before = placement.decisions.entries.slice(0, placement.at).filter((one) => !left.has(one.rule));
+  if (before.length > 0 || !isSure(placement.entry)) return false;
+  return following(placement, left).every((one) => !isSame(one.action, placement.entry.rule.action));
+}
+
+/** What can decide in the place of a rule. */
+function following(
+  { decisions, at }: Placement,
+  left: ReadonlySet<Rule>,
+): readonly { readonly action: Action; readonly by: Rule | "fallback" }[] {
+  const found: { action: Action; by: Rule | "fallback" }[] = [];
+  for (const entry of decisions.entries.slice(at + 1)) {
+    if (left.has(entry.rule) || (entry.condition.kind === "known" && !entry.condition.value)) continue;
+    found.push({ action: entry.rule.action, by: entry.rule });
+    if (isSure(entry)) return found;
+  }
+  return [...found, { action: decisions.fallback.action, by: "fallback" }];
+}
+
+function changes(subject: Subject, { call, entry }: Placement, left: ReadonlySet<Rule>): boolean {
+  if (call.entries.length > mostEntries) return true;
+  const alone = policyOfCalls(subject.resolved, (one) => one === call);
+  const kept = withEntries(alone, (entries) => entries.filter((one) => !left.has(one.rule)));
+  const without = withEntries(kept, (entries) => entries.filter((one) => one.rule !== entry.rule));
+  return comparePolicies(kept, without).verdict !== "equal";
+}
+
+function insteadOf(placements: readonly Placement[], left: ReadonlySet<Rule>): RedundantItem["instead"] {
+  const action = placements[0]?.entry.rule.action;
+  const all = placements
+    .flatMap((placement) => following(placement, left))
+    .filter((one) => action !== undefined && isSame(one.action, action));
+  return [...new Set(all.map((one) => one.by))];
+}
+
+function isSame(a: Action, b: Action): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
