@@ -247,7 +247,7 @@ test("it works from a folder with spaces, through a link, and with an empty envi
   symlinkSync(callgatePath, link);
   assert.equal(shell('"$link" run -- echo yes', { env: { link } }).stdout, "yes\n");
   const bare = shell(
-    'node=$(command -v node); env -i PATH="${node%/*}:/bin" "$callgate" run -- /bin/echo yes',
+    'node=$(command -v node); env -i PATH="$(dirname "$node"):/bin" "$callgate" run -- /bin/echo yes',
   );
   assert.equal(bare.stdout, "yes\n", bare.stderr);
 });
