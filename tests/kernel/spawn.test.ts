@@ -1,5 +1,5 @@
 // The library's spawn on real processes: Node's behaviour, under a policy. `exec` is in exec.test.ts.
-// Debian packages: none beyond the base system (sh, coreutils, grep).
+// No Debian packages beyond the base system (sh, coreutils, grep).
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn as nodeSpawn } from "node:child_process";
 import { once } from "node:events";
