@@ -34,13 +34,18 @@ function looksAtOf(decisions: Decisions): readonly number[] {
 
 /** Makes decisions; equal ones are one object. */
 export class DecisionMaker {
+  /** The bits of a word. */
+  readonly width: number;
+  /** All of them. */
   readonly ones: number;
   readonly #known = new Map<string, Question>();
   readonly #answers = new Map<unknown, Map<number, Answer>>();
   #count = 0;
 
-  constructor(ones = 0xffff_ffff) {
-    this.ones = ones;
+  /** @param width 32, or fewer where all values are to be enumerated by a test */
+  constructor(width = 32) {
+    this.width = width;
+    this.ones = 0xffff_ffff >>> (32 - width);
   }
 
   answer(returnValue: number, by: unknown): Answer {

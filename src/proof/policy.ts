@@ -15,7 +15,7 @@ import type {
   ResolvedPolicy,
 } from "../policy/resolved.ts";
 import type { Action, Rule } from "../policy/types.ts";
-import { type AbiName, abis as allAbis } from "../syscalls/index.ts";
+import type { AbiName } from "../syscalls/index.ts";
 import type { DecisionMaker, Decisions } from "./decisions.ts";
 import type { WordTest } from "./words.ts";
 
@@ -23,7 +23,6 @@ const numberWord = 0;
 const archWord = 1;
 /** The low half of args[3]; five more follow. */
 const launchKeyWord = 10;
-const whole = 0xffff_ffff;
 
 /** What an answer is put down to: a rule, or what holds where no rule matches. */
 export type Origin = Rule | "default" | "newer" | "other-abis" | "launch key";
@@ -64,20 +63,13 @@ export function decisionsOfPolicy(
   const decisions = reader.decisions();
   if (launchKey === undefined) return decisions;
   const pass = maker.answer(launchKey.returnValue, telling === "origins" ? "launch key" : "policy");
+  const equal = (k: number): WordTest => ({ mask: maker.ones, test: "equal", k });
   const keyed = launchKey.key.reduceRight<Decisions>(
     (rest, k, index) => maker.question(launchKeyWord + index, equal(k), rest, decisions),
     pass,
   );
   const execve = maker.question(numberWord, equal(launchKey.nr), keyed, decisions);
   return maker.question(archWord, equal(launchKey.arch), execve, decisions);
-}
-
-function equal(k: number): WordTest {
-  return { mask: whole, test: "equal", k };
-}
-
-function atLeast(k: number): WordTest {
-  return { mask: whole, test: "at-least", k };
 }
 
 class PolicyReader {
@@ -96,25 +88,33 @@ class PolicyReader {
     const foreign = this.#answer(otherAbis.action, abis[0]?.abi.name ?? "x86_64", otherAbis.by);
     const arches = [...new Set(abis.map((one) => one.abi.arch))];
     return arches.reduceRight<Decisions>(
-      (rest, arch) => this.#maker.question(archWord, equal(arch), this.#numbersOf(arch, foreign), rest),
+      (rest, arch) => this.#maker.question(archWord, this.#equal(arch), this.#numbersOf(arch, foreign), rest),
       foreign,
     );
   }
 
   /**
-   * The numbers of one architecture value. Bit 30 marks x32 on x86_64's; what is negative there to the kernel is
-   * no call of either, and x86_64's to decide.
+   * The numbers of one architecture value. The second highest bit marks x32 on x86_64's; what is negative there
+   * to the kernel is no call of either, and x86_64's to decide.
    */
   #numbersOf(arch: number, foreign: Decisions): Decisions {
-    const named = (name: string): ResolvedAbi | undefined =>
-      this.#resolved.abis.find((one) => one.abi.name === name);
+    const sharing = this.#resolved.abis.filter(({ abi }) => abi.arch === arch);
     const callsOf = (abi: ResolvedAbi | undefined): Decisions =>
       abi === undefined ? foreign : this.#search(abi);
-    const sharing = allAbis.filter((abi) => abi.arch === arch).map((abi) => abi.name);
-    if (!sharing.includes("x32")) return callsOf(named(sharing[0] ?? ""));
-    const native = callsOf(named("x86_64"));
-    const others = this.#maker.question(numberWord, atLeast(0x4000_0000), callsOf(named("x32")), native);
-    return this.#maker.question(numberWord, atLeast(0x8000_0000), native, others);
+    const named = (name: AbiName): Decisions => callsOf(sharing.find(({ abi }) => abi.name === name));
+    if (!sharing.some(({ abi }) => abi.name === "x86_64" || abi.name === "x32")) return callsOf(sharing[0]);
+    const native = named("x86_64");
+    const firstNegative = (this.#maker.ones >>> 1) + 1;
+    const others = this.#maker.question(numberWord, this.#atLeast(firstNegative / 2), named("x32"), native);
+    return this.#maker.question(numberWord, this.#atLeast(firstNegative), native, others);
+  }
+
+  #equal(k: number): WordTest {
+    return { mask: this.#maker.ones, test: "equal", k };
+  }
+
+  #atLeast(k: number): WordTest {
+    return { mask: this.#maker.ones, test: "at-least", k };
   }
 
   #unknownNumber(abi: ResolvedAbi): Decisions {
@@ -128,13 +128,14 @@ class PolicyReader {
       const [first] = calls;
       if (first === undefined) return unknown;
       if (calls.length === 1) {
-        return this.#maker.question(numberWord, equal(first.nr), this.#call(first, abi.abi.name), unknown);
+        const call = this.#call(first, abi.abi.name);
+        return this.#maker.question(numberWord, this.#equal(first.nr), call, unknown);
       }
       const half = calls.length >> 1;
       const pivot = calls[half] ?? first;
       return this.#maker.question(
         numberWord,
-        atLeast(pivot.nr),
+        this.#atLeast(pivot.nr),
         within(calls.slice(half)),
         within(calls.slice(0, half)),
       );
@@ -255,13 +256,11 @@ interface Part {
   readonly shift: bigint;
 }
 
-/** The words of a field from the highest to the lowest. */
-function partsOf(field: Field, mask: bigint | undefined): readonly Part[] {
-  const bits = mask ?? (1n << BigInt(field.width)) - 1n;
-  const low: Part = { word: field.low, mask: Number(bits & 0xffff_ffffn), shift: 0n };
-  return field.high === undefined
-    ? [low]
-    : [{ word: field.high, mask: Number(bits >> 32n), shift: 32n }, low];
+/** The words of a field from the highest to the lowest; `bits` are those of it that count. */
+function partsOf(field: Field, bits: bigint, maker: DecisionMaker): readonly Part[] {
+  const low: Part = { word: field.low, mask: Number(bits & BigInt(maker.ones)), shift: 0n };
+  const shift = BigInt(maker.width);
+  return field.high === undefined ? [low] : [{ word: field.high, mask: Number(bits >> shift), shift }, low];
 }
 
 function compare(
@@ -272,8 +271,11 @@ function compare(
   fails: Decisions,
   maker: DecisionMaker,
 ): Decisions {
-  const parts = partsOf(field, mask);
-  const wordOf = (value: bigint, part: Part): number => Number((value >> part.shift) & 0xffff_ffffn);
+  // A field has half a word, one or two: 16, 32 or 64 bits where a word has 32.
+  const width = BigInt((field.width * maker.width) / 32);
+  const ones = (1n << width) - 1n;
+  const parts = partsOf(field, mask ?? ones, maker);
+  const wordOf = (value: bigint, part: Part): number => Number((value >> part.shift) & BigInt(maker.ones));
   const isEqual = (value: bigint, yes: Decisions, no: Decisions): Decisions =>
     parts.reduceRight<Decisions>(
       (rest, part) =>
@@ -288,7 +290,7 @@ function compare(
   const noBit = (value: bigint, yes: Decisions, no: Decisions): Decisions =>
     parts.reduceRight<Decisions>(
       (rest, part) =>
-        maker.question(part.word, { mask: whole, test: "any-bit", k: wordOf(value, part) }, no, rest),
+        maker.question(part.word, { mask: maker.ones, test: "any-bit", k: wordOf(value, part) }, no, rest),
       yes,
     );
   /** At least `value`, in the order of unsigned numbers. */
@@ -312,8 +314,7 @@ function compare(
       return atLeastHere(k, greater);
     }, yes);
 
-  const ones = (1n << BigInt(field.width)) - 1n;
-  const half = 1n << BigInt(field.width - 1);
+  const half = 1n << (width - 1n);
   const signed = field.signed && mask === undefined;
   const isNegative = (yes: Decisions, no: Decisions): Decisions => isAtLeast(half, yes, no);
   /** At least `value` in the field's own order: a negative number is less than every other. */

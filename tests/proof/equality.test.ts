@@ -64,7 +64,7 @@ function changed(tree: Tree, way: number): Tree {
 }
 
 function assertDecided(words: number, a: Tree, b: Tree): "equal" | "different" {
-  const maker = new DecisionMaker(ones);
+  const maker = new DecisionMaker(width);
   const calls = callsOf(words);
   const different = calls.some((call) => answerOf(a, call) !== answerOf(b, call));
   const seen = new Set<string>();
@@ -118,7 +118,7 @@ describe(`comparing decisions (seed ${seed})`, () => {
   test("too small a budget leaves it undecided, and never decides wrongly", () => {
     fc.assert(
       fc.property(treeOf(2, 4), treeOf(2, 4), fc.integer({ min: 1, max: 12 }), (a, b, budget) => {
-        const maker = new DecisionMaker(ones);
+        const maker = new DecisionMaker(width);
         const { verdict } = compareDecisions(made(a, maker, "a"), made(b, maker, "b"), { width, budget });
         const different = callsOf(2).some((call) => answerOf(a, call) !== answerOf(b, call));
         assert.ok(verdict === "undecided" || verdict === (different ? "different" : "equal"));
@@ -130,7 +130,7 @@ describe(`comparing decisions (seed ${seed})`, () => {
   test("words that are known keep the comparison to those calls", () => {
     fc.assert(
       fc.property(treeOf(2, 3), treeOf(2, 3), fc.nat(ones), (a, b, value) => {
-        const maker = new DecisionMaker(ones);
+        const maker = new DecisionMaker(width);
         const known = new Map([[1, value]]);
         const result = compareDecisions(made(a, maker, "a"), made(b, maker, "b"), { width, known });
         const calls = callsOf(2).filter((call) => call[1] === value);
