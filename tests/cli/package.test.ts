@@ -151,8 +151,11 @@ if (policy !== undefined) {
     "nodenext",
     "--target",
     "es2023",
+    // The types of Node itself are the program's own dependency, as they are for every library on Node.
+    "--typeRoots",
+    join(root, "node_modules", "@types"),
     "--types",
-    "",
+    "node",
     "--ignoreConfig",
   ];
   const { status, stdout } = start(tsc, [...flags, "use.ts"], { cwd: app, path: process.env["PATH"] ?? "" });
