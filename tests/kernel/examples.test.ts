@@ -1,0 +1,43 @@
+// The programs in examples/, each run as its reader would run it.
+// Debian packages: python3, npm, gcc, gzip, bash, git, util-linux.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { root, runProgram } from "./native.ts";
+
+const folder = join(root, "examples");
+const expected: Readonly<Record<string, string>> = {
+  "agent-shell.mjs":
+    "$ cd /usr; x=7\n[0]\n$ pwd; echo $((x * 6))\n/usr\n42\n[0]\n" +
+    "$ git --version > /dev/null\n[0]\n$ exec 3<> /dev/tcp/127.0.0.1/80\n[1]\n",
+  "build-step.mjs": "gcc: done\nhello from what was built\n",
+  "converter.mjs": "THE QUICK BROWN FOX\nJUMPS OVER THE LAZY DOG\nnothing done\n",
+  "downloaded-binary.mjs": "its version: printed\nroot in a namespace of its own: Operation not permitted\n",
+  "npm-install.mjs": "npm install: done\ninstalled: 1.2.3\nits install script's connection: EPERM\n",
+  "plugin-host.mjs":
+    "title: System Calls Of A Plugin\nconnect: EPERM\nstart: EPERM\nthe plugin ended with 0\n",
+  "server.mjs": '/sorted 200 "8\\n9\\n10\\n"\n/gone 500 "execute: ENOENT\\n"\n',
+  "test-runner.mjs": "adds up: passed\nis wrong: failed\nhangs: too slow\ncrashes: killed by SIGSEGV\n",
+  "user-script.mjs":
+    "a sum: 10\na mistake: ZeroDivisionError: division by zero\nno end: took too long\n" +
+    "a connection: PermissionError: [Errno 1] Operation not permitted\n",
+  "worker-pool.mjs": "4194303: 3 23 89 683\n8388607: 47 178481\n16777215: 3 3 5 7 13 17 241\n",
+};
+/** What only the examples themselves start. */
+const parts = ["plugin-host-plugin.mjs"];
+
+describe("examples", () => {
+  for (const [file, output] of Object.entries(expected)) {
+    test(file, () => {
+      const result = runProgram(process.execPath, { args: [join(folder, file)] });
+      assert.deepEqual([result.stdout, result.stderr, result.status], [output, "", 0]);
+    });
+  }
+
+  test("all of them are tried, and they leave nothing behind", () => {
+    const programs = readdirSync(folder).filter((file) => file.endsWith(".mjs"));
+    assert.deepEqual(programs.sort(), [...Object.keys(expected), ...parts].sort());
+    assert.ok(!existsSync("/tmp/callgate-planted"));
+  });
+});
