@@ -1,5 +1,5 @@
 // The programs in examples/, each run as its reader would run it.
-// Debian packages: python3, npm, gcc, gzip, bash, git, util-linux.
+// Debian packages: bash coreutils gcc git gzip libc6-dev python3 util-linux
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // The library's exec and prepare on real processes, by import and by require.
-// No Debian packages beyond the base system (sh, coreutils).
+// Debian packages: coreutils dash
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // The library's spawn on real processes: Node's behaviour, under a policy. `exec` is in exec.test.ts.
-// No Debian packages beyond the base system (sh, coreutils, grep).
+// Debian packages: bash coreutils dash grep util-linux
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn as nodeSpawn } from "node:child_process";
 import { once } from "node:events";
