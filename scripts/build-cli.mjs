@@ -1,7 +1,8 @@
 // Builds the command for a quick start: one CommonJS file (naming node:fs's exports in a module makes Node load its
 // streams), the system-call tables as texts beside it that are read when they are asked for, and V8's code cache.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 
@@ -49,6 +50,13 @@ await build({
   logLevel: "warning",
 });
 
-copyFileSync(join("scripts", "cli-loader.cjs"), join(out, "main.cjs"));
+// The cache goes by the bundle's hash: another build's cache must never be run in its place.
+const hash = createHash("sha256")
+  .update(readFileSync(join(out, "callgate.js")))
+  .digest("hex")
+  .slice(0, 16);
+for (const file of readdirSync(out)) if (file.endsWith(".cache")) rmSync(join(out, file));
+const loader = readFileSync(join("scripts", "cli-loader.cjs"), "utf8");
+writeFileSync(join(out, "main.cjs"), loader.replace('"BUILD"', JSON.stringify(hash)));
 // Without a cache the command is slower and works all the same.
 spawnSync(process.execPath, [join("scripts", "warm-cli.cjs")], { stdio: "ignore" });

@@ -5,11 +5,13 @@ const { join } = require("node:path");
 const { Script } = require("node:vm");
 
 const filename = join(__dirname, "callgate.js");
+/** The bundle's own hash, put in by the build: V8 takes a cache for any source of the same length. */
+const build = "BUILD";
 
 /** The cache for this Node, if the build made one. */
 function readCache() {
   try {
-    return readFileSync(join(__dirname, `callgate-${process.version}-${process.arch}.cache`));
+    return readFileSync(join(__dirname, `callgate-${build}-${process.version}-${process.arch}.cache`));
   } catch {
     return undefined;
   }

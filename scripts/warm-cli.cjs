@@ -1,5 +1,6 @@
 // Runs the command's usual ways once, in one process, and keeps what V8 compiled for them: see cli-loader.cjs.
-const { writeFileSync } = require("node:fs");
+const { createHash } = require("node:crypto");
+const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
 const folder = join(__dirname, "..", "dist", "cli");
@@ -22,6 +23,10 @@ const ways = [
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const cache = script.createCachedData();
-  writeFileSync(join(folder, `callgate-${process.version}-${process.arch}.cache`), cache);
+  const build = createHash("sha256")
+    .update(readFileSync(join(folder, "callgate.js")))
+    .digest("hex")
+    .slice(0, 16);
+  writeFileSync(join(folder, `callgate-${build}-${process.version}-${process.arch}.cache`), cache);
   process.exitCode = 0;
 })();

@@ -1,6 +1,7 @@
 /** What the commands print and how they end: help, wrong usage, check and explain. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseArguments } from "../../src/cli/arguments.ts";
@@ -35,6 +36,17 @@ test("the version is the package's", () => {
   assert.ok(typeof parsed === "object" && parsed !== null && "version" in parsed);
   assert.equal(version, parsed.version);
   assert.equal(callgate(["--version"]).stdout, `callgate ${version}\n`);
+});
+
+test("V8's code cache is that of this very bundle: V8 itself would take any of the same length", () => {
+  const folder = join(packageRoot(), "dist", "cli");
+  const hash = createHash("sha256")
+    .update(readFileSync(join(folder, "callgate.js")))
+    .digest("hex")
+    .slice(0, 16);
+  assert.match(readFileSync(join(folder, "main.cjs"), "utf8"), new RegExp(`"${hash}"`));
+  for (const cache of readdirSync(folder).filter((name) => name.endsWith(".cache")))
+    assert.ok(cache.startsWith(`callgate-${hash}-`), cache);
 });
 
 test("the general help lists every command", () => {
