@@ -85,7 +85,11 @@ function callersFile(name: string): string {
   const path = callersDescriptor(Number(written));
   if (path === undefined)
     throw new UsageError(`cannot read ${JSON.stringify(name)}: descriptor ${written} is not open`);
-  return path;
+  const status = statSync(path);
+  if (status.isFile() || status.isFIFO()) return path;
+  throw new UsageError(
+    `cannot read ${JSON.stringify(name)}: descriptor ${written} is neither a file nor a pipe, and only the program can read it`,
+  );
 }
 
 /** The path of a descriptor that the caller left open. */
