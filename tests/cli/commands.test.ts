@@ -8,7 +8,7 @@ import { parseArguments } from "../../src/cli/arguments.ts";
 import { commands } from "../../src/cli/commands.ts";
 import { version } from "../../src/cli/version.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
-import { scratch, scratchFile } from "../kernel/native.ts";
+import { isRoot, ordinaryUser, scratch, scratchFile } from "../kernel/native.ts";
 import { callgate } from "./callgate.ts";
 
 const small = scratchFile("small.toml", 'version = 1\n[syscalls]\nrules = "allow @default, @basic-io"\n');
@@ -79,6 +79,12 @@ for (const command of commands) {
 const wrongUsage: readonly (readonly [readonly string[], number, RegExp])[] = [
   [[], 2, /usage: callgate COMMAND/],
   [["rnu"], 2, /no command "rnu": did you mean run\?/],
+  [["expl"], 2, /no command "expl": did you mean explain\?/],
+  [["version"], 2, /no command "version": did you mean --version\?/],
+  [["--vers"], 2, /no option --vers before the command: did you mean --version\?/],
+  [["help", "explian"], 2, /no command "explian": did you mean explain\?/],
+  [["help", "nonsense"], 2, /no command "nonsense"\n/],
+  [["explain", "--abi", "amd64", "default", "read"], 2, /no ABI "amd64": ABIs are native, x86_64/],
   [["check"], 2, /the policy is missing/],
   [["check", "--jsno", "x"], 2, /no option --jsno: did you mean --json\?/],
   [["explain", "default"], 2, /a policy and a call/],
@@ -86,6 +92,12 @@ const wrongUsage: readonly (readonly [readonly string[], number, RegExp])[] = [
   [["run"], 125, /the command is missing/],
   [["run", "--polcy", "x", "--", "true"], 125, /no option --polcy: did you mean --policy\?/],
   [["run", "--policy"], 125, /--policy needs a value/],
+  [["run", "--policy", "--", "true"], 125, /--policy needs a value: --policy FILE\|NAME\n/],
+  [
+    ["run", "--policy", "--abi", "x86", "--", "true"],
+    125,
+    /one that begins with - is written --policy=--abi/,
+  ],
   [["run", "--dry-run=yes", "--", "true"], 125, /takes no value/],
   [["run", "--abi", "amd64", "--", "true"], 125, /no ABI "amd64"/],
   [["run", "--keep-fd", "x", "--", "true"], 125, /no descriptor/],
@@ -116,6 +128,75 @@ thumbnailer.toml:9:13 error unknown-argument: socket has no argument "domian"
 2 errors
 `,
   );
+});
+
+test("check shows every mistake of the rules at once, each under its word", () => {
+  const file = scratchFile(
+    "rules.toml",
+    `version = 1
+[syscalls]
+baseline = "6.1"
+rules = '''
+allow @default, @basic-io
+errno(EWHAT) unshare
+allow socket(domain == AF_INTE)
+deny @moutn
+'''
+`,
+  );
+  const { status, stdout } = callgate(["check", file]);
+  assert.equal(status, 1);
+  assert.equal(
+    stdout.replaceAll(file, "rules.toml"),
+    `rules.toml:6:7 error unknown-errno: there is no errno "EWHAT"
+   6 | errno(EWHAT) unshare
+     |       ^^^^^ errnos are written EPERM, ENOSYS, …, or as a number
+rules.toml:7:24 error unknown-constant: there is no constant "AF_INTE"
+   7 | allow socket(domain == AF_INTE)
+     |                        ^^^^^^^ did you mean AF_INET?
+rules.toml:8:6 error unknown-group: there is no group "@moutn"
+   8 | deny @moutn
+     |      ^^^^^^ did you mean @mount?
+3 errors
+`,
+  );
+});
+
+test("check of a key that is not there, and of what is not TOML", () => {
+  const key = scratchFile(
+    "key.toml",
+    'version = 1\n[syscalls]\nrules = "allow read"\n[files]\nraed = ["/usr"]\n',
+  );
+  assert.equal(
+    callgate(["check", key]).stdout.replaceAll(key, "key.toml"),
+    `key.toml:5:1 error unknown-key: there is no key "raed" in [files]
+   5 | raed = ["/usr"]
+     | ^^^^ did you mean read?
+1 error
+`,
+  );
+  const broken = scratchFile("broken.toml", 'version = 1\n[syscalls\nrules = "deny unshaer"\n');
+  const { status, stdout } = callgate(["check", broken]);
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /broken\.toml:3:1 error toml-syntax: this is not TOML: .*\n {3}3 \| rules.*\n {5}\| \^\n1 error\n$/,
+  );
+});
+
+test("check on several files reports all of them; one that cannot be read makes it 2", () => {
+  const { status, stdout } = callgate(["check", small, mistaken, "/no/such.toml", "default"]);
+  assert.equal(status, 2);
+  assert.match(stdout, /unknown-syscall(.|\n)*unknown-argument(.|\n)*unreadable(.|\n)*\n3 errors\n$/);
+  assert.equal(callgate(["check", small, "default"]).stdout, `${small} and default: no mistakes found\n`);
+});
+
+test("check of a file that its user may not read", (t) => {
+  if (!isRoot) return t.skip("only root can become another user here");
+  const secret = scratchFile("secret.toml", "version = 1\n", 0o600);
+  const { status, stdout } = callgate(["check", secret], { uid: ordinaryUser.uid, cwd: "/" });
+  assert.equal(status, 2);
+  assert.match(stdout, /cannot read ".*secret\.toml": permission denied/);
 });
 
 test("check reports a rule that can never decide, as a warning", () => {
@@ -156,7 +237,19 @@ test("check reads standard input as -, and ends with 2 for what cannot be read",
   assert.match(folder.stdout, /it is a directory/);
 });
 
-const explained: readonly (readonly [string, readonly string[], RegExp])[] = [
+const several = scratchFile(
+  "several.toml",
+  `version = 1
+[syscalls]
+abis = ["x86_64", "x86", "x32"]
+rules = '''
+allow read, #999
+deny socket(domain == AF_NETLINK)
+allow socket, socketcall
+'''
+`,
+);
+const explained: (readonly [string, readonly string[], RegExp])[] = [
   [
     "by position",
     ["default", "socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT)"],
@@ -177,6 +270,21 @@ const explained: readonly (readonly [string, readonly string[], RegExp])[] = [
     /socket, through socketcall\nallow/,
   ],
 ];
+explained.push(
+  [
+    "on several ABIs, with arguments that lie in memory on one way",
+    [several, "socket(AF_NETLINK, SOCK_RAW, 0)"],
+    /^x86_64 {2}socket\(.*\ndeny .*\n\nx86 {5}socket\(.*\)\ndeny .*\n\nx86 .*, through socketcall\n {8}domain, type and protocol lie in memory here, where no filter can see\ndeny .*\n\nx32 .*\ndeny .*\n$/,
+  ],
+  ["on one ABI of several", ["--abi", "x32", several, "read"], /^x32 {5}read\nallow {3}by .*\n$/],
+  ["on the native ABI", ["--abi", "native", several, "read"], /^(x86_64|aarch64) +read\nallow {3}by .*\n$/],
+  [
+    "a call that one ABI alone has",
+    [several, "stat64"],
+    /^x86 {5}stat64\ndeny {4}EPERM, because no rule matches: it is the policy's default\n$/,
+  ],
+  ["a number that a rule names", [several, "#999"], /^x86_64 {2}#999\nallow {3}by .*\n\nx86 {5}#999\nallow/],
+);
 for (const [name, args, expected] of explained) {
   test(`explain: ${name}`, () => {
     const { status, stdout, stderr } = callgate(["explain", ...args]);
@@ -196,6 +304,28 @@ test("explain --json prints one object a case, with the keys of the contract", (
     ["x86_64", "keyctl", 250, "errno", "EPERM", "rule"],
   );
   assert.deepEqual(Object.keys(rule), ["file", "line", "column", "text", "reason"]);
+});
+
+test("explain --json prints a line a case, each with the same keys, and what no filter sees", () => {
+  const { stdout } = callgate(["explain", "--json", several, "x86:socket(AF_NETLINK)"]);
+  const cases: readonly unknown[] = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const keys = ["abi", "syscall", "nr", "action", "errno", "by", "rule", "through", "unseen", "example"];
+  const found = cases.map((one) => {
+    assert.ok(typeof one === "object" && one !== null);
+    assert.deepEqual(Object.keys(one), keys);
+    return ["nr", "action", "through", "unseen"].map((key) => Reflect.get(one, key));
+  });
+  assert.deepEqual(found, [
+    [359, "errno", null, []],
+    [102, "errno", "socketcall", ["domain"]],
+  ]);
+  const other = callgate(["explain", "--json", "default", "x86:getpid"]);
+  const answer: unknown = JSON.parse(other.stdout);
+  assert.ok(typeof answer === "object" && answer !== null && "rule" in answer && "by" in answer);
+  assert.deepEqual([answer.rule, answer.by], [null, "other-abis"]);
 });
 
 test("explain refuses what is no call, with the caret under it", () => {
