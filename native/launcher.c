@@ -483,11 +483,6 @@ static void install_filters(void) {
 
 // ── The program ────────────────────────────────────────────────────────────────────────────────────────────────
 
-// Only to explain a failure, and looked up before the filter, which may forbid to look.
-static bool program_exists(void) {
-  return CALL(faccessat, AT_FDCWD, plan.execute.path, 0, 0) == 0;
-}
-
 _Noreturn static void explain_execve(long result, bool existed) {
   struct line line = {.length = 0};
   put(&line, "cannot execute ");
@@ -514,6 +509,14 @@ _Noreturn static void explain_execve(long result, bool existed) {
   }
   int status = -result == ENOENT || -result == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
   say_and_leave(&line, status, STEP_EXECUTE, result);
+}
+
+// Whether the program is there, looked up before the filter, which may forbid to look and to say. What is plain by now
+// is said by now; of everything else execve is the judge.
+static bool program_exists(void) {
+  long result = CALL(faccessat, AT_FDCWD, plan.execute.path, X_OK, 0);
+  if (result == -ENOENT || result == -ENOTDIR || result == -EACCES) explain_execve(result, false);
+  return result == 0;
 }
 
 _Noreturn static void carry_out(const char **environment) {

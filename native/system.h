@@ -120,6 +120,7 @@ _Noreturn static void leave(int status) {
 
 enum {
   AT_FDCWD = -100,
+  X_OK = 1,
   O_RDONLY = 0,
   O_CLOEXEC = 0x80000,
   O_PATH = 0x200000,

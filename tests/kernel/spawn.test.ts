@@ -106,7 +106,9 @@ describe("a program that is started", () => {
 
   test("has the descriptors it was given, and no others", async () => {
     const open = openSync("/dev/null", "r");
-    const child = shell("ls /proc/$$/fd | tr '\\n' ' '", {
+    const line =
+      "for d in 0 1 2 3 4 5 6 7 8 9 10 11 12; do [ -e /proc/$$/fd/$d ] && printf '%s ' $d; done; :";
+    const child = shell(line, {
       stdio: ["ignore", "pipe", "inherit", "pipe", "ignore", open, null, "pipe"],
     });
     closeSync(open);
@@ -320,6 +322,12 @@ describe("a program that cannot be started is an error event, and nothing runs",
       assert.match(error.message, words);
     });
   }
+
+  test("also where the policy denies write, so that nothing could be said later", async () => {
+    const policy = prepare(policyWith("kill write, writev"));
+    assert.equal((await failure(spawn("/no/such/file", [], { policy }))).code, "ENOENT");
+    assert.equal((await failure(spawn(scratchFile("program", "", 0o644), [], { policy }))).code, "EACCES");
+  });
 
   test("a folder; a name in PATH that is not executable", async () => {
     const error = await failure(spawn("/usr", [], { policy: plan }));
