@@ -198,7 +198,7 @@ lines({
     stderr: /^(sh: 0: getcwd\(\).*\n)?$/,
   },
   "few descriptors, small files, a small stack": {
-    line: 'ulimit -n 20; ulimit -f 0; ulimit -s 2000; "$callgate" run -- true',
+    line: 'ulimit -n 32; ulimit -f 0; ulimit -s 2000; "$callgate" run -- true',
   },
   "too little memory for Node: 125, and nothing runs": {
     line: 'ulimit -v 100000; "$callgate" run -- echo ran',
