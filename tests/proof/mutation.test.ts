@@ -2,28 +2,14 @@
 // answers otherwise, the proof must refute it; and what it refutes must be refuted by its own witness.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  ALU_AND_K,
-  check,
-  emulate,
-  emulateWords,
-  type Filter,
-  filterOf,
-  type Instruction,
-  isConditionalJump,
-  JEQ_K,
-  JGE_K,
-  JGT_K,
-  JSET_K,
-  LD_W_ABS,
-  RET_K,
-} from "../../src/bpf/index.ts";
-import { compile, returnValueOf } from "../../src/compiler/index.ts";
-import { evaluate } from "../../src/policy/evaluate.ts";
+import { check, emulateWords, filterOf, type Instruction, LD_W_ABS, RET_K } from "../../src/bpf/index.ts";
+import { compile } from "../../src/compiler/index.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { prove } from "../../src/proof/index.ts";
 import { policyOf, target } from "../policy/reading.ts";
 import { callsOn } from "../property/arbitrary.ts";
+import { assertWitness, mutantsOf, randomOf } from "./mutants.ts";
+import { mutantsIn, scoreOf, subjects, sumOf } from "./mutation-score.ts";
 
 const seed = Date.now() & 0x7fff_ffff;
 
@@ -56,60 +42,6 @@ errno(38) clone3, ioctl((args[2] & 0xff00) == 0x5400)`,
   ),
 };
 
-/** A generator of numbers from 0 to 1 that a seed repeats. */
-function randomOf(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-/** Every way in which one instruction is changed here. */
-function mutantsOf({ instructions }: Filter, at: number, random: () => number): readonly Instruction[] {
-  const step = instructions[at];
-  if (step === undefined) return [];
-  const k = (value: number): Instruction => ({ ...step, k: value >>> 0 });
-  const bit = 2 ** Math.floor(random() * 32);
-  switch (step.code) {
-    case RET_K:
-      return [k(step.k ^ 1), k(0x7fff_0000), k(0x8000_0000), { ...step, code: LD_W_ABS, k: 0 }];
-    case LD_W_ABS:
-      return [
-        k((step.k + 4) % 64),
-        k(Math.floor(random() * 16) * 4),
-        k(step.k ^ 4),
-        { ...step, code: RET_K },
-      ];
-    case ALU_AND_K:
-      return [k(step.k ^ bit), k(~0), k(0), { ...step, code: 0x44 }];
-    default:
-      if (!isConditionalJump(step.code)) return [k(step.k + 1), k(step.k - 1)];
-      return [
-        k(step.k + 1),
-        k(step.k - 1),
-        k(step.k ^ bit),
-        { ...step, jt: step.jf, jf: step.jt },
-        { ...step, jt: (step.jt + 1) & 255 },
-        { ...step, jf: (step.jf + 1) & 255 },
-        { ...step, jt: Math.max(0, step.jt - 1) },
-        ...[JEQ_K, JGE_K, JGT_K, JSET_K].map((code) => ({ ...step, code })),
-      ];
-  }
-}
-
-function assertWitness(filter: Filter, policy: Policy, verdict: ReturnType<typeof prove>): void {
-  if (verdict.verdict !== "refuted") return;
-  const { arch, nr, args, instructionPointer, returnValue, expectedReturnValue, abi, expected } =
-    verdict.witness;
-  assert.equal(emulate(filter.instructions, { arch, nr, args, instructionPointer }), returnValue);
-  assert.notEqual(returnValue, expectedReturnValue);
-  assert.equal(returnValueOf(expected.action, abi ?? target), expectedReturnValue);
-  if (abi === undefined) assert.equal(expected.by, "other-abis");
-  else
-    assert.deepEqual(evaluate(policy, { abi, syscall: nr, args, instructionPointer }, { target }), expected);
-}
-
 describe(`filters with one instruction changed (seed ${seed})`, () => {
   for (const [name, policy] of Object.entries(policies)) {
     test(name, (context) => {
@@ -124,7 +56,7 @@ describe(`filters with one instruction changed (seed ${seed})`, () => {
         const mutants = mutantsOf(filter, at, random);
         const mutant = mutants[Math.floor(random() * mutants.length)];
         const original = filter.instructions[at];
-        if (mutant === undefined || JSON.stringify(mutant) === JSON.stringify(original)) continue;
+        if (mutant === undefined) continue;
         const instructions = filter.instructions.with(at, mutant);
         const changed = filterOf(instructions);
         const verdict = prove(changed, policy, { target });
@@ -147,6 +79,25 @@ describe(`filters with one instruction changed (seed ${seed})`, () => {
       assert.ok(count.refuted > 50 && count.seen > 20, JSON.stringify(count));
     });
   }
+});
+
+describe(`every compiled policy's mutants, some of each, by two methods (seed ${seed})`, () => {
+  for (const subject of subjects()) {
+    test(subject.name, (context) => {
+      const share = Math.min(1, 40 / (8 * subject.filter.instructions.length));
+      const score = scoreOf(subject, randomOf(seed), share);
+      context.diagnostic(JSON.stringify(score));
+      assert.ok(score.refuted > 0 && mutantsIn(score) > 10, JSON.stringify(score));
+    });
+  }
+
+  test("conditions of every kind", (context) => {
+    const random = randomOf(seed);
+    const scores = Object.entries(policies).map(([name, policy]) =>
+      scoreOf({ name, policy, filter: compile(policy, { target }) }, random, 0.05),
+    );
+    context.diagnostic(JSON.stringify(sumOf(scores)));
+  });
 });
 
 test("a policy with a rule less, or one constant changed, is refuted", () => {
