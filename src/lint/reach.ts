@@ -1,7 +1,13 @@
 /** Which selectors decide anything, and which of them change anything: kept for a policy, since two lints ask. */
 import type { Entry, ResolvedCall } from "../policy/resolved.ts";
 import type { Action, Rule } from "../policy/types.ts";
-import { comparePolicies, policyOfCalls, reachableCases, withEntries } from "../proof/reach.ts";
+import {
+  comparePolicies,
+  coveringRules,
+  policyOfCalls,
+  reachableCases,
+  withEntries,
+} from "../proof/reach.ts";
 import type { Item, Placement, Subject } from "./subject.ts";
 
 const idleOf = new WeakMap<Subject, readonly Item[]>();
@@ -19,6 +25,13 @@ export function idleItems(subject: Subject): readonly Item[] {
     idleOf.set(subject, idle);
   }
   return idle;
+}
+
+/** Whether everything that decides in an idle selector's place has the same action. */
+export function isHarmless(subject: Subject, item: Item): boolean {
+  const coverers = coveringRules(subject.resolved, item.single) ?? [];
+  const same = JSON.stringify(item.rule.action);
+  return coverers.length > 0 && coverers.every((one) => JSON.stringify(one.action) === same);
 }
 
 /** First of its call and without a condition: it decides, and no walk is needed to know. */
@@ -61,7 +74,8 @@ export interface RedundantItem {
 
 /**
  * The selectors of the policy's own that decide, and without which every decision is the same. They can all be
- * left out together: each is judged without those that were found before it, and without the idle ones.
+ * left out together: each is judged without those that were found before it, and without the idle ones that say
+ * the same as what decides in their place. (What hides an idle rule of another action does change something.)
  */
 export function redundantItems(subject: Subject): readonly RedundantItem[] {
   let known = redundantOf.get(subject);
@@ -75,10 +89,12 @@ export function redundantItems(subject: Subject): readonly RedundantItem[] {
 const redundantOf = new WeakMap<Subject, readonly RedundantItem[]>();
 
 function findRedundant(subject: Subject): readonly RedundantItem[] {
-  const left = new Set<Rule>(idleItems(subject).map((item) => item.single));
+  const idle = idleItems(subject);
+  const left = new Set<Rule>(idle.filter((item) => isHarmless(subject, item)).map((item) => item.single));
+  const isIdle = new Set(idle);
   const redundant: RedundantItem[] = [];
   for (const item of subject.items) {
-    if (!item.isOwn || left.has(item.single)) continue;
+    if (!item.isOwn || isIdle.has(item)) continue;
     const placements = subject.placementsOf(item);
     if (placements.length === 0) continue;
     if (placements.some((placement) => surelyChanges(placement, left))) continue;

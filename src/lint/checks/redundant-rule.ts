@@ -4,9 +4,9 @@ import type { Rule } from "../../policy/types.ts";
 import { describeInstead } from "../describe-rules.ts";
 import { at, beginsItsLine, fixOf } from "../edits.ts";
 import type { Finding, Lint } from "../lint.ts";
-import { type RedundantItem, redundantItems } from "../reach.ts";
+import { isHarmless, type RedundantItem, redundantItems } from "../reach.ts";
 import type { Item } from "../subject.ts";
-import { idleRules, isHarmless } from "./unreachable-rule.ts";
+import { idleRules } from "./unreachable-rule.ts";
 
 export const redundantRule: Lint = {
   documentation: {

@@ -3,7 +3,7 @@ import type { Rule } from "../../policy/types.ts";
 import { coveringRules, describeCover } from "../../proof/reach.ts";
 import { at } from "../edits.ts";
 import type { Finding, Lint } from "../lint.ts";
-import { idleItems } from "../reach.ts";
+import { idleItems, isHarmless } from "../reach.ts";
 import type { Item, Subject } from "../subject.ts";
 
 export const unreachableRule: Lint = {
@@ -53,13 +53,6 @@ export function idleRules(subject: Subject): readonly IdleRule[] {
     if (subject.placementsOf(item).length > 0) living.set(item.rule, (living.get(item.rule) ?? 0) + 1);
   }
   return [...byRule].map(([rule, items]) => ({ rule, items, isWhole: items.length === living.get(rule) }));
-}
-
-/** Whether everything that decides in an idle selector's place has the same action. */
-export function isHarmless(subject: Subject, item: Item): boolean {
-  const coverers = coveringRules(subject.resolved, item.single) ?? [];
-  const same = JSON.stringify(item.rule.action);
-  return coverers.length > 0 && coverers.every((one) => JSON.stringify(one.action) === same);
 }
 
 function describe(subject: Subject, items: readonly Item[], seenFrom: Rule): Finding {
