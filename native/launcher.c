@@ -295,7 +295,8 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 
   if ((status & 0x7f) != 0) die_like_child(status & 0x7f);
   int code = status >> 8 & 0xff;
-  if (code != 0) leave(code);     // Node has said why
+  // Node has said why. Statuses of its own (a mistake in NODE_OPTIONS is 9) are failures to start, as all others are.
+  if (code != 0) leave(code == STATUS_NOT_EXECUTABLE || code == STATUS_NOT_FOUND ? code : STATUS_FAILED);
   if (length == 0) leave(0);      // --help, --dry-run: there was nothing to start
   CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
   return length;

@@ -75,8 +75,9 @@ export function readText(path: string): FoundPolicy | string {
     if (status.isDirectory()) return "it is a directory";
     if (!status.isFile() && !status.isFIFO()) return "it is not a file";
     if (status.size > largestFile) return "it is larger than 8 MiB: no policy is";
-    // One file has one name, however it is reached, so that a circle is seen as one.
-    return decode(readFileSync(path), resolvePath(path) === realpathSync(path) ? path : realpathSync(path));
+    // One file has one name, however it is reached, so that a circle is seen as one. A pipe has only the given one.
+    const real = status.isFile() ? realpathSync(path) : path;
+    return decode(readFileSync(path), resolvePath(path) === real ? path : real);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";

@@ -96,13 +96,14 @@ test("a caller that ignores SIGCHLD, and keeps ignoring it", () => {
   assert.equal(result.status, 0);
 });
 
-test("Node's failure is the launcher's, whatever it wrote", () => {
+test("Node's failure is the launcher's, whatever it wrote; statuses of Node's own become 125", () => {
   const plan = scratchFile("plan", encodePlan(shellPlan([], "echo runs")));
-  for (const status of [1, 2, 125]) {
+  for (const status of [1, 2, 9, 125, 126, 127]) {
+    const expected = status === 126 || status === 127 ? status : 125;
     const silent = front(fakeNode(`echo why >&2; exit ${status}`));
-    assert.deepEqual([silent.status, silent.stdout, silent.stderr], [status, "", "why\n"]);
+    assert.deepEqual([silent.status, silent.stdout, silent.stderr], [expected, "", "why\n"]);
     const written = front(fakeNode(`cat ${plan} >&3; exit ${status}`));
-    assert.deepEqual([written.status, written.stdout, written.stderr], [status, "", ""]);
+    assert.deepEqual([written.status, written.stdout, written.stderr], [expected, "", ""]);
   }
 });
 
