@@ -88,6 +88,23 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/check.ts"),
   },
   {
+    name: "fmt",
+    summary: "lay out the rules of policies",
+    operands: "FILE…",
+    description: [
+      "Lays out the rule blocks of TOML policies in place: actions in one column, one space after a comma, reasons in one column where they fit. Only white space changes, and only between the quotes of rules, require and expect. - reads standard input and prints the result.",
+      "The exit status is 0 when all is done, 1 when a policy has mistakes (or, with --check, when one would change), and 2 when a file cannot be read or written.",
+    ],
+    options: [{ name: "check", help: "change nothing; say what would change, and exit with 1" }, help],
+    examples: [
+      { command: "callgate fmt thumbnailer.toml", comment: "in place" },
+      { command: "callgate fmt --check *.toml", comment: "in a test" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/fmt.ts"),
+  },
+  {
     name: "explain",
     summary: "what a policy says of a call, and which rule says it",
     operands: "FILE CALL",

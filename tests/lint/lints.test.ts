@@ -211,14 +211,18 @@ test("c-library-call speaks of what no rule allows, once", () => {
 });
 
 /** What the lints say of policies that people use, each with the reason why it stays. */
-const argued: Readonly<Record<string, readonly string[]>> = {};
+const argued: Readonly<Record<string, readonly string[]>> = {
+  // The price of closing address families to 32-bit programs of a container: a note that tells whoever needs them.
+  container: ["multiplexed-loss"],
+};
 
 describe("policies that are used", () => {
   for (const name of builtinPolicies()) {
     test(`built-in ${name} has no finding but ${argued[name]?.length ?? 0}`, () => {
       const { policy } = readPolicy(builtinPolicyText(name) ?? "", { filename: name, target });
       assert.ok(policy !== undefined);
-      assert.deepEqual(lint(policy, { target }).map(brief), argued[name] ?? []);
+      const ids = lint(policy, { target }).map((one) => one.id);
+      assert.deepEqual(ids, argued[name] ?? []);
     });
   }
 });

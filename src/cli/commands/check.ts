@@ -82,22 +82,21 @@ async function fixFile(
   found: FoundPolicy,
   diagnostics: readonly Diagnostic[],
 ): Promise<readonly Diagnostic[]> {
-  const mark = found.text.startsWith("\ufeff") ? "\ufeff" : "";
-  let text = found.text.slice(mark.length);
+  let { text } = found;
   let left = diagnostics;
   let count = 0;
   for (let round = 0; round < mostRounds; round++) {
     const fixed = applyFixes(left, { name: found.filename, text });
     if (fixed.applied.length === 0 || fixed.text === text) break;
-    const again = await checkText({ ...found, text: mark + fixed.text });
+    const again = await checkText({ ...found, text: fixed.text });
     if (countErrors(again) > countErrors(left)) break;
     text = fixed.text;
     left = again;
     count += fixed.applied.length;
   }
   if (count === 0) return left;
-  const { replaceFile } = await import("../replace-file.ts");
-  const failure = replaceFile(operand, mark + text);
+  const { rewritePolicy } = await import("../rewrite-policy.ts");
+  const failure = rewritePolicy(operand, text);
   if (failure !== undefined) {
     const message = `cannot write ${JSON.stringify(operand)}: ${failure}`;
     return [...diagnostics, { id: "unwritable", severity: "error", message }];

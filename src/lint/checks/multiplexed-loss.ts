@@ -8,7 +8,7 @@ import { decisionsNamed, lets, possibleActions, type Subject, waysTo } from "../
 export const multiplexedLoss: Lint = {
   documentation: {
     id: "multiplexed-loss",
-    severity: "warning",
+    severity: "note",
     what: "A condition that a multiplexer (socketcall, ipc) hides costs 32-bit programs the whole call.",
     why: 'Behind socketcall the arguments lie in memory, where no filter sees them: with multiplexed = "strict" the strictest possible action holds, and 32-bit programs, whose C library makes socket calls in no other way, lose what the rule refuses only in part. multiplexed = "open" lets them pass, and is a hole: 64-bit programs can make 32-bit calls too.',
     example:
