@@ -1,6 +1,12 @@
 /** How many columns of a terminal a text takes: none for marks that combine, two for wide characters. */
 
-const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made when it is needed: making it takes longer than reading most policies. */
+function graphemesOf(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 const wide =
   /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])|\ufe0f/u;
 const plain = /^[ -~]*$/;
@@ -12,7 +18,7 @@ function widthOf(grapheme: string): number {
 }
 
 function pieces(text: string): readonly string[] {
-  return plain.test(text) ? [...text] : [...graphemes.segment(text)].map((one) => one.segment);
+  return plain.test(text) ? [...text] : [...graphemesOf(text)].map((one) => one.segment);
 }
 
 export function displayWidth(text: string): number {
