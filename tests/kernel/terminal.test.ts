@@ -5,13 +5,30 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { scratchFile } from "./native.ts";
-import { ctrl, inTerminal, line, prompt, resize, type Step, see, type } from "./terminal.ts";
+import { ctrl, inTerminal, line, press, prompt, resize, type Step, see, type } from "./terminal.ts";
 
 /** A script, since a shell echoes what is typed: what it prints cannot be taken for what was typed. */
 const script = (name: string, text: string): string => scratchFile(name, `#!/bin/sh\n${text}\n`, 0o755);
 
 const run = (command: string): Step => type(`$callgate run -- ${command}\n`);
 const status = (expected: string): readonly Step[] => line('echo "status=$?"', `status=${expected}\r`);
+
+/**
+ * A program that says so when it is continued. One process: a shell that is stopped between vfork and its child's
+ * exec waits for the child without being stopped itself.
+ */
+const continued = (name: string, word: string): string =>
+  scratchFile(
+    name,
+    `#!/usr/bin/python3
+import signal
+signal.signal(signal.SIGCONT, lambda *_: print("${word}", flush=True))
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+print("up", flush=True)
+while True: signal.pause()
+`,
+    0o755,
+  );
 
 const sleeper = script("sleeper", "echo up; exec sleep 100");
 const manyLines = scratchFile(
@@ -54,17 +71,16 @@ test("Ctrl-Z stops the program, jobs shows it, fg continues it", () => {
 });
 
 test("bg continues a stopped program in the background, and kill %1 ends it", () => {
-  const ticking = script("ticking", "echo up; sleep 0.3; echo tick; exec sleep 100");
+  const ticking = continued("ticking", "tick");
   inTerminal([
     run(ticking),
     see("up\r"),
-    ctrl.z,
-    see("Stopped"),
+    press(ctrl.z, "Stopped"),
     prompt,
     type("bg\n"),
     see("tick\r"),
     line("jobs", "Running"),
-    line("kill %1; wait", "Terminated"),
+    line('kill %1; wait %1; echo "ended=$?"', "ended=143\r"),
   ]);
 });
 
@@ -141,8 +157,7 @@ test("less stopped by Ctrl-Z and continued paints its screen again", () => {
     line('echo "before=$(stty -g)"', "before=(?P<before>[0-9a-f:]+)\r"),
     run(`less ${manyLines}`),
     see("line-0023"),
-    ctrl.z,
-    see("Stopped"),
+    press(ctrl.z, "Stopped"),
     prompt,
     line('echo "stopped=$(stty -g)"', "stopped=(?P<stopped>[0-9a-f:]+)\r"),
     type("fg\n"),
@@ -263,19 +278,17 @@ test("the program is its own process group, in the terminal's foreground, and th
 
 test("an interactive shell under callgate has job control of its own", () => {
   // It says when it is back: a shell names the job before the job has the terminal, and a Ctrl-C in between is lost.
-  const returner = script("returner", "trap 'echo back' CONT; echo up; while :; do sleep 0.1; done");
+  const returner = continued("returner", "back");
   inTerminal([
     type("PS1='inner> ' $callgate run -- bash --norc --noprofile --noediting -i\n"),
     see("inner> "),
     type(`${returner}\n`),
     see("up\r"),
-    ctrl.z,
-    see("Stopped.*\r"),
+    press(ctrl.z, "Stopped.*\r"),
     see("inner> "),
     type("fg\n"),
     see("back\r"),
-    ctrl.c,
-    see("inner> "),
+    press(ctrl.c, "inner> "),
     type('echo "inner=$?"\n'),
     see("inner=130\r"),
     see("inner> "),

@@ -8,12 +8,22 @@ import { root, scratchFile } from "./native.ts";
 export type Step =
   | { readonly type: string }
   | { readonly see: string }
+  | { readonly press: string; readonly until: string }
   | { readonly resize: readonly [number, number] };
 
 export const type = (text: string): Step => ({ type: text });
 /** Waits for a regular expression of Python's; its named groups are what `inTerminal` returns. */
 export const see = (pattern: string): Step => ({ see: pattern });
 export const resize = (rows: number, columns: number): Step => ({ resize: [rows, columns] });
+
+/**
+ * Presses a key until a pattern appears, as people do: on a busy machine a shell may not have handed the terminal
+ * over yet when its job is running already, and the key goes to the shell.
+ */
+export const press = (key: { readonly type: string }, pattern: string): Step => ({
+  press: key.type,
+  until: pattern,
+});
 
 export const prompt: Step = see("ready> ");
 /** A line for the shell, and what must appear before its next prompt. */
@@ -22,7 +32,8 @@ export const line = (text: string, ...seen: readonly string[]): readonly Step[] 
   ...seen.map(see),
   prompt,
 ];
-export const ctrl = { c: type("\x03"), d: type("\x04"), z: type("\x1a"), backslash: type("\x1c") };
+const key = (text: string): { readonly type: string } => ({ type: text });
+export const ctrl = { c: key("\x03"), d: key("\x04"), z: key("\x1a"), backslash: key("\x1c") };
 
 const typist = scratchFile(
   "terminal.py",
@@ -35,9 +46,9 @@ if pid == 0:
     os.environ["PS1"] = "ready> " # here, since python3 may be started by a shell script, and those drop it
     os.execvp("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
 whole, at, found = b"", 0, {}
-def see(pattern):
+def see(pattern, seconds=15):
     global whole, at
-    end = time.time() + 15
+    end = time.time() + seconds
     while True:
         match = re.search(pattern.encode(), whole[at:])
         if match:
@@ -47,12 +58,19 @@ def see(pattern):
         if not select.select([master], [], [], max(0, end - time.time()))[0]:
             raise TimeoutError("waited for %s" % pattern)
         whole += os.read(master, 65536)
+def press(key, pattern):
+    for attempt in range(15):
+        os.write(master, key.encode())
+        try: return see(pattern, 1)
+        except TimeoutError: pass
+    raise TimeoutError("pressed %r and waited for %s" % (key, pattern))
 problem, step = None, "the start"
 try:
     see("ready> ")
     for step in steps:
         if "type" in step: os.write(master, step["type"].encode())
         elif "see" in step: see(step["see"])
+        elif "press" in step: press(step["press"], step["until"])
         else: fcntl.ioctl(master, termios.TIOCSWINSZ, size(*step["resize"]))
 except (OSError, TimeoutError) as error:
     problem = "at %s, seen %r: %s" % (step, whole[at:].decode(errors="replace"), error)
