@@ -21,10 +21,10 @@ const continued = (name: string, word: string): string =>
   scratchFile(
     name,
     `#!/usr/bin/python3
-import signal
-signal.signal(signal.SIGCONT, lambda *_: print("${word}", flush=True))
+import os, signal
+signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"${word}\\n"))
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-print("up", flush=True)
+os.write(1, b"up\\n")
 while True: signal.pause()
 `,
     0o755,
