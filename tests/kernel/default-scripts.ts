@@ -26,16 +26,16 @@ const shell: Work = {
     cat <&5
     wait
     bash -c 'trap "echo caught TERM; exit 7" TERM; kill -TERM $$; sleep 5' || echo "status $?"
+    sleep 30 & kill -STOP "$!"; kill -CONT "$!"; kill "$!"; wait "$!" || echo "ended with $?"
     set -m
-    sleep 30 &
-    kill -STOP %%
-    kill -CONT %%
-    kill %%
-    wait %% || echo "ended with $?"
-    bash -c 'kill -STOP $$; echo continued' | cat &
-    sleep 0.2
-    kill -CONT %%
-    wait
+    # What bash says of a job, and whether, is a matter of timing: compared is how jobs end.
+    {
+      bash -c 'kill -STOP $$; echo continued' | cat &
+      until grep -q '^State:.T' "/proc/$(jobs -p %%)/status"; do sleep 0.01; done
+      kill -CONT %%
+      wait
+    } 2> jobs.log
+    rm jobs.log
     echo stopped and continued
     (ulimit -n 64; ulimit -n)
     (umask 077; echo private > private)
@@ -80,7 +80,9 @@ const files: Work = {
     mktemp -d ./tmp.XXXX | cut -c-6
     rm -r tmp.*
     (echo from the; sleep 0.05; echo pair) > pipe & cat pipe
-    tail -n +1 -F sums & sleep 0.1; echo appended >> sums; sleep 0.3; kill %%; wait || true
+    tail -n +1 -F sums > followed & until [ -s followed ]; do sleep 0.01; done
+    echo appended >> sums; until grep -q appended followed; do sleep 0.01; done
+    kill %%; wait || true; cat followed
     unlink hard
   `,
 };
