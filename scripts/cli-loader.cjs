@@ -20,7 +20,8 @@ function readCache() {
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   process.stderr.write(`callgate needs Node 20.19 or newer, and this is ${process.version}\n`);
-  process.exitCode = process.argv[2] === "run" ? 125 : 2;
+  const command = process.argv.slice(2, 4).join(" ");
+  process.exitCode = /^run\b|^lxc (start|attach)$/.test(command) ? 125 : 2;
 } else {
   const source = readFileSync(filename, "latin1");
   const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {

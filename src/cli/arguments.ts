@@ -2,12 +2,31 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../diagnostics/index.ts";
 
+/**
+ * What a shell offers where a value is expected: a policy is a file or a built-in policy's name, selectors are calls
+ * and groups, a program is what the shell would run, a container is one of LXC's. A list is offered as it is.
+ */
+export type Completion =
+  | "file"
+  | "folder"
+  | "policy"
+  | "builtin-policy"
+  | "abi"
+  | "call"
+  | "selectors"
+  | "program"
+  | "container"
+  | "command"
+  | readonly string[];
+
 export interface OptionSpec {
   readonly name: string;
   readonly short?: string;
   /** What the help calls the option's value; an option without is a switch. */
   readonly value?: string;
   readonly help: string;
+  /** What a shell offers for the value; without it nothing. */
+  readonly completes?: Completion;
 }
 
 /** An option as it was given, in its order. */

@@ -1,47 +1,65 @@
-/** The table of commands. */
+/** The table of commands: the parser, the help, completions and the man page come from it. */
 import type { OptionSpec } from "./arguments.ts";
-import type { Command } from "./command.ts";
+import type { Command, CommandGroup } from "./command.ts";
 
 const help: OptionSpec = { name: "help", short: "h", help: "show this help" };
 const json: OptionSpec = { name: "json", help: "print facts for programs, as JSON" };
+
+/** What decides under what a program is run. */
+const sandbox: readonly OptionSpec[] = [
+  {
+    name: "policy",
+    short: "p",
+    value: "FILE|NAME",
+    help: "the policy: a file, or the name of a built-in one (default: default)",
+    completes: "policy",
+  },
+  {
+    name: "allow",
+    value: "SELECTORS",
+    help: "allow these calls: --allow 'socket(domain == AF_NETLINK), ptrace'",
+    completes: "selectors",
+  },
+  { name: "deny", value: "SELECTORS", help: "deny these calls with EPERM", completes: "selectors" },
+  { name: "rule", value: "RULE", help: "any rule of the policy language: --rule 'errno(ENOSYS) statx'" },
+  { name: "rules", value: "FILE", help: "rules from a file, a rule a line", completes: "file" },
+  {
+    name: "abi",
+    value: "NAME",
+    help: "have rules for this ABI too: x86 lets 32-bit programs run",
+    completes: "abi",
+  },
+  {
+    name: "missing",
+    value: "LAYER",
+    help: "start although this layer of the policy cannot be set up: files, network, limits, hardening",
+    completes: ["files", "network", "limits", "hardening"],
+  },
+  {
+    name: "keep-fd",
+    value: "N",
+    help: "leave descriptor N open for the program; all others above 2 are closed",
+  },
+];
+
+/** Groups of commands: `name` is the first of two words. */
+export const commandGroups: readonly CommandGroup[] = [];
 
 export const commands: readonly Command[] = [
   {
     name: "run",
     summary: "run a program under a policy",
     operands: "[--] CMD [ARG…]",
+    completes: ["program", "file"],
     description: [
       "Runs CMD under a policy: by default the built-in policy `default`, which lets ordinary programs work and refuses what only system software and exploits need. The filter is proved equal to the policy before it is loaded, and cannot be taken off again.",
       "Rules given here come before the policy's own, in the order in which they stand; a policy's `require` comes before everything.",
       "The exit status is the program's own, or 125 when callgate could not start it as asked, 126 when it cannot be executed, and 127 when it is not there.",
     ],
     options: [
-      {
-        name: "policy",
-        short: "p",
-        value: "FILE|NAME",
-        help: "the policy: a file, or the name of a built-in one (default: default)",
-      },
-      {
-        name: "allow",
-        value: "SELECTORS",
-        help: "allow these calls: --allow 'socket(domain == AF_NETLINK), ptrace'",
-      },
-      { name: "deny", value: "SELECTORS", help: "deny these calls with EPERM" },
-      { name: "rule", value: "RULE", help: "any rule of the policy language: --rule 'errno(ENOSYS) statx'" },
-      { name: "rules", value: "FILE", help: "rules from a file, a rule a line" },
-      { name: "abi", value: "NAME", help: "have rules for this ABI too: x86 lets 32-bit programs run" },
-      {
-        name: "missing",
-        value: "LAYER",
-        help: "start although this layer of the policy cannot be set up: files, network, limits, hardening",
-      },
-      {
-        name: "keep-fd",
-        value: "N",
-        help: "leave descriptor N open for the program; all others above 2 are closed",
-      },
+      ...sandbox,
       { name: "dry-run", help: "say what would be done, and do not run the program" },
+      { name: "json", help: "with --dry-run: as JSON" },
       help,
     ],
     examples: [
@@ -61,9 +79,31 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/run.ts"),
   },
   {
+    name: "plan",
+    summary: "say step by step what run would do",
+    operands: "[--] CMD [ARG…]",
+    completes: ["program", "file"],
+    description: [
+      "Takes the options of run, compiles the policy and proves the filter, and says what would be done before CMD runs: every step of the launcher in its order. Nothing is started.",
+      "The exit status is 0 when there is a plan, 1 when the policy has mistakes or asks for what this machine cannot give, or CMD cannot be run, and 2 when a file cannot be read.",
+    ],
+    options: [...sandbox, json, help],
+    examples: [
+      { command: "callgate plan -- ./untrusted", comment: "under the built-in policy" },
+      {
+        command: "callgate plan --policy thumbnailer.toml --json -- ./thumbnail cat.png",
+        comment: "for a program",
+      },
+    ],
+    stopAtOperand: true,
+    usageStatus: 2,
+    load: () => import("./commands/plan.ts"),
+  },
+  {
     name: "check",
     summary: "read policies and report every mistake in them",
     operands: "FILE…",
+    completes: ["policy"],
     description: [
       "Reads each policy, compiles it and proves the filter, proves what the policy says of itself in `expect`, and reports mistakes, and what is probably not meant, with the exact place and what to write instead. FILE may be the name of a built-in policy, or - for standard input.",
       "The exit status is 0 when there is no error, 1 when there is one, and 2 when a file cannot be read.",
@@ -73,6 +113,7 @@ export const commands: readonly Command[] = [
         name: "format",
         value: "FORMAT",
         help: "text (the default), json, github (annotations of a workflow) or sarif (code scanning)",
+        completes: ["text", "json", "github", "sarif"],
       },
       { name: "fix", help: "carry out the fixes that are offered, then say what is left" },
       json,
@@ -91,6 +132,7 @@ export const commands: readonly Command[] = [
     name: "fmt",
     summary: "lay out the rules of policies",
     operands: "FILE…",
+    completes: ["file"],
     description: [
       "Lays out the rule blocks of TOML policies in place: actions in one column, one space after a comma, reasons in one column where they fit. Only white space changes, and only between the quotes of rules, require and expect. - reads standard input and prints the result.",
       "The exit status is 0 when all is done, 1 when a policy has mistakes (or, with --check, when one would change), and 2 when a file cannot be read or written.",
@@ -108,11 +150,17 @@ export const commands: readonly Command[] = [
     name: "explain",
     summary: "what a policy says of a call, and which rule says it",
     operands: "FILE CALL",
+    completes: ["policy", "call"],
     description: [
       "Says what the policy decides for a call and why. Arguments are written as in a program, by position or by name; one that is left out may be anything, and then every case is listed with an example.",
     ],
     options: [
-      { name: "abi", value: "NAME", help: "only this ABI (default: all that the policy has rules for)" },
+      {
+        name: "abi",
+        value: "NAME",
+        help: "only this ABI (default: all that the policy has rules for)",
+        completes: "abi",
+      },
       json,
       help,
     ],

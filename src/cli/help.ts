@@ -1,5 +1,5 @@
 /** Help texts, from the table of commands. */
-import type { Command } from "./command.ts";
+import type { Command, CommandGroup } from "./command.ts";
 
 /** Text broken into lines of at most `width` columns, each behind `indent`. */
 function wrap(text: string, width: number, indent: string): string {
@@ -21,16 +21,37 @@ function entry(name: string, text: string, width: number, column: number): strin
   return head.length + 1 < column ? head + body.slice(head.length) : `${head}\n${body}`;
 }
 
-export function generalHelp(commands: readonly Command[], version: string, width: number): string {
+/** The list of commands, in which a group is one line. */
+export function generalHelp(
+  commands: readonly Command[],
+  groups: readonly CommandGroup[],
+  version: string,
+  width: number,
+): string {
+  const alone = commands.filter(({ name }) => !name.includes(" "));
   return [
     `callgate ${version}: decide which system calls a program may make`,
     "",
     "usage: callgate COMMAND [OPTION…] [OPERAND…]",
     "",
-    ...commands.map((command) => entry(command.name, command.summary, width, 14)),
+    ...[...alone, ...groups].map((one) => entry(one.name, one.summary, width, 14)),
     "",
     "callgate COMMAND --help says more, with examples; callgate --version says which",
     "version this is.",
+    "",
+  ].join("\n");
+}
+
+/** What a group is for, and its commands. */
+export function groupHelp(group: CommandGroup, commands: readonly Command[], width: number): string {
+  const own = commands.filter(({ name }) => name.startsWith(`${group.name} `));
+  return [
+    `usage: callgate ${group.name} COMMAND [OPTION…] [OPERAND…]`,
+    "",
+    ...group.description.flatMap((paragraph) => [wrap(paragraph, width, ""), ""]),
+    ...own.map((one) => entry(one.name, one.summary, width, 18)),
+    "",
+    wrap(`callgate ${group.name} COMMAND --help says more, with examples.`, width, ""),
     "",
   ].join("\n");
 }

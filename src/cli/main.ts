@@ -2,33 +2,26 @@
 import { sanitise } from "../diagnostics/index.ts";
 import { hasOption, nearestName, parseArguments, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
-import { commands } from "./commands.ts";
-import { commandHelp, generalHelp } from "./help.ts";
+import { commandGroups, commands } from "./commands.ts";
+import { commandHelp, generalHelp, groupHelp } from "./help.ts";
 import { isReaderGone, OutputError, print, printError, terminalOptions } from "./output.ts";
 import { version } from "./version.ts";
 
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
-  const { width } = terminalOptions(1);
+  const [name] = args;
   if (name === undefined) {
-    printError(generalHelp(commands, version, width));
+    printError(generalHelp(commands, commandGroups, version, terminalOptions(2).width));
     return 2;
   }
-  if (name === "help" || name === "--help" || name === "-h") {
-    const [wanted] = rest;
-    const command = wanted === undefined ? undefined : findCommand(wanted);
-    if (wanted !== undefined && command === undefined) return refuseCommand(wanted);
-    print(command === undefined ? generalHelp(commands, version, width) : commandHelp(command, width));
-    return 0;
-  }
+  if (name === "help" || name === "--help" || name === "-h") return help(args.slice(1));
   if (name === "--version" || name === "-V") {
     print(`callgate ${version}\n`);
     return 0;
   }
-  const command = findCommand(name);
-  if (command === undefined) return refuseCommand(name);
+  const command = findCommand(args);
+  if (command === undefined) return isGroup(name) ? groupAlone(args) : refuseCommand(args);
   try {
-    const parsed = parseArguments(rest, command);
+    const parsed = parseArguments(args.slice(command.name.split(" ").length), command);
     if (hasOption(parsed, "help")) {
       print(commandHelp(command, terminalOptions(1).width));
       return 0;
@@ -43,21 +36,57 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function findCommand(name: string): Command | undefined {
-  return commands.find((one) => one.name === name);
+/** `callgate help [COMMAND]`. */
+function help(wanted: readonly string[]): number {
+  const { width } = terminalOptions(1);
+  const command = findCommand(wanted);
+  const group = commandGroups.find(({ name }) => name === wanted[0]);
+  if (wanted.length === 0) print(generalHelp(commands, commandGroups, version, width));
+  else if (command !== undefined) print(commandHelp(command, width));
+  else if (group !== undefined && wanted.length === 1) print(groupHelp(group, commands, width));
+  else return refuseCommand(wanted);
+  return 0;
 }
 
-function refuseCommand(name: string): 2 {
+/** The command that the arguments begin with: one word, or a group's name and one of its own. */
+function findCommand(args: readonly string[]): Command | undefined {
+  return commands.find((one) => one.name.split(" ").every((word, index) => word === args[index]));
+}
+
+function isGroup(name: string): boolean {
+  return commandGroups.some((group) => group.name === name);
+}
+
+/** A group's name with nothing, a wrong word, or a call for help behind it. */
+function groupAlone(args: readonly string[]): number {
+  const [name, second] = args;
+  const group = commandGroups.find((one) => one.name === name);
+  if (group === undefined || (second !== undefined && second !== "--help" && second !== "-h"))
+    return refuseCommand(args);
+  const text = groupHelp(group, commands, terminalOptions(second === undefined ? 2 : 1).width);
+  if (second !== undefined) print(text);
+  else printError(text);
+  return second === undefined ? 2 : 0;
+}
+
+function refuseCommand([name = "", second]: readonly string[]): number {
   const isOption = name.startsWith("-");
+  const inGroup = isGroup(name) && second !== undefined;
+  const asked = inGroup ? `${name} ${second}` : name;
   const known = isOption
     ? ["--help", "--version"]
-    : [...commands.map((command) => command.name), "help", "--version"];
+    : [
+        ...commands.map((command) => command.name),
+        ...commandGroups.map((group) => group.name),
+        "help",
+        "--version",
+      ];
   const what = isOption
     ? `option ${sanitise(name)} before the command`
-    : `command ${sanitise(JSON.stringify(name))}`;
-  const guess = nearestName(name, known);
+    : `command ${sanitise(JSON.stringify(asked))}`;
+  const guess = nearestName(asked, known);
   printError(`callgate: there is no ${what}${guess === undefined ? "" : `: did you mean ${guess}?`}\n`);
-  printError("callgate --help lists the commands\n");
+  printError(`callgate ${inGroup ? `${name} ` : ""}--help lists the commands\n`);
   return 2;
 }
 
@@ -81,6 +110,6 @@ main(args).then(
   },
   (error: unknown) => {
     reportFailure(error);
-    process.exitCode = args[0] === "run" ? 125 : 2;
+    process.exitCode = findCommand(args)?.usageStatus ?? 2;
   },
 );

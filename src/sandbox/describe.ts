@@ -1,10 +1,40 @@
-/** A plan in words, a step a line, in the order in which the launcher carries them out. */
+/**
+ * A plan in words, a step a line, in the order in which the launcher carries them out; and as facts for programs.
+ * A new kind of step gets its words in `wordsOf`: without them the compiler complains.
+ */
 import { sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
 import type { Plan, PlanStep, PlanString } from "./plan.ts";
 
+/** What a step is called, and what it does: a line, or several where there is more to say. */
+interface StepWords {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+/** Wide enough for the longest title. */
+const titleWidth = 19;
+
+/** The plan as people read it; lines are not wrapped, since paths and commands are in them. */
 export function describePlan(plan: Plan, policy: Policy): string {
-  return plan.steps.map((step) => `${describeStep(step, policy)}\n`).join("");
+  return plan.steps
+    .flatMap((step) => {
+      const { title, lines } = wordsOf(step, policy);
+      return lines.map((line, index) => `${(index === 0 ? title : "").padEnd(titleWidth)}${line}\n`);
+    })
+    .join("");
+}
+
+/** The plan as `callgate plan --json` prints it: each step with its words and what it is made of. */
+export function planFacts(plan: Plan, policy: Policy): object {
+  return {
+    architecture: plan.architecture,
+    policy: policy.name ?? null,
+    steps: plan.steps.map((step) => {
+      const { title, lines } = wordsOf(step, policy);
+      return { kind: step.kind, title, does: lines, ...factsOf(step) };
+    }),
+  };
 }
 
 function text(value: PlanString): string {
@@ -17,31 +47,58 @@ function quoted(value: PlanString): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
 }
 
-function describeStep(step: PlanStep, policy: Policy): string {
+function wordsOf(step: PlanStep, policy: Policy): StepWords {
   switch (step.kind) {
     case "environment": {
       const kept = step.keep === "all" ? "everything" : step.keep.join(", ") || "nothing";
       const set = Object.keys(step.set);
-      return `environment        keep ${kept}${set.length === 0 ? "" : `; set ${set.join(", ")}`}`;
+      return words("environment", `keep ${kept}${set.length === 0 ? "" : `; set ${set.join(", ")}`}`);
     }
     case "workingDirectory":
-      return `working directory  ${text(step.path)}`;
+      return words("working directory", text(step.path));
     case "terminal":
-      return "terminal           a session of its own";
+      return words("terminal", "a session of its own");
     case "noNewPrivileges":
-      return "no new privileges  set-user-id programs give no rights";
+      return words("no new privileges", "set-user-id programs give no rights");
     case "closeDescriptors":
-      return `descriptors        0, 1, 2${step.keep.map((one) => `, ${one}`).join("")} stay open; all others are closed`;
+      return words(
+        "descriptors",
+        `0, 1, 2${step.keep.map((one) => `, ${one}`).join("")} stay open; all others are closed`,
+      );
     case "signals":
-      return "signals            default dispositions, none blocked; what nohup or a shell ignores stays ignored";
+      return words(
+        "signals",
+        "default dispositions, none blocked; what nohup or a shell ignores stays ignored",
+      );
     case "filter": {
       const key = (step.patches?.length ?? 0) > 0 ? "; execve passes once, by the launch key" : "";
-      return (
-        `filter             ${step.bytes.length / 8} instructions, proved equal to the policy ${policy.name ?? ""}`.trimEnd() +
-        key
+      return words(
+        "filter",
+        `${step.bytes.length / 8} instructions, proved equal to the policy ${policy.name ?? ""}`.trimEnd() +
+          key,
       );
     }
     case "execute":
-      return `execute            ${text(step.path)}: ${step.arguments.map(quoted).join(" ")}`;
+      return words("execute", `${text(step.path)}: ${step.arguments.map(quoted).join(" ")}`);
   }
+}
+
+function words(title: string, ...lines: readonly string[]): StepWords {
+  return { title, lines };
+}
+
+/** What a step is made of, as JSON has it; of a filter its size, and of variables that are set only the names. */
+function factsOf(step: PlanStep): object {
+  if (step.kind === "filter")
+    return { instructions: step.bytes.length / 8, launchKey: (step.patches?.length ?? 0) > 0 };
+  if (step.kind === "environment") return { keep: step.keep, set: Object.keys(step.set) };
+  return Object.fromEntries(Object.entries(step).map(([key, value]) => [key, jsonValue(value)]));
+}
+
+function jsonValue(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("utf8");
+  if (typeof value === "bigint") return value.toString();
+  if (Array.isArray(value)) return value.map(jsonValue);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonValue(item)]));
 }

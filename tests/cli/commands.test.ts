@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { commands } from "../../src/cli/commands.ts";
+import { commandGroups, commands } from "../../src/cli/commands.ts";
 import { version } from "../../src/cli/version.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
 import { isRoot, ordinaryUser, scratch, scratchFile } from "../kernel/native.ts";
@@ -52,26 +52,51 @@ test("V8's code cache is that of this very bundle: V8 itself would take any of t
 test("the general help lists every command", () => {
   const { status, stdout } = callgate(["--help"]);
   assert.equal(status, 0);
-  for (const { name, summary } of commands)
+  const alone = commands.filter(({ name }) => !name.includes(" "));
+  for (const { name, summary } of [...alone, ...commandGroups])
     assert.match(stdout, new RegExp(`^  ${name} +${summary.slice(0, 12)}`, "m"));
+});
+
+for (const group of commandGroups) {
+  test(`${group.name} --help lists its commands; without a command it does so too, and ends with 2`, () => {
+    const { status, stdout } = callgate([group.name, "--help"]);
+    assert.equal(status, 0);
+    const own = commands.filter(({ name }) => name.startsWith(`${group.name} `));
+    assert.ok(own.length > 0);
+    for (const { name } of own) assert.match(stdout, new RegExp(`^  ${name} `, "m"));
+    assert.equal(callgate(["help", group.name]).stdout, stdout);
+    const alone = callgate([group.name]);
+    assert.deepEqual([alone.status, alone.stdout, alone.stderr], [2, "", stdout]);
+    assert.equal(callgate([group.name, "nonsense"]).status, 2);
+  });
+}
+
+test("every command of two words belongs to a group", () => {
+  for (const { name } of commands.filter((command) => command.name.includes(" ")))
+    assert.ok(
+      commandGroups.some((group) => group.name === name.split(" ")[0]),
+      name,
+    );
 });
 
 for (const command of commands) {
   test(`${command.name} --help says how, with examples that its own table reads`, () => {
-    const { status, stdout } = callgate([command.name, "--help"]);
+    const words = command.name.split(" ");
+    const { status, stdout } = callgate([...words, "--help"]);
     assert.equal(status, 0);
-    assert.equal(callgate(["help", command.name]).stdout, stdout);
+    assert.equal(callgate(["help", ...words]).stdout, stdout);
     assert.match(stdout, new RegExp(`^usage: callgate ${command.name}`));
     assert.ok(stdout.split("\n").every((line) => line.length <= 80 || !line.includes(" ", 4)));
     assert.ok(command.examples.length > 0);
     for (const example of command.examples) {
       assert.ok(stdout.includes(example.command));
-      const words = [...example.command.matchAll(/'([^']*)'|(\S+)/g)].map(
+      const line = [...example.command.matchAll(/'([^']*)'|(\S+)/g)].map(
         ([, quoted, plain]) => quoted ?? plain ?? "",
       );
-      const from = words.indexOf(command.name);
-      assert.ok(from > 0, example.command);
-      parseArguments(words.slice(from + 1), command);
+      const from = line.findIndex((word, at) => word === "callgate" && line[at + 1] === words[0]);
+      assert.ok(from >= 0, example.command);
+      assert.deepEqual(line.slice(from + 1, from + 1 + words.length), words);
+      parseArguments(line.slice(from + 1 + words.length), command);
     }
   });
 }

@@ -1,0 +1,126 @@
+/** The plan that `run` carries out and `plan` shows, from the options and the command that they have in common. */
+import { readFileSync } from "node:fs";
+import { TooLargeError } from "../compiler/index.ts";
+import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts";
+import { resolve } from "../policy/resolve.ts";
+import type { Policy } from "../policy/types.ts";
+import { findProgram, programAbi } from "../sandbox/find-program.ts";
+import type { Plan, PlanString } from "../sandbox/plan.ts";
+import { PrepareError, type ProgramStart, planFor, preparePlan } from "../sandbox/prepare.ts";
+import { type ParsedArguments, UsageError } from "./arguments.ts";
+import type { Caller } from "./caller.ts";
+import { policyOfCommandLine } from "./command-line-policy.ts";
+import { printError, terminalOptions } from "./output.ts";
+
+const layers = ["files", "network", "limits", "hardening"];
+
+/** Why there is no plan; the user has been told. */
+export type NoPlan = "unreadable" | "policy" | "not-found" | "not-executable";
+
+/** The plan for a command line, with its policy. */
+export function planOfCommandLine(
+  parsed: ParsedArguments,
+  caller: Caller,
+): { readonly plan: Plan; readonly policy: Policy } | NoPlan {
+  const [command] = parsed.operands;
+  if (command === undefined) throw new UsageError("the command is missing: it stands behind --");
+  const keepDescriptors = descriptorsOf(parsed, caller);
+  const { policy, diagnostics } = policyOfCommandLine(parsed, caller.fileNamed);
+  if (policy === undefined) {
+    printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+    printError("callgate: the policy has errors: nothing was started\n");
+    return diagnostics.some((one) => one.id === "unreadable") ? "unreadable" : "policy";
+  }
+  const [program = command, ...rest] = rawOperands(parsed.operands);
+  const found = findProgram(program, rawPath());
+  if (found.kind !== "found") {
+    printError(`callgate: ${found.message}\n`);
+    return found.kind;
+  }
+  const plan = makePlan(withMissingLayers(policy, parsed), {
+    path: found.path,
+    arguments: [program, ...rest],
+    keepDescriptors,
+  });
+  if (plan === undefined) return "policy";
+  warnOfForeignAbi(found.path, policy);
+  return { plan, policy };
+}
+
+function makePlan(policy: Policy, program: ProgramStart): Plan | undefined {
+  try {
+    return planFor(preparePlan(policy), program);
+  } catch (error) {
+    if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
+    printError(`callgate: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+function descriptorsOf(parsed: ParsedArguments, caller: Caller): readonly number[] {
+  return parsed.given
+    .filter((option) => option.name === "keep-fd")
+    .map(({ value }) => {
+      if (!/^[0-9]{1,7}$/.test(value))
+        throw new UsageError(`${JSON.stringify(value)} is no descriptor: --keep-fd takes a number`);
+      if (!caller.hasDescriptor(Number(value)))
+        throw new UsageError(`--keep-fd ${value}: descriptor ${value} is not open`);
+      return Number(value);
+    })
+    .filter((descriptor) => descriptor > 2);
+}
+
+function withMissingLayers(policy: Policy, parsed: ParsedArguments): Policy {
+  const named = parsed.given.filter((option) => option.name === "missing").map((option) => option.value);
+  const unknown = named.find((name) => !layers.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no layer ${JSON.stringify(unknown)}: layers are ${layers.join(", ")}`);
+  if (named.length === 0) return policy;
+  const hardening = policy.hardening ?? { newCode: "allow", exec: "any", missingLayers: [] };
+  return { ...policy, hardening: { ...hardening, missingLayers: [...hardening.missingLayers, ...named] } };
+}
+
+/**
+ * The operands as the bytes that the user gave: Node has turned what is not UTF-8 into replacement characters,
+ * but the kernel still has the original.
+ */
+function rawOperands(operands: readonly string[]): readonly PlanString[] {
+  if (!operands.some((operand) => operand.includes("\ufffd"))) return operands;
+  const raw = stringsOf("/proc/self/cmdline");
+  return raw.slice(raw.length - operands.length);
+}
+
+/** PATH, likewise: one of its folders may have a name that is not UTF-8. */
+function rawPath(): PlanString | undefined {
+  const path = process.env["PATH"];
+  if (!path?.includes("\ufffd")) return path;
+  return stringsOf("/proc/self/environ")
+    .find((variable) => variable.toString("latin1", 0, 5) === "PATH=")
+    ?.subarray(5);
+}
+
+function stringsOf(file: string): readonly Buffer[] {
+  const strings: Buffer[] = [];
+  const whole = readFileSync(file);
+  for (let start = 0; start < whole.length; ) {
+    const end = whole.indexOf(0, start);
+    strings.push(whole.subarray(start, end === -1 ? whole.length : end));
+    start = end === -1 ? whole.length : end + 1;
+  }
+  return strings;
+}
+
+/** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
+function warnOfForeignAbi(path: PlanString, policy: Policy): void {
+  const abi = programAbi(path);
+  const known = resolve(policy).resolved.abis.map((one) => one.abi.name);
+  const { kind } = policy.syscalls.otherAbis;
+  if (abi === undefined || known.includes(abi) || kind === "allow" || kind === "log") return;
+  const what = abi === "x86" ? "a 32-bit (x86) program" : `a program for ${abi}`;
+  const fate =
+    kind === "errno" ? "all its system calls will be refused" : "its first system call will end it";
+  printError(
+    `callgate: ${sanitise(Buffer.from(path).toString())} is ${what}, and the policy has rules for ${listWords(known, "and")} only: ` +
+      `${fate}. To let it run: --abi ${abi}\n`,
+  );
+}
