@@ -3,6 +3,7 @@
 //   launcher run NODE CLI ARGUMENT…   the front of `callgate run`: Node, as a child, writes the plan to a pipe
 //   launcher spawn DESCRIPTOR         the plan comes on a socket, on which also goes back how it went (the library)
 //   launcher plan                     the plan comes on descriptor 3, a file or a pipe
+//   COPY ARGUMENT…                    a copy that carries its plan behind itself, see `attached`
 //
 // The file is in the order in which it runs: start, where the plan comes from, the steps in their order, the
 // program. What a plan may hold, and its check, is in plan.h; the kernel's interface in system.h.
@@ -28,6 +29,13 @@ struct report {
   char text[sizeof((struct line *)0)->text];
 };
 
+// Whoever makes a copy of this file that carries a plan writes here where in the copy it lies. Volatile, since the
+// compiler would otherwise take the zeros for good.
+static volatile const struct {
+  char mark[24];
+  uint64_t offset, length;
+} attached = {"callgate's plan is at:", 0, 0};
+
 static uint8_t plan_bytes[PLAN_MAXIMUM + 8] __attribute__((aligned(8)));
 static struct plan plan;
 static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
@@ -36,7 +44,8 @@ static uint32_t launch_key[KEY_WORDS];
 static int report_descriptor = -1;
 static bool filtered; // from the first filter on, only seccomp, execve, write and exit_group are called
 
-static void refuse_privileges(const uint64_t *auxiliary);
+static const char *refuse_privileges(const uint64_t *auxiliary);
+static size_t plan_from_own_file(const char *file);
 static size_t plan_from_node(int argc, const char **argv, const char **environment);
 static size_t plan_from_descriptor(int descriptor);
 static size_t plan_from_socket(const char *descriptor);
@@ -48,6 +57,7 @@ static inline const char *step_name(uint32_t step) {
   switch (step) {
     case STEP_PLAN: return "read the plan";
     case STEP_NODE: return "start Node";
+    case STEP_DETACH_MOUNT: return "detach mount";
     case STEP_ENVIRONMENT: return "environment";
     case STEP_WORKING_DIRECTORY: return "working directory";
     case STEP_TERMINAL: return "terminal";
@@ -126,10 +136,12 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   const char **end = environment;
   while (*end != NULL) end++;
 
-  refuse_privileges((const uint64_t *)(uintptr_t)(end + 1));
+  const char *own_file = refuse_privileges((const uint64_t *)(uintptr_t)(end + 1));
 
   size_t length;
-  if (argc >= 4 && is_word(argv[1], "run"))
+  if (attached.length != 0)
+    length = plan_from_own_file(own_file);
+  else if (argc >= 4 && is_word(argv[1], "run"))
     length = plan_from_node(argc, argv, environment);
   else if (argc == 3 && is_word(argv[1], "spawn"))
     length = plan_from_socket(argv[2]);
@@ -146,7 +158,9 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
 }
 
 // Set-user-id, set-group-id or with file capabilities, the launcher would be a tool for its caller to get rights.
-static void refuse_privileges(const uint64_t *auxiliary) {
+// Answers the path by which the kernel found this file.
+static const char *refuse_privileges(const uint64_t *auxiliary) {
+  const char *own_file = "";
   uint64_t secure = 1, uid = 0, euid = 0, gid = 0, egid = 0;
   for (; auxiliary[0] != AT_NULL; auxiliary += 2) {
     switch (auxiliary[0]) {
@@ -155,11 +169,13 @@ static void refuse_privileges(const uint64_t *auxiliary) {
       case AT_EUID: euid = auxiliary[1]; break;
       case AT_GID: gid = auxiliary[1]; break;
       case AT_EGID: egid = auxiliary[1]; break;
+      case AT_EXECFN: own_file = (const char *)(uintptr_t)auxiliary[1]; break;
       default: break;
     }
   }
   if (secure != 0 || uid != euid || gid != egid)
     fail("the launcher must not be set-user-id, set-group-id or have file capabilities: ", "take these rights from it");
+  return own_file;
 }
 
 // ── Where the plan comes from ──────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +196,24 @@ static size_t plan_from_descriptor(int descriptor) {
     length += (size_t)count;
   }
   fail("the plan is too large, nothing was started: ", "more than 4 MiB (are there very many or very long arguments?)");
+}
+
+// The kernel has just executed the file by this path. /proc is not asked: where this runs as a container's first
+// program, what lies at /proc may be the container's own.
+static size_t plan_from_own_file(const char *file) {
+  if (attached.length > PLAN_MAXIMUM) fail("the plan is too large, nothing was started: ", "more than 4 MiB");
+  long own = CALL(openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
+  if (own < 0) fail_step(STEP_PLAN, "openat", file, own, NULL);
+  size_t length = 0;
+  while (length < attached.length) {
+    long count = CALL(pread64, own, plan_bytes + length, attached.length - length, attached.offset + length);
+    if (count == -EINTR) continue;
+    if (count < 0) fail_step(STEP_PLAN, "pread64", file, count, NULL);
+    if (count == 0) break; // cut off: its length is not what its header says
+    length += (size_t)count;
+  }
+  CALL(close, own);
+  return length;
 }
 
 // Descriptors below the socket's are the program's, in any number: so it is the caller who says which one it is. It
@@ -303,6 +337,13 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 }
 
 // ── The steps, in the order of plan.h ──────────────────────────────────────────────────────────────────────────
+
+// The mount by which a container got this file: what runs in the container is not to find it.
+static void detach_mount(const struct detach_mount_step *step) {
+  if (!step->present) return;
+  long result = CALL(umount2, step->path, MNT_DETACH | UMOUNT_NOFOLLOW);
+  if (result < 0) fail_step(STEP_DETACH_MOUNT, "umount2", step->path, result, NULL);
+}
 
 // NAME=VALUE against NAME or PREFIX*.
 static bool variable_matches(const char *variable, const char *pattern) {
@@ -521,6 +562,7 @@ static bool program_exists(void) {
 }
 
 _Noreturn static void carry_out(const char **environment) {
+  detach_mount(&plan.detach_mount);
   environment = set_environment(&plan.environment, environment);
   enter_working_directory(&plan.working_directory);
   leave_terminal(&plan.terminal);

@@ -29,6 +29,7 @@ enum {
 };
 
 enum step_kind {
+  STEP_DETACH_MOUNT = 55,
   STEP_ENVIRONMENT = 80,
   STEP_WORKING_DIRECTORY = 90,
   STEP_TERMINAL = 100,
@@ -60,6 +61,11 @@ struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0,
   uint32_t keep_count, set_count;
   const char *keep; // names; a trailing * matches every name that begins so
   const char *set;  // NAME=VALUE
+};
+
+struct detach_mount_step { // string
+  bool present;
+  const char *path;
 };
 
 struct working_directory_step { // u64 device, u64 inode (0, 0: not compared), string
@@ -97,6 +103,7 @@ struct execute_step { // u32 argc, u32 flags, strings: path, argv
 };
 
 struct plan {
+  struct detach_mount_step detach_mount;
   struct environment_step environment;
   struct working_directory_step working_directory;
   struct terminal_step terminal;
@@ -178,6 +185,12 @@ static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
     hash = (hash ^ byte) * 0x100000001b3U;
   }
   return hash;
+}
+
+static inline const char *check_detach_mount(struct payload *payload, struct detach_mount_step *step) {
+  step->path = take_strings(payload, 1);
+  step->present = true;
+  return NULL;
 }
 
 static inline const char *check_environment(struct payload *payload, struct environment_step *step) {
@@ -283,6 +296,7 @@ static inline const char *check_execute(struct payload *payload, struct execute_
 
 static inline const char *check_step(uint32_t kind, struct payload *payload, struct plan *plan) {
   switch (kind) {
+    case STEP_DETACH_MOUNT: return check_detach_mount(payload, &plan->detach_mount);
     case STEP_ENVIRONMENT: return check_environment(payload, &plan->environment);
     case STEP_WORKING_DIRECTORY: return check_working_directory(payload, &plan->working_directory);
     case STEP_TERMINAL: return check_terminal(payload, &plan->terminal);

@@ -49,6 +49,8 @@ function quoted(value: PlanString): string {
 
 function wordsOf(step: PlanStep, policy: Policy): StepWords {
   switch (step.kind) {
+    case "detachMount":
+      return words("detach mount", text(step.path));
     case "environment": {
       const kept = step.keep === "all" ? "everything" : step.keep.join(", ") || "nothing";
       const set = Object.keys(step.set);

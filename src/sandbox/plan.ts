@@ -88,7 +88,14 @@ export interface ExecuteStep {
   readonly arguments: readonly PlanString[];
 }
 
+/** Takes away the mount by which a container got the launcher's file. */
+export interface DetachMountStep {
+  readonly kind: "detachMount";
+  readonly path: PlanString;
+}
+
 export type PlanStep =
+  | DetachMountStep
   | EnvironmentStep
   | WorkingDirectoryStep
   | TerminalStep
@@ -118,6 +125,7 @@ export class PlanError extends TypeError {
 
 /** The kinds in the order in which they are carried out. */
 export const stepOrder: readonly PlanStep["kind"][] = [
+  "detachMount",
   "environment",
   "workingDirectory",
   "terminal",
@@ -140,6 +148,7 @@ export const planLimits = {
 } as const;
 
 const kinds: Readonly<Record<PlanStep["kind"], number>> = {
+  detachMount: 55,
   environment: 80,
   workingDirectory: 90,
   terminal: 100,
@@ -330,6 +339,9 @@ function writeExecute(writer: Writer, step: ExecuteStep, withKey: boolean): void
 
 function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
   switch (step.kind) {
+    case "detachMount":
+      writeString(writer, step.kind, "the path", step.path);
+      break;
     case "environment":
       writeEnvironment(writer, step);
       break;

@@ -1,0 +1,211 @@
+// callgate's tracer: what only ptrace can do for a container.
+//
+//   tracer filters PID        writes the process's seccomp filters to standard output, the oldest first:
+//                             u32 instructions, then the instructions; needs CAP_SYS_ADMIN, and no filter on itself
+//   tracer guard FILE LOG     LXC's start-host hook: the container's init (LXC_PID) may execute FILE and nothing else
+//
+// `guard` returns at once, with the init traced by a child that stays until the init's first exec. There the new
+// program has not run an instruction yet: if its file is not FILE, which installs the container's filter, it is
+// killed, and with it the container. If the child is killed, so is the init.
+
+#include "system.h"
+
+enum {
+  PTRACE_CONT = 7, PTRACE_DETACH = 17, PTRACE_SECCOMP_GET_FILTER = 0x420c,
+  PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208,
+  PTRACE_O_TRACEEXEC = 1 << 4, PTRACE_O_EXITKILL = 1 << 20,
+  PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_STOP = 128,
+  WALL = 0x40000000,
+  O_RDWR = 2, O_WRONLY = 1, O_CREAT = 0x40, O_APPEND = 0x400,
+  AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000,
+  INSTRUCTIONS_MAXIMUM = 4096,
+};
+
+static struct filter_instruction instructions[INSTRUCTIONS_MAXIMUM];
+
+_Noreturn static void fail(const char *what, const char *object, long result) {
+  struct line line = {.length = 0};
+  put(&line, "callgate: ");
+  put(&line, what);
+  if (object != NULL) {
+    put(&line, " ");
+    put_quoted(&line, object);
+  }
+  if (result < 0) {
+    put(&line, ": ");
+    put_error(&line, (int)-result);
+  }
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
+  leave(1);
+}
+
+static bool is_word(const char *given, const char *word) {
+  while (*given != 0 && *given == *word) given++, word++;
+  return *given == *word;
+}
+
+// A positive decimal number that a process can have, or 0.
+static long process_id(const char *text) {
+  long number = 0;
+  const char *digit = text;
+  for (; *digit >= '0' && *digit <= '9' && number <= 1 << 22; digit++) number = number * 10 + (*digit - '0');
+  return *digit == 0 && number <= 1 << 22 ? number : 0;
+}
+
+static long wait_for(long pid, int *status) {
+  long result;
+  do result = CALL(wait4, pid, status, WALL, 0);
+  while (result == -EINTR);
+  return result;
+}
+
+static void write_all(const void *bytes, size_t length) {
+  const uint8_t *at = bytes;
+  while (length > 0) {
+    long count = CALL(write, 1, at, length);
+    if (count == -EINTR) continue;
+    if (count < 0) fail("cannot write the filters", NULL, count);
+    at += count;
+    length -= (size_t)count;
+  }
+}
+
+// ── filters ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void print_filters(long pid) {
+  long result = CALL(ptrace, PTRACE_SEIZE, pid, 0, 0);
+  if (result < 0) fail("cannot trace the process", NULL, result);
+  result = CALL(ptrace, PTRACE_INTERRUPT, pid, 0, 0);
+  if (result < 0) fail("cannot stop the process", NULL, result);
+  int status = 0;
+  result = wait_for(pid, &status);
+  if (result < 0) fail("cannot wait for the process", NULL, result);
+  if ((status & 0xff) != 0x7f) fail("the process has ended", NULL, 0);
+
+  long count;
+  for (long index = 0;; index++) {
+    count = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, index, 0);
+    if (count <= 0) break;
+    if (count > INSTRUCTIONS_MAXIMUM) fail("a filter is longer than the kernel takes one", NULL, 0);
+    result = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, index, instructions);
+    if (result != count) fail("cannot read a filter", NULL, result);
+    uint32_t length = (uint32_t)count;
+    write_all(&length, sizeof length);
+    write_all(instructions, (size_t)count * sizeof instructions[0]);
+  }
+  // What the process was about to get, it gets; ptrace's own stop has no signal.
+  long signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : status >> 8 & 0xff;
+  CALL(ptrace, PTRACE_DETACH, pid, 0, signal);
+  // ENOENT: there is no further one. EINVAL: the process has none at all.
+  if (count != -ENOENT && count != -EINVAL) fail("cannot read the filters back", NULL, count);
+}
+
+// ── guard ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// The program that the process runs is FILE itself, not one that is named like it.
+static bool runs(long pid, const struct file_status *file) {
+  struct line path = {.length = 0};
+  put(&path, "/proc/");
+  put_number(&path, (uint64_t)pid);
+  put(&path, "/exe");
+  put_byte(&path, 0);
+  long program = CALL(openat, AT_FDCWD, path.text, O_PATH | O_CLOEXEC, 0);
+  struct file_status status;
+  if (program < 0 || CALL(fstat, program, &status) < 0) return false;
+  CALL(close, program);
+  return status.device == file->device && status.inode == file->inode;
+}
+
+static void report_stop(long log) {
+  static const char text[] =
+      "<3>callgate: error start-without-filter: the container was about to start another program than its configured "
+      "init, without callgate's filter (lxc-start -- CMD, -s lxc.init.cmd=…, lxc-execute): it was stopped\n";
+  if (log >= 0) CALL(write, log, text + 3, sizeof text - 4);
+  static const struct {
+    uint16_t family;
+    char path[10];
+  } syslog = {AF_UNIX, "/dev/log"};
+  long socket = CALL(socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket >= 0) CALL(sendto, socket, text, sizeof text - 2, MSG_NOSIGNAL, &syslog, sizeof syslog);
+}
+
+_Noreturn static void watch(long pid, const struct file_status *file, long log, int ready) {
+  CALL(setsid);
+  long result = CALL(ptrace, PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+  if (result < 0) fail("start-host check: cannot trace the container's init", NULL, result);
+  // LXC waits until nobody has the hook's output any more.
+  long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+  if (null < 0) fail("start-host check: cannot open", "/dev/null", null);
+  CALL(write, ready, "+", 1);
+  CALL(close, ready);
+  for (int descriptor = 0; descriptor < 3; descriptor++) CALL(dup3, null, descriptor, 0);
+
+  for (;;) {
+    int status = 0;
+    if (wait_for(pid, &status) < 0) leave(1);
+    if ((status & 0xff) != 0x7f) leave(0); // the init has ended before
+    int event = status >> 16, signal = status >> 8 & 0xff;
+    if (event == PTRACE_EVENT_EXEC) {
+      if (runs(pid, file)) {
+        CALL(ptrace, PTRACE_DETACH, pid, 0, 0);
+        leave(0);
+      }
+      CALL(kill, pid, SIGKILL);
+      report_stop(log);
+      leave(1);
+    }
+    bool stops = signal == SIGSTOP || signal == 20 || signal == 21 || signal == 22;
+    if (event == PTRACE_EVENT_STOP && stops)
+      CALL(ptrace, PTRACE_LISTEN, pid, 0, 0);
+    else
+      CALL(ptrace, PTRACE_CONT, pid, 0, event == 0 ? signal : 0);
+  }
+}
+
+static void guard(const char *file, const char *log_file, const char **environment) {
+  static const char name[] = "LXC_PID=";
+  long pid = 0;
+  for (; *environment != NULL; environment++) {
+    size_t same = 0;
+    while (name[same] != 0 && (*environment)[same] == name[same]) same++;
+    if (name[same] == 0) pid = process_id(*environment + same);
+  }
+  if (pid == 0) fail("start-host check: LXC does not say which process the container's init is (LXC_PID)", NULL, 0);
+
+  struct file_status status;
+  long opened = CALL(openat, AT_FDCWD, file, O_PATH | O_CLOEXEC, 0);
+  if (opened < 0) fail("start-host check: cannot open", file, opened);
+  long result = CALL(fstat, opened, &status);
+  if (result < 0) fail("start-host check: cannot look at", file, result);
+  long log = CALL(openat, AT_FDCWD, log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+  int ends[2];
+  result = CALL(pipe2, ends, O_CLOEXEC);
+  if (result < 0) fail("start-host check: cannot make a pipe", NULL, result);
+  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) fail("start-host check: cannot make a process", NULL, child);
+  if (child == 0) {
+    CALL(close, ends[0]);
+    watch(pid, &status, log, ends[1]);
+  }
+  CALL(close, ends[1]);
+  char byte = 0;
+  do result = CALL(read, ends[0], &byte, 1);
+  while (result == -EINTR);
+  if (result != 1) leave(1); // the child has said why
+}
+
+__attribute__((used)) _Noreturn void start(const uint64_t *stack) {
+  int argc = (int)stack[0];
+  const char **argv = (const char **)(uintptr_t)(stack + 1);
+  const char **environment = argv + argc + 1;
+  // LXC puts the container's name, "lxc" and the hook's name behind a hook's own arguments.
+  if (argc == 3 && is_word(argv[1], "filters") && process_id(argv[2]) != 0)
+    print_filters(process_id(argv[2]));
+  else if (argc >= 4 && is_word(argv[1], "guard"))
+    guard(argv[2], argv[3], environment);
+  else
+    fail("usage: tracer filters PID, or tracer guard FILE LOG", NULL, 0);
+  leave(0);
+}
