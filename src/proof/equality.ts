@@ -1,5 +1,5 @@
 /**
- * Whether two decisions answer every call alike: a walk over both at once, with the exact set of values that
+ * Whether two decisions (or two stacks of them) answer every call alike: a walk over both at once, with the exact set of values that
  * each word can still have. Where one side asks, the set is split; where the set already knows, the walk goes
  * straight on; at two answers they are compared.
  *
@@ -7,6 +7,7 @@
  * sets). Every question is about one word, so that what is still possible is a product of one set a word: the
  * sets are exact, nothing is lost by forgetting bits that no later question looks at, and the walk is complete.
  */
+import { strictest } from "../bpf/index.ts";
 import type { Answer, Decisions } from "./decisions.ts";
 import { type WordSet, WordSets } from "./words.ts";
 
@@ -37,10 +38,9 @@ const defaultBudget = 4_000_000;
 
 class OutOfBudget extends Error {}
 
-/** Two decisions of which one asks about a word, and the parts of that word's set that are still to be looked at. */
-interface OpenPair {
-  readonly left: Decisions;
-  readonly right: Decisions;
+/** Decisions of which one asks about a word, and the parts of that word's set that are still to be looked at. */
+interface OpenGroup {
+  readonly all: readonly Decisions[];
   readonly key: string;
   readonly word: number;
   readonly before: WordSet;
@@ -48,6 +48,18 @@ interface OpenPair {
 }
 
 export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOptions = {}): Equality {
+  return compareStacks([a], [b], options);
+}
+
+/**
+ * The same for stacks, the oldest first: each answers with the strictest of its answers, as the kernel does for
+ * several filters. All are walked at once.
+ */
+export function compareStacks(
+  a: readonly Decisions[],
+  b: readonly Decisions[],
+  options: EqualityOptions = {},
+): Equality {
   const sets = new WordSets(options.width ?? 32);
   const budget = options.budget ?? defaultBudget;
   const possible: WordSet[] = new Array<WordSet>(words).fill(sets.full);
@@ -56,7 +68,7 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
   }
   const members = (): readonly number[] => possible.map((set) => sets.member(set));
   const seen = new Set<string>();
-  const open: OpenPair[] = [];
+  const open: OpenGroup[] = [];
   let steps = 0;
   let regions = 0;
   let difference: Equality | undefined;
@@ -72,41 +84,35 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
     return at;
   };
 
-  /** Looks at one pair; where a question is open, the pair waits on the stack for its parts. */
-  const enter = (first: Decisions, second: Decisions): void => {
+  /** Looks at one group; where a question is open, the group waits on the stack for its parts. */
+  const enter = (group: readonly Decisions[]): void => {
     steps += 1;
     if (steps > budget || sets.size > budget) throw new OutOfBudget();
-    const [left, right] = [settle(first), settle(second)];
-    if (left.kind === "answer" && right.kind === "answer") {
+    const all = group.map(settle);
+    const question = all.find((one) => one.kind === "question");
+    if (question === undefined) {
       regions += 1;
+      const [left, right] = [strictestAnswer(all.slice(0, a.length)), strictestAnswer(all.slice(a.length))];
       options.visit?.(left, right, members);
-      if (left.returnValue !== right.returnValue) {
-        difference = {
-          verdict: "different",
-          words: members(),
-          first: left,
-          second: right,
-        };
-      }
+      if (left.returnValue !== right.returnValue)
+        difference = { verdict: "different", words: members(), first: left, second: right };
       return;
     }
-    const key = keyOf(left, right);
+    const key = keyOf(all);
     if (seen.has(key)) return;
-    const question = left.kind === "question" ? left : right;
-    if (question.kind !== "question") return;
     const before = possible[question.word] ?? sets.full;
     const { holds, fails } = sets.split(before, question);
     const parts = [fails, holds].filter((part) => part !== undefined);
-    open.push({ left, right, key, word: question.word, before, parts });
+    open.push({ all, key, word: question.word, before, parts });
   };
 
   /** Depth first, with a stack of its own: decisions can be thousands of questions deep. */
   const walk = (): void => {
-    enter(a, b);
+    enter([...a, ...b]);
     for (let top = open.at(-1); top !== undefined && difference === undefined; top = open.at(-1)) {
       const part = top.parts.pop();
       possible[top.word] = part ?? top.before;
-      if (part !== undefined) enter(top.left, top.right);
+      if (part !== undefined) enter(top.all);
       else {
         seen.add(top.key);
         open.pop();
@@ -114,10 +120,12 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
     }
   };
 
-  const keyOf = (left: Decisions, right: Decisions): string => {
-    let key = `${left.id},${right.id}`;
+  const keyOf = (all: readonly Decisions[]): string => {
+    let key = "";
+    for (const one of all) key += `${one.id},`;
     for (let word = 0; word < words; word++) {
-      const bits = looksAt(left, word) | looksAt(right, word);
+      let bits = 0;
+      for (const one of all) bits |= looksAt(one, word);
       if (bits !== 0) key += `,${sets.project(possible[word] ?? sets.full, bits >>> 0).id}`;
     }
     return key;
@@ -135,4 +143,16 @@ export function compareDecisions(a: Decisions, b: Decisions, options: EqualityOp
 
 function looksAt(decisions: Decisions, word: number): number {
   return decisions.kind === "question" ? (decisions.looksAt[word] ?? 0) : 0;
+}
+
+/** What a stack answers, the oldest first; every one of them is an answer. */
+function strictestAnswer(stack: readonly Decisions[]): Answer {
+  let strict: Answer | undefined;
+  for (const one of stack) {
+    if (one.kind !== "answer") throw new Error("a stack is answered when all of it is");
+    if (strict === undefined || strictest(one.returnValue, strict.returnValue) === one.returnValue)
+      strict = one;
+  }
+  if (strict === undefined) throw new Error("an empty stack answers nothing");
+  return strict;
 }

@@ -1,0 +1,188 @@
+/** Real LXC containers for tests: busybox, in a folder of their own, and gone at the end whatever happens. */
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { callgatePath } from "../cli/callgate.ts";
+
+export const isRoot = process.getuid?.() === 0;
+export const hasLxc = spawnSync("lxc-start", ["--version"]).status === 0;
+
+/** Why containers cannot be tried here, or false. */
+export const noContainers: string | false = !isRoot
+  ? "containers are made by root here"
+  : hasLxc
+    ? false
+    : "LXC is not installed";
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, at most two minutes. */
+export function run(command: string, args: readonly string[], user?: number): Outcome {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    encoding: "utf8",
+    timeout: 120_000,
+    killSignal: "SIGKILL",
+    cwd: "/",
+    input: "",
+    env: {
+      PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+      LC_ALL: "C",
+      NO_COLOR: "1",
+      COLUMNS: "100",
+      HOME: "/",
+    },
+    ...(user === undefined ? {} : { uid: user, gid: user }),
+  });
+  if (error !== undefined) throw error;
+  return { status, stdout, stderr };
+}
+
+function mustRun(command: string, args: readonly string[], user?: number): Outcome {
+  const outcome = run(command, args, user);
+  if (outcome.status !== 0)
+    throw new Error(`${command} ${args.join(" ")}: ${outcome.status} ${outcome.stdout}${outcome.stderr}`);
+  return outcome;
+}
+
+/** Who owns a container and who is root in it. */
+export type Kind = "privileged" | "userns" | "user";
+
+export interface Container {
+  readonly lxcpath: string;
+  readonly name: string;
+  readonly folder: string;
+  readonly rootfs: string;
+  readonly configFile: string;
+  readonly user: number | undefined;
+  /** The configuration as it was created. */
+  readonly original: string;
+  readonly config: () => string;
+  readonly configure: (text: string) => void;
+  /** `lxc-start`, daemonised. */
+  readonly start: (...args: readonly string[]) => Outcome;
+  readonly stop: () => void;
+  readonly pid: () => number;
+  /** `lxc-attach` with a line of sh. */
+  readonly attach: (line: string) => Outcome;
+  /** `callgate lxc …` with -P behind the subcommand. */
+  readonly callgate: (subcommand: string, ...args: readonly string[]) => Outcome;
+}
+
+let counter = 0;
+const cleanups: (() => void)[] = [];
+let isExiting = false;
+
+function cleanUp(): void {
+  if (isExiting) return;
+  isExiting = true;
+  for (const cleanup of cleanups.reverse()) {
+    try {
+      cleanup();
+    } catch {}
+  }
+}
+process.on("exit", cleanUp);
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
+export function atEnd(cleanup: () => void): void {
+  cleanups.push(cleanup);
+}
+
+/** An empty lxcpath that mapped ids can traverse. */
+export function createLxcpath(user?: number): string {
+  const folder = mkdtempSync(join(tmpdir(), "callgate-lxc-"));
+  chmodSync(folder, 0o755);
+  const lxcpath = join(folder, "lxc");
+  mkdirSync(lxcpath, { mode: 0o755 });
+  if (user !== undefined) chownSync(lxcpath, user, user);
+  atEnd(() => {
+    for (const name of run("lxc-ls", ["-P", lxcpath, "-1"], user).stdout.split("\n").filter(Boolean)) {
+      run("lxc-stop", ["-P", lxcpath, "-n", name, "-k"], user);
+      run("lxc-destroy", ["-P", lxcpath, "-n", name, "-s"], user);
+    }
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return lxcpath;
+}
+
+/** What every container of these tests has: no network, no AppArmor. */
+const base = "lxc.net.0.type = empty\nlxc.apparmor.profile = unconfined\n";
+
+function subordinateIds(user: string): string {
+  for (const file of ["/etc/subuid", "/etc/subgid"]) {
+    const text = readFileSync(file, "utf8");
+    if (!text.split("\n").some((line) => line.startsWith(`${user}:`)))
+      appendFileSync(file, `${user}:100000:65536\n`);
+  }
+  const first = readFileSync("/etc/subuid", "utf8")
+    .split("\n")
+    .find((line) => line.startsWith(`${user}:`))
+    ?.split(":")[1];
+  return `lxc.idmap = u 0 ${first} 65536\nlxc.idmap = g 0 ${first} 65536\n`;
+}
+
+/** An ordinary user with subordinate ids, who goes with the tests. */
+function createUser(): { readonly name: string; readonly id: number } {
+  const name = `cgtest${process.pid}`;
+  mustRun("useradd", ["--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name]);
+  atEnd(() => run("userdel", ["--force", name]));
+  return { name, id: Number(mustRun("id", ["-u", name]).stdout) };
+}
+
+export interface CreateOptions {
+  readonly kind?: Kind;
+  /** Where to create it; a folder of its own otherwise. */
+  readonly lxcpath?: string;
+  readonly config?: string;
+}
+
+export function createContainer({
+  kind = "privileged",
+  lxcpath: given,
+  config = "",
+}: CreateOptions = {}): Container {
+  counter += 1;
+  const name = `cg${process.pid}x${counter}`;
+  const owner = kind === "user" ? createUser() : undefined;
+  const user = owner?.id;
+  const lxcpath = given ?? createLxcpath(user);
+  const baseFile = join(lxcpath, `${name}.base`);
+  const ids = kind === "privileged" ? "" : subordinateIds(owner?.name ?? "root");
+  writeFileSync(baseFile, `${base}${ids}${config}`, { mode: 0o644 });
+  mustRun("lxc-create", ["-P", lxcpath, "-n", name, "-t", "busybox", "-f", baseFile], user);
+  rmSync(baseFile);
+  const folder = join(lxcpath, name);
+  const configFile = join(folder, "config");
+  const at = ["-P", lxcpath, "-n", name];
+  const read = (): string => readFileSync(configFile, "utf8");
+  return {
+    lxcpath,
+    name,
+    folder,
+    rootfs: join(folder, "rootfs"),
+    configFile,
+    user,
+    original: read(),
+    config: read,
+    configure: (text) => writeFileSync(configFile, text),
+    start: (...args) => run("lxc-start", [...at, ...args], user),
+    stop: () => void run("lxc-stop", [...at, "-k"], user),
+    pid: () => Number(mustRun("lxc-info", [...at, "-pH"], user).stdout.trim()),
+    attach: (line) => run("lxc-attach", [...at, "--", "/bin/sh", "-c", line], user),
+    callgate: (subcommand, ...args) => run(callgatePath, ["lxc", subcommand, "-P", lxcpath, ...args], user),
+  };
+}
