@@ -177,6 +177,53 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "compile",
+    summary: "turn a policy into a filter, proved equal to it",
+    operands: "FILE",
+    completes: ["policy"],
+    description: [
+      "Compiles the rules of a policy to a seccomp filter, proves the filter equal to them, and writes it. FILE may be the name of a built-in policy, or - for standard input.",
+      "bpf is the kernel's own form, raw struct sock_filter[], as bwrap --seccomp takes it; it is not written to a terminal. asm is a listing that names calls and arguments, and c an array for programs in C.",
+      "The exit status is 0 when the filter was written, 1 when the policy has mistakes or the kernel would not take the filter, 2 when a file cannot be read or written, and 3 when the proof was not decided.",
+    ],
+    options: [
+      {
+        name: "output",
+        short: "o",
+        value: "FILE",
+        help: "write here (default: standard output)",
+        completes: "file",
+      },
+      {
+        name: "format",
+        value: "FORMAT",
+        help: "bpf (the default), asm or c",
+        completes: ["bpf", "asm", "c"],
+      },
+      {
+        name: "target",
+        value: "ABI",
+        help: "the machine to compile for: what native means in the policy (default: this one)",
+        completes: "abi",
+      },
+      help,
+    ],
+    examples: [
+      {
+        command: "callgate compile thumbnailer.toml -o thumbnailer.bpf",
+        comment: "to a file, for bwrap --seccomp 9 … 9<thumbnailer.bpf",
+      },
+      { command: "callgate compile --format asm default", comment: "to read it" },
+      {
+        command: "callgate compile --format c --target aarch64 default -o filter.c",
+        comment: "for a program in C",
+      },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/compile.ts"),
+  },
+  {
     name: "demo",
     summary: "see it work: a program runs, and eight attacks on the kernel fail",
     operands: "",

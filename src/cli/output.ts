@@ -16,8 +16,7 @@ const reasons: Readonly<Record<string, string>> = {
   EBADF: "it is not open for writing",
 };
 
-function write(descriptor: 1 | 2, text: string): void {
-  const bytes = Buffer.from(text);
+function write(descriptor: 1 | 2, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(descriptor, bytes, at);
@@ -33,13 +32,18 @@ function write(descriptor: 1 | 2, text: string): void {
 }
 
 export function print(text: string): void {
-  write(1, text);
+  write(1, Buffer.from(text));
+}
+
+/** What is not text. */
+export function printBytes(bytes: Uint8Array): void {
+  write(1, bytes);
 }
 
 /** Nothing can be said where this fails, and the exit status still has to be right. */
 export function printError(text: string): void {
   try {
-    write(2, text);
+    write(2, Buffer.from(text));
   } catch {}
 }
 
@@ -48,13 +52,18 @@ export function isReaderGone(error: unknown): boolean {
 }
 
 /** How a descriptor's terminal wants text: colour only on a terminal, and only where NO_COLOR does not refuse it. */
-export function terminalOptions(descriptor: 1 | 2): { readonly colour: boolean; readonly width: number } {
+export function terminalOptions(descriptor: 1 | 2): {
+  readonly terminal: boolean;
+  readonly colour: boolean;
+  readonly width: number;
+} {
   // Asking a stream makes Node load all that streams need: only where there may be a terminal at all.
   const stream = mayBeTerminal(descriptor) ? (descriptor === 1 ? process.stdout : process.stderr) : undefined;
   const terminal = stream?.isTTY === true;
   const { NO_COLOR, TERM, COLUMNS } = process.env;
   const columns = terminal ? stream.columns : Number.parseInt(COLUMNS ?? "", 10);
   return {
+    terminal,
     colour: terminal && (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb",
     width: Number.isInteger(columns) && columns >= 20 ? columns : 80,
   };
