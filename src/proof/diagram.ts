@@ -14,9 +14,13 @@ function pairKey(a: Diagram, b: Diagram): number {
   return a * 0x400_0000 + b;
 }
 
+/** Thrown where more nodes would be needed than were permitted. */
+export class TooManyNodes extends Error {}
+
 /** Makes diagrams over words of `width` bits; level 0 is the most significant bit. */
 export class Diagrams {
   readonly width: number;
+  readonly #mostNodes: number;
   readonly #level: number[];
   readonly #zero: Diagram[] = [0, 0];
   readonly #one: Diagram[] = [0, 0];
@@ -25,8 +29,9 @@ export class Diagrams {
   readonly #both = new Map<number, Diagram>();
   readonly #inverse = new Map<Diagram, Diagram>();
 
-  constructor(width: number) {
+  constructor(width: number, mostNodes = Number.POSITIVE_INFINITY) {
     this.width = width;
+    this.#mostNodes = mostNodes;
     this.#level = [width, width];
     this.#unique = Array.from({ length: width }, () => new Map<number, Diagram>());
   }
@@ -42,11 +47,24 @@ export class Diagrams {
     const found = this.#unique[level]?.get(key);
     if (found !== undefined) return found;
     const made = this.#level.length;
+    if (made >= this.#mostNodes) throw new TooManyNodes();
     this.#level.push(level);
     this.#zero.push(zero);
     this.#one.push(one);
     this.#unique[level]?.set(key, made);
     return made;
+  }
+
+  /** The values whose bit at a level is one. */
+  variable(level: number): Diagram {
+    return this.#node(level, none, all);
+  }
+
+  /** What a set asks first: the level of a bit, and what is left of it for either value; undefined for none and all. */
+  top(a: Diagram): { readonly level: number; readonly zero: Diagram; readonly one: Diagram } | undefined {
+    if (a === none || a === all) return undefined;
+    const level = this.#levelOf(a);
+    return { level, zero: this.#branch(a, level, 0), one: this.#branch(a, level, 1) };
   }
 
   /** The values that are in both sets. */
@@ -135,6 +153,22 @@ export class Diagrams {
       return made;
     };
     return walk(a);
+  }
+
+  /** How many values are in the set. */
+  count(a: Diagram): number {
+    const known = new Map<Diagram, number>();
+    /** As a part of all values of the bits from the node's own level down. */
+    const walk = (node: Diagram): number => {
+      if (node === none || node === all) return node;
+      const found = known.get(node);
+      if (found !== undefined) return found;
+      const level = this.#levelOf(node);
+      const made = (walk(this.#branch(node, level, 0)) + walk(this.#branch(node, level, 1))) / 2;
+      known.set(node, made);
+      return made;
+    };
+    return walk(a) * 2 ** this.width;
   }
 
   /** A member of a set that is not empty: the smallest. */

@@ -77,6 +77,13 @@ export class WordSets {
     return made;
   }
 
+  /** How many members a set has. */
+  count(set: WordSet): number {
+    const { intervals } = set;
+    if (intervals === undefined) return this.#diagrams.count(this.#diagramOf(set));
+    return intervals.reduce((sum, end, index) => sum + (index % 2 === 0 ? 1 - end : end), 0);
+  }
+
   /** Some member: one at an edge, which is where mistakes show. */
   member(set: WordSet): number {
     return set.intervals?.[0] ?? this.#diagrams.member(set.diagram ?? none);

@@ -16,6 +16,7 @@ import {
   everyCall,
   filterIn,
   filterOfTable,
+  machineFilterIn,
   onesOf,
   policyIn,
   type Shape,
@@ -94,6 +95,36 @@ describe(`on narrow words the engine decides as trying every call does (seed ${s
           add(compareFilters(shape, filter, changed(filter, at, way, onesOf(shape))));
           add(compareFilters(shape, filter, filterOfTable(shape, filterAnswers(filter))));
         }),
+        { numRuns: runs * times, seed },
+      );
+      context.diagnostic(JSON.stringify(count));
+      assert.ok(count.equal > runs && count.different > runs / 2, JSON.stringify(count));
+    });
+  }
+
+  const machineShapes: readonly (readonly [Shape, number])[] = [
+    [{ width: 4, words: [0, 4] }, 1200],
+    [{ width: 3, words: [0, 4, 5] }, 300],
+  ];
+  for (const [shape, runs] of machineShapes) {
+    test(`every instruction, over ${shape.words.length} words of ${shape.width} bits`, (context) => {
+      const count = { equal: 0, different: 0 };
+      const add = (verdict: string): void => {
+        if (verdict === "equal" || verdict === "different") count[verdict] += 1;
+      };
+      fc.assert(
+        fc.property(
+          machineFilterIn(shape),
+          machineFilterIn(shape),
+          fc.nat(),
+          fc.nat(),
+          (filter, other, at, way) => {
+            assert.deepEqual(check(filter), []);
+            add(compareFilters(shape, filter, other));
+            add(compareFilters(shape, filter, changed(filter, at, way, onesOf(shape))));
+            add(compareFilters(shape, filter, filterOfTable(shape, filterAnswers(filter))));
+          },
+        ),
         { numRuns: runs * times, seed },
       );
       context.diagnostic(JSON.stringify(count));

@@ -2,20 +2,51 @@
 // a call, by code that neither the proof nor the compiler has.
 import fc from "fast-check";
 import {
+  ALU_ADD_K,
+  ALU_ADD_X,
   ALU_AND_K,
+  ALU_AND_X,
+  ALU_DIV_K,
+  ALU_DIV_X,
+  ALU_LSH_K,
+  ALU_LSH_X,
+  ALU_MUL_K,
+  ALU_MUL_X,
+  ALU_NEG,
+  ALU_OR_K,
+  ALU_OR_X,
+  ALU_RSH_K,
+  ALU_RSH_X,
+  ALU_SUB_K,
+  ALU_SUB_X,
+  ALU_XOR_K,
+  ALU_XOR_X,
   type Instruction,
   instruction,
   JA,
   JEQ_K,
+  JEQ_X,
   JGE_K,
+  JGE_X,
   JGT_K,
+  JGT_X,
   JSET_K,
+  JSET_X,
   jump,
   jumpAlways,
   LD_IMM,
+  LD_LEN,
+  LD_MEM,
+  LDX_IMM,
+  LDX_LEN,
+  LDX_MEM,
   load,
   RET_A,
   ret,
+  ST,
+  STX,
+  TAX,
+  TXA,
 } from "../../src/bpf/index.ts";
 import type {
   Decisions,
@@ -75,6 +106,57 @@ export function filterIn(shape: Shape): fc.Arbitrary<readonly Instruction[]> {
     .tuple(loading, fc.array(step, { minLength: 4, maxLength: 28, size: "max" }), answer)
     .map(([first, steps, last]) => lawful([first, ...steps, ret(last)]));
 }
+
+/** A random program of everything that seccomp permits: arithmetic, X, scratch memory, `ret a`. */
+export function machineFilterIn(shape: Shape): fc.Arbitrary<readonly Instruction[]> {
+  const k = fc.oneof(fc.nat(onesOf(shape)), fc.constantFrom(0xffff_ffff, 0xffff_fff0, 17, 64, 0x8000_0000));
+  const skip = fc.nat(4);
+  const memory = fc.nat(memoryWords - 1);
+  const loading = fc.constantFrom(...shape.words).map((word) => load(4 * word));
+  const of = (codes: readonly number[], operand: fc.Arbitrary<number>): fc.Arbitrary<Instruction> =>
+    fc.tuple(fc.constantFrom(...codes), operand).map(([code, value]) => instruction(code, value));
+  const step: fc.Arbitrary<Instruction> = fc.oneof(
+    { weight: 6, arbitrary: loading },
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(fc.constantFrom(JEQ_K, JGE_K, JGT_K, JSET_K, JEQ_X, JGE_X, JGT_X, JSET_X), k, skip, skip)
+        .map(([code, value, jt, jf]) => jump(code, value, jt, jf)),
+    },
+    {
+      weight: 4,
+      arbitrary: of([ALU_ADD_K, ALU_SUB_K, ALU_MUL_K, ALU_OR_K, ALU_AND_K, ALU_XOR_K], k),
+    },
+    of([ALU_DIV_K], fc.integer({ min: 1, max: 9 })),
+    of([ALU_LSH_K, ALU_RSH_K], fc.nat(31)),
+    {
+      weight: 4,
+      arbitrary: of(
+        [ALU_ADD_X, ALU_SUB_X, ALU_MUL_X, ALU_DIV_X, ALU_OR_X, ALU_AND_X, ALU_XOR_X, ALU_LSH_X, ALU_RSH_X],
+        fc.constant(0),
+      ),
+    },
+    { weight: 3, arbitrary: of([TAX, TXA, ALU_NEG, LD_LEN, LDX_LEN], fc.constant(0)) },
+    { weight: 4, arbitrary: of([ST, STX, LD_MEM, LDX_MEM], memory) },
+    of([LD_IMM, LDX_IMM], k),
+    fc.constantFrom(ret(1), instruction(RET_A)),
+    skip.map(jumpAlways),
+  );
+  // The kernel wants every memory word written before it is read.
+  const written = fc
+    .array(loading, { minLength: memoryWords, maxLength: memoryWords })
+    .map((loads) => loads.flatMap((one, index) => [one, instruction(index % 2 === 0 ? ST : STX, index)]));
+  return fc
+    .tuple(
+      written,
+      fc.array(step, { minLength: 4, maxLength: 24, size: "max" }),
+      fc.constantFrom(ret(0), instruction(RET_A)),
+    )
+    .map(([first, steps, last]) => lawful([...first, ...steps, last]));
+}
+
+/** The scratch memory that random programs use. */
+const memoryWords = 3;
 
 /** The program with jumps that would leave it led to its last instruction. */
 function lawful(instructions: readonly Instruction[]): readonly Instruction[] {
