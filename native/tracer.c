@@ -6,15 +6,17 @@
 //
 // `guard` returns at once, with the init traced by a child that stays until the init's first exec. There the new
 // program has not run an instruction yet: if its file is not FILE, which installs the container's filter, it is
-// killed, and with it the container. If the child is killed, so is the init.
+// killed, and with it the container. So it is when it makes a process before (lxc-execute stays, and starts its program
+// as a child). If the tracing child is killed, so is the init.
 
 #include "system.h"
 
 enum {
   PTRACE_CONT = 7, PTRACE_DETACH = 17, PTRACE_SECCOMP_GET_FILTER = 0x420c,
   PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208,
+  PTRACE_O_TRACEFORK = 1 << 1, PTRACE_O_TRACEVFORK = 1 << 2, PTRACE_O_TRACECLONE = 1 << 3,
   PTRACE_O_TRACEEXEC = 1 << 4, PTRACE_O_EXITKILL = 1 << 20,
-  PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_STOP = 128,
+  PTRACE_EVENT_FORK = 1, PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_STOP = 128,
   WALL = 0x40000000,
   O_RDWR = 2, O_WRONLY = 1, O_CREAT = 0x40, O_APPEND = 0x400,
   AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000,
@@ -132,7 +134,9 @@ static void report_stop(long log) {
 
 _Noreturn static void watch(long pid, const struct file_status *file, long log, int ready) {
   CALL(setsid);
-  long result = CALL(ptrace, PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+  const int options =
+      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+  long result = CALL(ptrace, PTRACE_SEIZE, pid, 0, options);
   if (result < 0) fail("start-host check: cannot trace the container's init", NULL, result);
   // LXC waits until nobody has the hook's output any more.
   long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
@@ -146,11 +150,11 @@ _Noreturn static void watch(long pid, const struct file_status *file, long log, 
     if (wait_for(pid, &status) < 0) leave(1);
     if ((status & 0xff) != 0x7f) leave(0); // the init has ended before
     int event = status >> 16, signal = status >> 8 & 0xff;
-    if (event == PTRACE_EVENT_EXEC) {
-      if (runs(pid, file)) {
-        CALL(ptrace, PTRACE_DETACH, pid, 0, 0);
-        leave(0);
-      }
+    if (event == PTRACE_EVENT_EXEC && runs(pid, file)) {
+      CALL(ptrace, PTRACE_DETACH, pid, 0, 0);
+      leave(0);
+    }
+    if (event >= PTRACE_EVENT_FORK && event <= PTRACE_EVENT_EXEC) {
       CALL(kill, pid, SIGKILL);
       report_stop(log);
       leave(1);

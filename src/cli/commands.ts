@@ -1,6 +1,7 @@
 /** The table of commands: the parser, the help, completions and the man page come from it. */
 import type { OptionSpec } from "./arguments.ts";
 import type { Command, CommandGroup } from "./command.ts";
+import { lxcCommands, lxcGroup } from "./lxc/commands.ts";
 
 const help: OptionSpec = { name: "help", short: "h", help: "show this help" };
 const json: OptionSpec = { name: "json", help: "print facts for programs, as JSON" };
@@ -43,7 +44,7 @@ const sandbox: readonly OptionSpec[] = [
 ];
 
 /** Groups of commands: `name` is the first of two words. */
-export const commandGroups: readonly CommandGroup[] = [];
+export const commandGroups: readonly CommandGroup[] = [lxcGroup];
 
 export const commands: readonly Command[] = [
   {
@@ -223,6 +224,7 @@ export const commands: readonly Command[] = [
     usageStatus: 2,
     load: () => import("./commands/compile.ts"),
   },
+  ...lxcCommands,
   {
     name: "demo",
     summary: "see it work: a program runs, and eight attacks on the kernel fail",

@@ -4,9 +4,12 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -30,6 +33,9 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** The users' home here: LXC keeps its locks and caches there. */
+let home = "/root";
+
 /** Runs a program to its end, at most two minutes. */
 export function run(command: string, args: readonly string[], user?: number): Outcome {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
@@ -43,7 +49,7 @@ export function run(command: string, args: readonly string[], user?: number): Ou
       LC_ALL: "C",
       NO_COLOR: "1",
       COLUMNS: "100",
-      HOME: "/",
+      HOME: home,
     },
     ...(user === undefined ? {} : { uid: user, gid: user }),
   });
@@ -76,6 +82,9 @@ export interface Container {
   readonly start: (...args: readonly string[]) => Outcome;
   readonly stop: () => void;
   readonly pid: () => number;
+  /** Runs a line of sh as a child of the container's init, and gives what it wrote. */
+  readonly inside: (line: string) => string;
+  readonly callgatePath: string;
   /** `lxc-attach` with a line of sh. */
   readonly attach: (line: string) => Outcome;
   /** `callgate lxc …` with -P behind the subcommand. */
@@ -138,9 +147,44 @@ function subordinateIds(user: string): string {
 /** An ordinary user with subordinate ids, who goes with the tests. */
 function createUser(): { readonly name: string; readonly id: number } {
   const name = `cgtest${process.pid}`;
+  home = mkdtempSync(join(tmpdir(), "callgate-home-"));
+  chmodSync(home, 0o777);
+  const made = home;
+  atEnd(() => rmSync(made, { recursive: true, force: true }));
   mustRun("useradd", ["--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name]);
   atEnd(() => run("userdel", ["--force", name]));
   return { name, id: Number(mustRun("id", ["-u", name]).stdout) };
+}
+
+/** A worker below init: busybox's init starts it, and starts it again; it takes lines of sh from /job. */
+const worker = `#!/bin/sh
+while [ ! -e /job ]; do sleep 0.05; done
+mv /job /job.running
+/bin/sh /job.running >/job.out 2>&1
+mv /job.out /job.done
+`;
+
+function addWorker(rootfs: string): void {
+  writeFileSync(join(rootfs, "worker"), worker, { mode: 0o755 });
+  appendFileSync(join(rootfs, "etc", "inittab"), "\n::respawn:/worker\n");
+}
+
+function runInside(rootfs: string, line: string): string {
+  const done = join(rootfs, "job.done");
+  rmSync(done, { force: true });
+  writeFileSync(join(rootfs, "job.new"), `${line}\n`, { mode: 0o666 });
+  renameSync(join(rootfs, "job.new"), join(rootfs, "job"));
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+    if (existsSync(done)) return readFileSync(done, "utf8");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+  throw new Error(`nothing in the container did: ${line}`);
+}
+
+/** Puts a program into a container's root. */
+export function putProgram(container: Container, program: string, name: string): void {
+  copyFileSync(program, join(container.rootfs, name));
+  chmodSync(join(container.rootfs, name), 0o755);
 }
 
 export interface CreateOptions {
@@ -168,6 +212,7 @@ export function createContainer({
   const folder = join(lxcpath, name);
   const configFile = join(folder, "config");
   const at = ["-P", lxcpath, "-n", name];
+  addWorker(join(folder, "rootfs"));
   const read = (): string => readFileSync(configFile, "utf8");
   return {
     lxcpath,
@@ -182,6 +227,8 @@ export function createContainer({
     start: (...args) => run("lxc-start", [...at, ...args], user),
     stop: () => void run("lxc-stop", [...at, "-k"], user),
     pid: () => Number(mustRun("lxc-info", [...at, "-pH"], user).stdout.trim()),
+    inside: (line) => runInside(join(folder, "rootfs"), line),
+    callgatePath,
     attach: (line) => run("lxc-attach", [...at, "--", "/bin/sh", "-c", line], user),
     callgate: (subcommand, ...args) => run(callgatePath, ["lxc", subcommand, "-P", lxcpath, ...args], user),
   };

@@ -43,6 +43,11 @@ export function main(parsed: ParsedArguments): number {
     printError(renderDiagnostics(loaded.diagnostics, terminalOptions(2)));
     return 2;
   }
+  return explainCall(parsed, loaded.policy, text);
+}
+
+/** Says what a policy decides for a call, as `--abi` and `--json` want it; the exit status. */
+export function explainCall(parsed: ParsedArguments, policy: Policy, text: string): number {
   const abi = abiOption(valueOfOption(parsed, "abi"));
   const source = { name: "call", text };
   const { call, diagnostics: unread } = parseCall(plainText(source, text, 0));
@@ -67,7 +72,6 @@ export function main(parsed: ParsedArguments): number {
     throw new UsageError("explain takes one call, by name or number");
 
   const asked = abiByName(abi ?? call.abi ?? "")?.name;
-  const { policy } = loaded;
   const { resolved } = resolve(policy);
   const wanted =
     asked === undefined

@@ -1,0 +1,143 @@
+/** The rows of `callgate lxc …` in the table of commands. */
+import type { OptionSpec } from "../arguments.ts";
+import type { Command, CommandGroup, CommandModule } from "../command.ts";
+import type { LxcCommand } from "./command.ts";
+
+export const lxcGroup: CommandGroup = {
+  name: "lxc",
+  summary: "system calls of LXC containers, by statements in their own configuration",
+  description: [
+    "Enforces the statements in a container's own configuration (syscall.deny = keyctl, syscall.baseline = 5.15, syscall.policy = container) at every start, on every ABI, with an unmodified LXC. docs/lxc.md has all statements, and what is guaranteed.",
+  ],
+};
+
+const help: OptionSpec = { name: "help", short: "h", help: "show this help" };
+const json: OptionSpec = { name: "json", help: "print facts for programs, as JSON" };
+const place: readonly OptionSpec[] = [
+  {
+    name: "lxcpath",
+    short: "P",
+    value: "PATH",
+    help: "the folder of containers, as in LXC's own tools",
+    completes: "folder",
+  },
+  {
+    name: "name",
+    short: "n",
+    value: "NAME",
+    help: "the container, as in LXC's own tools",
+    completes: "container",
+  },
+];
+const all: OptionSpec = { name: "all", help: "every container" };
+
+const module = async (load: () => Promise<LxcCommand>): Promise<CommandModule> => {
+  const { moduleOf } = await import("./module.ts");
+  return moduleOf(await load());
+};
+
+const containers = { completes: ["container"], stopAtOperand: false, usageStatus: 2 } as const;
+
+export const lxcCommands: readonly Command[] = [
+  {
+    ...containers,
+    name: "lxc enable",
+    summary: "have a container's statements enforced from its next start on",
+    operands: "NAME…",
+    description: [
+      "Adds what LXC needs to the end of the container's configuration, between two marks, and says which calls will be decided otherwise than before. The profile that was in force stays in force as a floor, unless syscall.inherit = none.",
+      "Without a statement, and where the default lets calls through without a baseline, the running kernel's version is written as the baseline. A configuration with a mistake is left as it was, and the exit status is 1.",
+    ],
+    options: [all, ...place, json, help],
+    examples: [
+      { command: "callgate lxc enable web", comment: "what is stated, and all that is newer than today" },
+    ],
+    load: () => module(async () => (await import("./enable.ts")).enable),
+  },
+  {
+    ...containers,
+    name: "lxc disable",
+    summary: "take that away again",
+    operands: "NAME…",
+    description: ["Gives the container's configuration back as it was before, byte for byte."],
+    options: [all, ...place, help],
+    examples: [{ command: "callgate lxc disable web", comment: "from the next start on" }],
+    load: () => module(async () => (await import("./enable.ts")).disable),
+  },
+  {
+    ...containers,
+    name: "lxc check",
+    summary: "report every mistake in a container's statements",
+    operands: "NAME…",
+    description: [
+      "Reads the container's configuration with all that it includes, and reports mistakes in statements, lines that undo callgate's, what LXC ignores in the profile below, and what plain lxc-attach is not kept from.",
+    ],
+    options: [{ name: "fix", help: "carry out the fixes that are offered" }, all, ...place, json, help],
+    examples: [{ command: "callgate lxc check --all", comment: "every container" }],
+    load: () => module(async () => (await import("./check.ts")).check),
+  },
+  {
+    ...containers,
+    name: "lxc explain",
+    summary: "what is decided for a call in a container, and by which line",
+    operands: "NAME CALL",
+    completes: ["container", "call"],
+    description: [
+      "As explain does for a policy; and then what the profile says that stays in force below, as LXC really carries it out.",
+    ],
+    options: [{ name: "abi", value: "NAME", help: "only this ABI", completes: "abi" }, ...place, json, help],
+    examples: [
+      { command: "callgate lxc explain web 'socket(AF_VSOCK)'", comment: "a call with an argument" },
+    ],
+    load: () => module(async () => (await import("./explain.ts")).explain),
+  },
+  {
+    ...containers,
+    name: "lxc start",
+    summary: "start a container, and say here what keeps it from starting",
+    operands: "NAME",
+    description: [
+      "Runs lxc-start. What stops the start stands on this terminal as well as in callgate.log in the container's folder; the exit status is then 125.",
+    ],
+    options: [...place, help],
+    examples: [{ command: "callgate lxc start web", comment: "in the background, as lxc-start does" }],
+    usageStatus: 125,
+    load: () => module(async () => (await import("./start.ts")).start),
+  },
+  {
+    ...containers,
+    name: "lxc verify",
+    summary: "prove a running container's filters, as the kernel has them",
+    operands: "NAME…",
+    description: [
+      "Reads the filters of the container's init and of every process in it back from the kernel, and proves the strictest answer of all of them equal to the statements and the profile below; or names a call that shows a difference.",
+      "The exit status is 0 for proved, 1 for different, 2 where there is nothing to verify, and 3 for not verified: the kernel shows filters only to root.",
+    ],
+    options: [all, ...place, json, help],
+    examples: [{ command: "callgate lxc verify --json web", comment: "for monitoring" }],
+    load: () => module(async () => (await import("./verify.ts")).verify),
+  },
+  {
+    ...containers,
+    name: "lxc status",
+    summary: "all containers: what they are under, and whether that is proved",
+    operands: "[NAME…]",
+    description: ["A line for each container; as root each one that runs is verified."],
+    options: [all, ...place, json, help],
+    examples: [{ command: "callgate lxc status", comment: "every container" }],
+    load: () => module(async () => (await import("./status.ts")).status),
+  },
+  {
+    ...containers,
+    name: "lxc hook",
+    summary: "run by LXC",
+    operands: "HOOK FOLDER",
+    completes: [],
+    description: [
+      "What `callgate lxc enable` writes into a configuration, for LXC to run before a start and after a copy.",
+    ],
+    options: [...place, help],
+    examples: [],
+    load: () => module(async () => (await import("./hook.ts")).hook),
+  },
+];

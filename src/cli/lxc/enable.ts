@@ -1,0 +1,124 @@
+/** `callgate lxc enable` and `disable`: a container's configuration, and what changes by it. */
+import { release } from "node:os";
+import { join } from "node:path";
+import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
+import { blockOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
+import { type Change, changesOf } from "../../lxc/changes.ts";
+import { readConfig, readConfigText } from "../../lxc/config.ts";
+import type { Container } from "../../lxc/container.ts";
+import { type Protection, protectionOf } from "../../lxc/protection.ts";
+import { wiringProblems } from "../../lxc/wiring.ts";
+import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
+import { launcherProblem } from "../../sandbox/verify-launcher.ts";
+import { formatVersion, parseVersion } from "../../syscalls/index.ts";
+import { hasOption } from "../arguments.ts";
+import { print, printError, terminalOptions } from "../output.ts";
+import { replaceFile } from "../replace-file.ts";
+import type { LxcCommand } from "./command.ts";
+
+export const enable: LxcCommand = ({ parsed, operands, containers }) => {
+  const problem = launcherProblem();
+  if (problem !== undefined) {
+    printError(`callgate lxc enable: ${problem}\n`);
+    return 2;
+  }
+  const results = containers(operands).map((container) => enableOne(container, hasOption(parsed, "json")));
+  return Math.max(0, ...results);
+};
+
+function enableOne(container: Container, json: boolean): number {
+  const before = readConfig(container.configFile);
+  if (hasErrors(before.diagnostics)) return refuse(container, before.diagnostics);
+  const bare = withoutBlock(before.source.text);
+  const text = withBlock(bare, linesFor(container, bare));
+  const after = readConfigText({ name: container.configFile, text });
+  const { protection, diagnostics } = protectionOf(after, release());
+  const all = [...diagnostics, ...wiringProblems(after, container.folder)];
+  if (protection === undefined || hasErrors(all)) return refuse(container, all);
+  const failure = text === before.source.text ? undefined : replaceFile(container.configFile, text);
+  if (failure !== undefined) {
+    printError(`callgate lxc enable: cannot write ${container.configFile}: ${failure}\n`);
+    return 2;
+  }
+  const changes = changesOf(protection);
+  if (json) {
+    print(
+      `${JSON.stringify({ container: container.name, enabled: true, noNewPrivileges: protection.noNewPrivileges, floor: protection.floor?.file ?? null, changes })}\n`,
+    );
+    return 0;
+  }
+  printError(
+    renderDiagnostics(
+      all.filter((one) => one.severity === "warning"),
+      terminalOptions(2),
+    ),
+  );
+  describe(container, protection, changes);
+  return 0;
+}
+
+/** Without any statement of the container's own the baseline alone is one: nothing newer than today's kernel. */
+function linesFor(container: Container, bare: string): readonly string[] {
+  const statements = protectionOf(readConfigText({ name: container.configFile, text: bare }), release());
+  const lacksBaseline =
+    statements.statements.lines.length === 0 ||
+    statements.diagnostics.some((one) => one.id === "missing-baseline");
+  const version = parseVersion(release());
+  const baseline =
+    version === undefined ? undefined : `syscall.baseline = ${formatVersion({ ...version, patch: 0 })}`;
+  return blockOf({
+    folder: container.folder,
+    callgate: join(packageRoot(), "bin", "callgate"),
+    tracer: nativeProgram("tracer"),
+    statements: lacksBaseline && baseline !== undefined ? [baseline] : [],
+  });
+}
+
+function refuse(container: Container, diagnostics: readonly Diagnostic[]): number {
+  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+  printError(`callgate lxc enable: ${container.name} is left as it was\n`);
+  return 1;
+}
+
+function describe(container: Container, protection: Protection, changes: readonly Change[]): void {
+  print(`${container.name}: enabled, from the next start on\n`);
+  const floor = protection.floor?.file;
+  print(floor === undefined ? "no other profile stays in force\n" : `${floor} stays in force as well\n`);
+  if (protection.noNewPrivileges)
+    print(
+      "the container has no CAP_SYS_ADMIN: init gets no_new_privs, and set-user-id programs give no rights\n",
+    );
+  if (changes.length === 0) print("no call is decided otherwise than before\n");
+  const whole = new Map<string, string[]>();
+  for (const change of changes) {
+    if (change.example !== undefined) continue;
+    const key = `${change.from} → ${change.to}`;
+    whole.set(key, [...(whole.get(key) ?? []), change.syscall]);
+  }
+  for (const [key, names] of whole) print(`${key}: ${names.join(", ")}\n`);
+  for (const change of changes)
+    if (change.example !== undefined)
+      print(`${change.from} → ${change.to}: ${change.syscall}, e.g. ${change.example}\n`);
+}
+
+export const disable: LxcCommand = ({ operands, containers }) => {
+  const results = containers(operands).map((container) => {
+    const { source, diagnostics } = readConfig(container.configFile);
+    if (hasErrors(diagnostics)) {
+      printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+      return 2;
+    }
+    if (!hasBlock(source.text)) {
+      print(`${container.name}: callgate is not enabled\n`);
+      return 0;
+    }
+    const failure = replaceFile(container.configFile, withoutBlock(source.text));
+    if (failure !== undefined) {
+      printError(`callgate lxc disable: cannot write ${container.configFile}: ${failure}\n`);
+      return 2;
+    }
+    print(`${container.name}: disabled, from the next start on\n`);
+    return 0;
+  });
+  return Math.max(0, ...results);
+};

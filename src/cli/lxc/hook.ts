@@ -1,0 +1,82 @@
+/** `callgate lxc hook`: run by LXC, before a container's start and when a container is copied. */
+import { readFileSync } from "node:fs";
+import { release } from "node:os";
+import { dirname } from "node:path";
+import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
+import { filesOf, hasBlock, rewriteFolder } from "../../lxc/block.ts";
+import { readConfig } from "../../lxc/config.ts";
+import { installProtection } from "../../lxc/install.ts";
+import { logFailure } from "../../lxc/log.ts";
+import { protectionOf } from "../../lxc/protection.ts";
+import { isInFolder, wiringProblems } from "../../lxc/wiring.ts";
+import { nativeProgram } from "../../sandbox/package-files.ts";
+import { launcherProblem } from "../../sandbox/verify-launcher.ts";
+import { UsageError } from "../arguments.ts";
+import { printError } from "../output.ts";
+import { replaceFile } from "../replace-file.ts";
+import type { LxcCommand } from "./command.ts";
+
+/** `hook pre-start FOLDER NAME lxc pre-start`: LXC puts the last three behind what the configuration says. */
+export const hook: LxcCommand = ({ operands }) => {
+  const [kind, folder, name] = operands;
+  if (kind === undefined || folder === undefined)
+    throw new UsageError("hook is for LXC: `callgate lxc enable` writes it into a container's configuration");
+  const configFile = process.env["LXC_CONFIG_FILE"] ?? `${folder}/config`;
+  switch (kind) {
+    case "pre-start":
+      return preStart(folder, configFile, name ?? process.env["LXC_NAME"] ?? "?");
+    case "clone":
+      return clone(folder, configFile);
+    default:
+      throw new UsageError(`there is no hook ${JSON.stringify(kind)}`);
+  }
+};
+
+function preStart(folder: string, configFile: string, name: string): number {
+  const problem = prepareStart(folder, configFile, name);
+  if (problem === undefined) return 0;
+  // A hook of another folder must not write there.
+  logFailure(filesOf(isInFolder(configFile, folder) ? folder : dirname(configFile)).log, name, problem);
+  printError(problem);
+  return 1;
+}
+
+/** Makes a container ready for its start; what keeps it from starting, or undefined. */
+export function prepareStart(folder: string, configFile: string, name: string): string | undefined {
+  const render = (diagnostics: readonly Diagnostic[]): string =>
+    renderDiagnostics(
+      diagnostics.filter((one) => one.severity === "error"),
+      { colour: false, width: 100 },
+    );
+  if (!isInFolder(configFile, folder)) {
+    return `this container's callgate lines are those of ${folder}: it was copied without its clone hook; run callgate lxc enable ${name}\n`;
+  }
+  const broken = launcherProblem();
+  if (broken !== undefined) return `${broken}\n`;
+  try {
+    const config = readConfig(configFile);
+    const { protection, statements, diagnostics } = protectionOf(config, release());
+    const all = [...diagnostics, ...wiringProblems(config, folder)];
+    if (protection === undefined || hasErrors(all))
+      return render(all) || "there is no statement: callgate has nothing to enforce\n";
+    installProtection(folder, protection, statements, readFileSync(nativeProgram("launcher")));
+    return undefined;
+  } catch (error) {
+    return `${error instanceof Error ? error.message : String(error)}\n`;
+  }
+}
+
+/** The copy's configuration is still that of the container which it was copied from. */
+function clone(folder: string, configFile: string): number {
+  try {
+    const text = readFileSync(configFile, "utf8");
+    const own = dirname(configFile);
+    if (!hasBlock(text) || own === folder) return 0;
+    const failure = replaceFile(configFile, rewriteFolder(text, folder, own));
+    if (failure === undefined) return 0;
+    printError(`callgate: cannot write ${configFile}: ${failure}\n`);
+  } catch (error) {
+    printError(`callgate: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+  return 1;
+}

@@ -1,0 +1,115 @@
+/**
+ * What `callgate lxc enable` adds to a container's configuration, between two marks, at its end: hooks, profile, and
+ * the first program with its mount. Taking the block away gives the file back byte for byte.
+ */
+import { join } from "node:path";
+
+export const beginMark = "# callgate: begin";
+export const endMark = "# callgate: end";
+const begin = `${beginMark} (by \`callgate lxc enable\`; \`callgate lxc disable\` removes these lines)`;
+/** The file had no line break at its end, and gets back none. */
+const beginUnended = `${begin} -`;
+
+/** The files in a container's folder that are callgate's. */
+export interface ContainerFiles {
+  /** LXC's own profile: what it can say exactly, on every ABI. */
+  readonly profile: string;
+  /** The container's first program: the launcher with its plan. */
+  readonly init: string;
+  /** What was wrong at a start. */
+  readonly log: string;
+  /** What the last start was made of. */
+  readonly state: string;
+}
+
+export function filesOf(folder: string): ContainerFiles {
+  return {
+    profile: join(folder, "callgate.seccomp"),
+    init: join(folder, "callgate.init"),
+    log: join(folder, "callgate.log"),
+    state: join(folder, "callgate.state"),
+  };
+}
+
+/** Where the container finds its first program, until that takes the mount away. */
+export const initInside = "/dev/.callgate";
+
+export interface BlockOptions {
+  /** The container's folder, absolute. */
+  readonly folder: string;
+  /** The command, absolute. */
+  readonly callgate: string;
+  /** The native tracer, absolute. */
+  readonly tracer: string;
+  /** Statements that hold where the configuration has none of their own. */
+  readonly statements: readonly string[];
+}
+
+/** The block's lines, with its marks. */
+export function blockOf({ folder, callgate, tracer, statements }: BlockOptions): readonly string[] {
+  const files = filesOf(folder);
+  const hook = (name: string): string => `${quote(callgate)} lxc hook ${name} ${quote(folder)}`;
+  return [
+    begin,
+    ...statements,
+    `lxc.hook.pre-start = ${hook("pre-start")}`,
+    `lxc.hook.start-host = ${quote(tracer)} guard ${quote(files.init)} ${quote(files.log)}`,
+    `lxc.hook.clone = ${hook("clone")}`,
+    `lxc.seccomp.profile = ${files.profile}`,
+    "lxc.seccomp.allow_nesting = 1",
+    `lxc.mount.entry = ${mountField(files.init)} ${initInside.slice(1)} none bind,ro,create=file 0 0`,
+    `lxc.init.cmd = ${initInside}`,
+    endMark,
+  ];
+}
+
+/**
+ * A word for the shell that LXC gives hooks to, behind an `exec` of its own. No quotes: LXC takes away those around a
+ * whole value.
+ */
+function quote(text: string): string {
+  return text.replace(/[^A-Za-z0-9_@%+=:,./-]/g, "\\$&");
+}
+
+/** A path as fstab(5) writes it. */
+function mountField(path: string): string {
+  return path.replace(/[\\ \t]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
+}
+
+/** The configuration without the block. */
+export function withoutBlock(text: string): string {
+  const start = text.startsWith(beginMark) ? 0 : text.indexOf(`\n${beginMark}`) + 1;
+  if (start === 0 && !text.startsWith(beginMark)) return text;
+  const endAt = text.indexOf(`\n${endMark}`, start);
+  if (endAt === -1) return text;
+  const endLine = text.indexOf("\n", endAt + 1);
+  const firstLine = text.slice(start, text.indexOf("\n", start));
+  const before = text.slice(0, start);
+  const after = endLine === -1 ? "" : text.slice(endLine + 1);
+  return (firstLine === beginUnended && after === "" ? before.replace(/\n$/, "") : before) + after;
+}
+
+/** The configuration with the block at its end, in the place of an earlier one. */
+export function withBlock(text: string, lines: readonly string[]): string {
+  const bare = withoutBlock(text);
+  const isEnded = bare === "" || bare.endsWith("\n");
+  const [, ...rest] = lines;
+  return `${bare}${isEnded ? "" : "\n"}${[isEnded ? begin : beginUnended, ...rest].join("\n")}\n`;
+}
+
+/** The configuration of a copy: the block's paths are those of the copy's own folder. */
+export function rewriteFolder(text: string, from: string, to: string): string {
+  const bare = withoutBlock(text);
+  const start = text.startsWith(beginMark) ? 0 : text.indexOf(`\n${beginMark}`) + 1;
+  const end = text.length - (bare.length - start);
+  const block = text.slice(start, end);
+  const moved = block
+    .replaceAll(quote(from), quote(to))
+    .replaceAll(`${from}/`, `${to}/`)
+    .replaceAll(mountField(`${from}/`), mountField(`${to}/`));
+  return text.slice(0, start) + moved + text.slice(end);
+}
+
+export function hasBlock(text: string): boolean {
+  return withoutBlock(text) !== text;
+}

@@ -1,0 +1,117 @@
+/** Writes a container's protection into its folder, whole or not at all, and remembers what it was made of. */
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { type ContainerFiles, filesOf } from "./block.ts";
+import { initProgram, type Protection } from "./protection.ts";
+import type { Statements } from "./statements.ts";
+
+/** What the last start was made of: for `status`, `verify` and `attach`. */
+export interface ContainerState {
+  readonly version: 1;
+  readonly profileHash: string;
+  readonly initHash: string;
+  /** Instructions of the container's own filter. */
+  readonly instructions: number;
+  readonly noNewPrivileges: boolean;
+  /** `container + 3 statements`. */
+  readonly policy: string;
+  readonly floor: string | null;
+}
+
+export interface Installed {
+  readonly files: ContainerFiles;
+  readonly state: ContainerState;
+}
+
+/** @throws Error of the file system */
+export function installProtection(
+  folder: string,
+  protection: Protection,
+  statements: Statements,
+  launcher: Uint8Array,
+): Installed {
+  const files = filesOf(folder);
+  const program = initProgram(launcher, protection);
+  const state: ContainerState = {
+    version: 1,
+    profileHash: hashOf(Buffer.from(protection.profile)),
+    initHash: hashOf(program),
+    instructions: protection.filter.filter.instructions.length,
+    noNewPrivileges: protection.noNewPrivileges,
+    policy: describeStatements(statements),
+    floor: protection.floor?.file ?? null,
+  };
+  // A new file each time: what another start still executes or reads stays as it was.
+  replace(files.profile, Buffer.from(protection.profile), 0o644);
+  replace(files.init, program, 0o555);
+  replace(files.state, Buffer.from(`${JSON.stringify(state, null, 2)}\n`), 0o644);
+  for (const [file, hash] of [
+    [files.profile, state.profileHash],
+    [files.init, state.initHash],
+  ] as const)
+    if (hashOf(readFileSync(file)) !== hash) throw new Error(`${file} is not what was written to it`);
+  return { files, state };
+}
+
+export function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** The state of the last start; undefined where there was none, or where its file is damaged. */
+export function readState(folder: string): ContainerState | undefined {
+  try {
+    const state: unknown = JSON.parse(readFileSync(filesOf(folder).state, "utf8"));
+    return isState(state) ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isState(value: unknown): value is ContainerState {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "version" in value &&
+    value.version === 1 &&
+    "profileHash" in value &&
+    typeof value.profileHash === "string" &&
+    "initHash" in value &&
+    typeof value.initHash === "string" &&
+    "policy" in value &&
+    typeof value.policy === "string"
+  );
+}
+
+/** `container + 3 statements`, `2 statements`. */
+export function describeStatements({ lines, bases }: Statements): string {
+  const others = lines.filter((line) => line.key !== "syscall.policy").length;
+  const counted = others === 0 ? [] : [others === 1 ? "1 statement" : `${others} statements`];
+  return [...bases, ...counted].join(" + ");
+}
+
+function replace(path: string, bytes: Uint8Array, mode: number): void {
+  const temporary = `${path}.${process.pid}`;
+  try {
+    const descriptor = openSync(temporary, "wx", 0o600);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    chmodSync(temporary, mode);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
