@@ -137,7 +137,7 @@ export const lxcCommands: readonly Command[] = [
       "What `callgate lxc enable` writes into a configuration, for LXC to run before a start and after a copy.",
     ],
     options: [...place, help],
-    examples: [],
+    examples: [{ command: "callgate lxc hook pre-start /var/lib/lxc/web", comment: "as LXC runs it" }],
     load: () => module(async () => (await import("./hook.ts")).hook),
   },
 ];

@@ -204,11 +204,7 @@ function selectorsOf(
 ): readonly Selector[] {
   const own = profileAbis(target);
   const behind = own.filter((abi) => multiplexedOf(abi.name).some((one) => one.name === name));
-  for (const abi of behind)
-    warn(
-      "lxc-multiplexed",
-      `LXC does not apply this rule on ${abi.name}: ${name} and what is behind it stay as they are there`,
-    );
+  for (const abi of behind) warn("lxc-multiplexed", `LXC does not apply this rule on ${abi.name}`);
   const withNumber = own.flatMap((abi) => {
     const call = behind.includes(abi) ? undefined : syscallByName(abi.name, name);
     return call === undefined ? [] : [{ abi, nr: call.nr }];

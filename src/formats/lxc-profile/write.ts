@@ -88,7 +88,7 @@ export function writeLxcProfile(policy: Policy, options: WriteOptions): WrittenP
       continue;
     }
     const reached = calls.flatMap((call, index) => (isReached(call.abi, name) ? [decided[index]] : []));
-    if (reached.length < calls.length) lose(name, "LXC does not apply rules on it to 32-bit programs");
+    if (reached.length < calls.length) lose(name, "LXC does not apply rules on it on every ABI");
     const [shown] = reached;
     if (shown === undefined) continue;
     if (reached.some((lines) => lines === undefined || lines.join("\n") !== shown.join("\n"))) {
