@@ -37,6 +37,7 @@ const begun = Date.now();
 tool("tsc", "-p", "tsconfig.json");
 
 await import("./build-cli.mjs");
+await import("./build-texts.mjs");
 
 // What was not written just now is left from a file that is gone. (Nothing is removed before: programs may be using it.)
 for (const file of readdirSync("dist", { recursive: true, withFileTypes: true })) {

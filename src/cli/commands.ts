@@ -226,6 +226,38 @@ export const commands: readonly Command[] = [
   },
   ...lxcCommands,
   {
+    name: "policies",
+    summary: "the built-in policies",
+    operands: "[NAME]",
+    completes: ["builtin-policy"],
+    description: [
+      "Lists the built-in policies, or prints the one that is named, with the reason of every rule: to read, or to begin a policy of your own with (a policy that extends it is usually better).",
+      "--schema prints the JSON Schema of policy files, with which editors complete and check them.",
+    ],
+    options: [{ name: "schema", help: "print the JSON Schema for editors" }, json, help],
+    examples: [
+      { command: "callgate policies", comment: "which there are" },
+      { command: "callgate policies default", comment: "what one says" },
+      { command: "callgate policies --schema", comment: "for an editor" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/policies.ts"),
+  },
+  {
+    name: "formats",
+    summary: "the formats that are read and written",
+    operands: "",
+    description: [
+      "Lists the formats that callgate reads, and those that it writes. A file's format is found by its content.",
+    ],
+    options: [json, help],
+    examples: [{ command: "callgate formats", comment: "a line each" }],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/formats.ts"),
+  },
+  {
     name: "demo",
     summary: "see it work: a program runs, and eight attacks on the kernel fail",
     operands: "",

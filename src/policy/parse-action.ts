@@ -6,7 +6,8 @@ import { type Reader, smallInteger } from "./cursor.ts";
 import type { Token } from "./lexer.ts";
 import type { Action } from "./types.ts";
 
-const actionWords = [
+/** Every action, by its name. */
+export const actionWords: readonly string[] = [
   "allow",
   "deny",
   "errno",

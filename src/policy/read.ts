@@ -7,6 +7,7 @@ import { abiByName, formatVersion, type KernelVersion, parseVersion } from "../s
 import { abiAdvice } from "./abi-name.ts";
 import { isDenial, printAction } from "./action.ts";
 import type { DocumentNode, TableNode } from "./document.ts";
+import { choices, sectionKeys, sizeUnits, timeUnits, topKeys, versionPattern } from "./keys.ts";
 import { emptyLayer, type PolicyLayer } from "./layer.ts";
 import { parseAction, parseRules } from "./parser.ts";
 import type { AbiSelection, Action, Limits, Rule } from "./types.ts";
@@ -26,22 +27,9 @@ export interface ReadLayer {
 /** More rules than this are a mistake or an attack: each of them is kept and proved for every call. */
 export const mostRules = 20_000;
 
-const sections = [
-  "version",
-  "name",
-  "extends",
-  "expect",
-  "syscalls",
-  "files",
-  "network",
-  "limits",
-  "environment",
-  "hardening",
-];
-
 export function readLayer(root: TableNode): ReadLayer {
   const reader = new DocumentReader();
-  if (!root.entries.has("version") && !sections.some((section) => root.entries.has(section))) {
+  if (!root.entries.has("version") && !topKeys.some((section) => root.entries.has(section))) {
     reader.error(
       undefined,
       "not-a-policy",
@@ -50,7 +38,7 @@ export function readLayer(root: TableNode): ReadLayer {
     );
     return { layer: emptyLayer, extends: [], diagnostics: reader.diagnostics };
   }
-  reader.keys(root, sections, "a policy");
+  reader.keys(root, topKeys, "a policy");
   const version = reader.get(root, "version");
   if (version === undefined)
     reader.warn(
@@ -67,28 +55,12 @@ export function readLayer(root: TableNode): ReadLayer {
       "write 1",
     );
   }
-  const syscalls = reader.section(root, "syscalls", [
-    "default",
-    "baseline",
-    "newer",
-    "abis",
-    "other-abis",
-    "multiplexed",
-    "require",
-    "rules",
-  ]);
-  const files = reader.section(root, "files", ["read", "write"]);
-  const network = reader.section(root, "network", ["mode", "ports"]);
-  const limits = reader.section(root, "limits", [
-    "memory",
-    "processes",
-    "cpu-time",
-    "wall-time",
-    "file-size",
-    "open-files",
-  ]);
-  const environment = reader.section(root, "environment", ["keep", "set"]);
-  const hardening = reader.section(root, "hardening", ["new-code", "exec", "missing-layers"]);
+  const syscalls = reader.section(root, "syscalls");
+  const files = reader.section(root, "files");
+  const network = reader.section(root, "network");
+  const limits = reader.section(root, "limits");
+  const environment = reader.section(root, "environment");
+  const hardening = reader.section(root, "hardening");
 
   const require = reader.rules(syscalls, "require");
   for (const rule of require) {
@@ -108,7 +80,7 @@ export function readLayer(root: TableNode): ReadLayer {
     ...defined("newer", reader.action(syscalls, "newer")),
     abis: reader.abis(syscalls),
     ...defined("otherAbis", reader.action(syscalls, "other-abis")),
-    ...defined("multiplexed", reader.choice(syscalls, "multiplexed", ["strict", "open"])),
+    ...defined("multiplexed", reader.choice(syscalls, "multiplexed")),
     require,
     rules: reader.rules(syscalls, "rules"),
     ...defined(
@@ -117,7 +89,7 @@ export function readLayer(root: TableNode): ReadLayer {
         ? undefined
         : { read: reader.strings(files, "read"), write: reader.strings(files, "write") },
     ),
-    ...defined("networkMode", reader.choice(network, "mode", ["off", "host", "ports"])),
+    ...defined("networkMode", reader.choice(network, "mode")),
     ports: reader.ports(network),
     limits: reader.limits(limits),
     ...defined(
@@ -126,8 +98,8 @@ export function readLayer(root: TableNode): ReadLayer {
         ? undefined
         : { keep: reader.strings(environment, "keep"), set: reader.assignments(environment) },
     ),
-    ...defined("newCode", reader.choice(hardening, "new-code", ["allow", "deny"])),
-    ...defined("exec", reader.choice(hardening, "exec", ["any", "files"])),
+    ...defined("newCode", reader.choice(hardening, "new-code")),
+    ...defined("exec", reader.choice(hardening, "exec")),
     missingLayers: reader.strings(hardening, "missing-layers"),
   };
   return { layer, extends: reader.references(root), diagnostics: reader.diagnostics };
@@ -180,11 +152,11 @@ class DocumentReader {
     }
   }
 
-  section(root: TableNode, name: string, known: readonly string[]): TableNode | undefined {
+  section(root: TableNode, name: keyof typeof sectionKeys): TableNode | undefined {
     const node = this.get(root, name);
     if (node === undefined) return undefined;
     if (node.kind !== "table") return this.#wrong(node, `[${name}]`, "a section");
-    this.keys(node, known, `[${name}]`);
+    this.keys(node, sectionKeys[name], `[${name}]`);
     return node;
   }
 
@@ -203,11 +175,11 @@ class DocumentReader {
     );
   }
 
-  choice<const Word extends string>(
+  choice<Key extends keyof typeof choices>(
     table: TableNode | undefined,
-    key: string,
-    words: readonly Word[],
-  ): Word | undefined {
+    key: Key,
+  ): (typeof choices)[Key][number] | undefined {
+    const words: readonly (typeof choices)[Key][number][] = choices[key];
     const node = this.get(table, key);
     if (node === undefined) return undefined;
     const word = node.kind === "string" ? words.find((one) => one === node.value) : undefined;
@@ -230,7 +202,7 @@ class DocumentReader {
     const node = this.get(table, key);
     if (node === undefined) return undefined;
     if (node.kind !== "string") return this.#wrong(node, key, 'a Linux version in quotes: "6.1"');
-    const version = /^[0-9]+(\.[0-9]+){1,2}$/.test(node.value) ? parseVersion(node.value) : undefined;
+    const version = versionPattern.test(node.value) ? parseVersion(node.value) : undefined;
     return (
       version ??
       this.error(
@@ -311,14 +283,12 @@ class DocumentReader {
       if (Number.isSafeInteger(amount) && amount > 0) return amount;
       return this.error(node.span, "bad-limit", `${key} is not a limit that can be read`, `write ${example}`);
     };
-    const sizes = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
-    const times = { "": 1, s: 1, m: 60, h: 3600 };
     return {
-      ...defined("memory", read("memory", sizes, '"512M"')),
+      ...defined("memory", read("memory", sizeUnits, '"512M"')),
       ...defined("processes", read("processes", { "": 1 }, "64")),
-      ...defined("cpuTime", read("cpu-time", times, '"30s"')),
-      ...defined("wallTime", read("wall-time", times, '"10m"')),
-      ...defined("fileSize", read("file-size", sizes, '"1G"')),
+      ...defined("cpuTime", read("cpu-time", timeUnits, '"30s"')),
+      ...defined("wallTime", read("wall-time", timeUnits, '"10m"')),
+      ...defined("fileSize", read("file-size", sizeUnits, '"1G"')),
       ...defined("openFiles", read("open-files", { "": 1 }, "256")),
     };
   }
