@@ -103,10 +103,13 @@ export function rewriteFolder(text: string, from: string, to: string): string {
   const start = text.startsWith(beginMark) ? 0 : text.indexOf(`\n${beginMark}`) + 1;
   const end = text.length - (bare.length - start);
   const block = text.slice(start, end);
-  const moved = block
-    .replaceAll(quote(from), quote(to))
-    .replaceAll(`${from}/`, `${to}/`)
-    .replaceAll(mountField(`${from}/`), mountField(`${to}/`));
+  // In one pass: the new path may begin with the old one, as a snapshot's does.
+  const moves = new Map([quote, mountField, (path: string) => path].map((write) => [write(from), write(to)]));
+  const written = [...moves.keys()].map((path) => path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const moved = block.replace(
+    new RegExp(`(?:${written.join("|")})(?=[/\\s])`, "g"),
+    (path) => moves.get(path) ?? path,
+  );
   return text.slice(0, start) + moved + text.slice(end);
 }
 

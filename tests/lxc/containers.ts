@@ -1,5 +1,5 @@
 /** Real LXC containers for tests: busybox, in a folder of their own, and gone at the end whatever happens. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -87,6 +88,8 @@ export interface Container {
   readonly callgatePath: string;
   /** `lxc-attach` with a line of sh. */
   readonly attach: (line: string) => Outcome;
+  /** The same left running; its process id. */
+  readonly attachInBackground: (line: string) => { readonly pid: number };
   /** `callgate lxc …` with -P behind the subcommand. */
   readonly callgate: (subcommand: string, ...args: readonly string[]) => Outcome;
 }
@@ -209,10 +212,15 @@ export function createContainer({
   writeFileSync(baseFile, `${base}${ids}${config}`, { mode: 0o644 });
   mustRun("lxc-create", ["-P", lxcpath, "-n", name, "-t", "busybox", "-f", baseFile], user);
   rmSync(baseFile);
+  addWorker(join(lxcpath, name, "rootfs"));
+  return openContainer(lxcpath, name, user);
+}
+
+/** A container that is there. */
+export function openContainer(lxcpath: string, name: string, user?: number): Container {
   const folder = join(lxcpath, name);
   const configFile = join(folder, "config");
   const at = ["-P", lxcpath, "-n", name];
-  addWorker(join(folder, "rootfs"));
   const read = (): string => readFileSync(configFile, "utf8");
   return {
     lxcpath,
@@ -230,6 +238,16 @@ export function createContainer({
     inside: (line) => runInside(join(folder, "rootfs"), line),
     callgatePath,
     attach: (line) => run("lxc-attach", [...at, "--", "/bin/sh", "-c", line], user),
+    attachInBackground: (line) => {
+      const child = spawn("lxc-attach", [...at, "--", "/bin/sh", "-c", `echo in; exec ${line}`], {
+        stdio: ["ignore", openSync(join(lxcpath, "attached"), "w"), "ignore"],
+      });
+      for (const end = Date.now() + 60_000; readFileSync(join(lxcpath, "attached"), "utf8") === ""; ) {
+        if (Date.now() > end) throw new Error("lxc-attach did not come in");
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      }
+      return { pid: child.pid ?? 0 };
+    },
     callgate: (subcommand, ...args) => run(callgatePath, ["lxc", subcommand, "-P", lxcpath, ...args], user),
   };
 }

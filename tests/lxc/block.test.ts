@@ -1,0 +1,122 @@
+// The lines that enable adds, without any container.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { blockOf, hasBlock, rewriteFolder, withBlock, withoutBlock } from "../../src/lxc/block.ts";
+import { readConfigText } from "../../src/lxc/config.ts";
+import { splitCommand } from "../../src/lxc/protection.ts";
+import { readStatements } from "../../src/lxc/statements.ts";
+
+const block = (folder: string) =>
+  blockOf({ folder, callgate: "/opt/call gate/bin/callgate", tracer: "/opt/tracer", statements: [] });
+
+describe("the block", () => {
+  for (const text of [
+    "",
+    "a = b\n",
+    "a = b",
+    "\n\n",
+    "# no end",
+    "lxc.include = /x\nsyscall.deny = keyctl\n",
+  ]) {
+    test(`comes and goes without a trace: ${JSON.stringify(text)}`, () => {
+      const once = withBlock(text, block("/var/lib/lxc/web"));
+      assert.ok(hasBlock(once));
+      assert.equal(withoutBlock(once), text);
+      assert.equal(withBlock(once, block("/var/lib/lxc/web")), once);
+    });
+    test(`keeps what is written behind it: ${JSON.stringify(text)}`, () => {
+      const added = `${withBlock(text, block("/x"))}lxc.uts.name = later\n`;
+      const ended = text === "" || text.endsWith("\n") ? text : `${text}\n`;
+      assert.equal(withoutBlock(added), `${ended}lxc.uts.name = later\n`);
+    });
+  }
+
+  test("a folder with blanks and quotes is one word to the shell and to fstab", () => {
+    const lines = block("/srv/it's here");
+    assert.ok(
+      lines.includes(
+        "lxc.hook.pre-start = /opt/call\\ gate/bin/callgate lxc hook pre-start /srv/it\\'s\\ here",
+      ),
+    );
+    assert.ok(
+      lines.some((line) =>
+        line.startsWith("lxc.mount.entry = /srv/it's\\040here/callgate.init dev/.callgate "),
+      ),
+    );
+  });
+
+  test("a copy's paths are its own, once", () => {
+    for (const [from, to] of [
+      ["/lxc/a", "/lxc/b"],
+      ["/lxc/a", "/lxc/a/snaps/snap0"],
+      ["/lxc/a/snaps/snap0", "/lxc/a"],
+      ["/srv/it's here", "/srv/a b"],
+    ] as const)
+      assert.equal(
+        rewriteFolder(withBlock("x = /lxc/a/y\n", block(from)), from, to),
+        withBlock("x = /lxc/a/y\n", block(to)),
+      );
+  });
+});
+
+describe("statements", () => {
+  const read = (text: string) => readStatements(readConfigText({ name: "config", text }), "6.18.0");
+
+  test("count from top to bottom, reasons and all", () => {
+    const { policy, diagnostics } = read(
+      "  syscall.allow = keyctl(operation == 0)   # fine\nsyscall.deny=keyctl\nsyscall.baseline = 5.15 # old\n#syscall.deny = read\nsyscall.default = allow\n",
+    );
+    assert.deepEqual(diagnostics, []);
+    assert.deepEqual(
+      policy?.syscalls.rules.map((rule) => [rule.action.kind, rule.reason]),
+      [
+        ["allow", "fine"],
+        ["errno", undefined],
+      ],
+    );
+    assert.deepEqual(policy?.syscalls.baseline, { major: 5, minor: 15, patch: 0 });
+    assert.deepEqual(policy?.syscalls.abis, ["all"]);
+  });
+
+  test("of a statement with one value the first counts, and the second is told", () => {
+    const { policy, diagnostics } = read("syscall.baseline = 5.1\nsyscall.baseline = 6.1\n");
+    assert.deepEqual(policy?.syscalls.baseline, { major: 5, minor: 1, patch: 0 });
+    assert.deepEqual(
+      diagnostics.map((one) => one.id),
+      ["repeated-statement"],
+    );
+  });
+
+  test("the baseline that enable wrote gives way to one of the configuration's own, wherever it stands", () => {
+    const own = withBlock(
+      "syscall.deny = keyctl\n",
+      blockOf({ folder: "/x", callgate: "/c", tracer: "/t", statements: ["syscall.baseline = 6.18"] }),
+    );
+    assert.deepEqual(read(own).policy?.syscalls.baseline, { major: 6, minor: 18, patch: 0 });
+    const { policy, diagnostics } = read(`${own}syscall.baseline = 5.4\n`);
+    assert.deepEqual(policy?.syscalls.baseline, { major: 5, minor: 4, patch: 0 });
+    assert.deepEqual(diagnostics, []);
+  });
+
+  test("a policy's rules come after the statements, its values after theirs", () => {
+    const { policy } = read("syscall.policy = container\nsyscall.allow = keyctl\nsyscall.baseline = 5.4\n");
+    assert.equal(policy?.syscalls.rules[0]?.action.kind, "allow");
+    assert.ok((policy?.syscalls.rules.length ?? 0) > 20);
+    assert.deepEqual(policy?.syscalls.baseline, { major: 5, minor: 4, patch: 0 });
+  });
+
+  test("no statements, no policy", () => {
+    assert.deepEqual(read("lxc.uts.name = a\nxsyscall.deny = read\n"), {
+      policy: undefined,
+      lines: [],
+      bases: [],
+      inherits: true,
+      consulted: [],
+      diagnostics: [],
+    });
+  });
+});
+
+test("a command is taken apart as LXC does", () => {
+  assert.deepEqual(splitCommand(`/bin/sh -c "echo 'a b'" x  y`), ["/bin/sh", "-c", "echo 'a b'", "x", "y"]);
+});
