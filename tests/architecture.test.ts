@@ -10,6 +10,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   syscalls: [],
   diagnostics: [],
   policy: ["syscalls", "diagnostics"],
+  denials: ["policy", "syscalls", "diagnostics"],
   formats: ["policy", "syscalls", "diagnostics"],
   compiler: ["policy", "bpf", "syscalls", "proof"],
   lint: ["policy", "proof", "syscalls", "diagnostics"],

@@ -1,5 +1,6 @@
 /** `callgate explain`: what a policy says of a call, and which rule says it. */
 import { actionOf, dataOf, RET_ERRNO } from "../../bpf/index.ts";
+import { decodeArguments } from "../../denials/index.ts";
 import {
   type Diagnostic,
   hasErrors,
@@ -21,7 +22,6 @@ import type { Action, Policy, Rule } from "../../policy/types.ts";
 import { type CallCases, callCases } from "../../proof/call-cases.ts";
 import type { Case } from "../../proof/reach.ts";
 import {
-  type Argument,
   abiByName,
   abis,
   errnoName,
@@ -216,34 +216,8 @@ function describeRule(rule: Rule): string {
 
 /** A call that has the outcome, argument by argument. */
 function exampleOf(call: CallCases, words: readonly number[]): string {
-  const shown = call.args?.map((argument) => `${argument.name} = ${argumentValue(argument, words)}`);
-  return `${call.name ?? `#${call.nr}`}(${shown?.join(", ") ?? ""})`;
-}
-
-function argumentValue(argument: Argument, words: readonly number[]): string {
-  const word = (index: number): bigint => BigInt(words[index] ?? 0);
-  const { place: at } = argument;
-  const whole = ((): bigint | undefined => {
-    switch (at.kind) {
-      case "word":
-        return word(4 + 2 * at.index) | (word(5 + 2 * at.index) << 32n);
-      case "words":
-        return word(4 + 2 * at.low) | (word(4 + 2 * at.high) << 32n);
-      case "constant":
-        return at.value;
-      case "memory":
-        return undefined;
-    }
-  })();
-  if (whole === undefined) return "…";
-  const value = argument.signed
-    ? BigInt.asIntN(argument.width, whole)
-    : BigInt.asUintN(argument.width, whole);
-  return value < -255n || value > 255n
-    ? value < 0n
-      ? value.toString()
-      : `0x${value.toString(16)}`
-    : value.toString();
+  const args = decodeArguments(call.abi.name, call.name ?? "", call.args ?? [], words.slice(4));
+  return `${call.name ?? `#${call.nr}`}(${args.map(({ name, text }) => `${name} = ${text}`).join(", ")})`;
 }
 
 /** The call as it was asked for, every argument by its name. */

@@ -1,0 +1,298 @@
+/**
+ * What the arguments of calls mean: which names their values have. Data for people (decoding a call) and for policies
+ * that are written by callgate (which arguments matter, and how a condition on them is written).
+ *
+ *   kindOf("socket", "domain")     the names AF_*
+ *   kindOf("openat", "flags")      flags O_*, of which O_ACCMODE are one of three
+ */
+
+/**
+ * A list of constants: names, or `PREFIX_*` for all that begin so; `-NAME` leaves one out. Where two have one value
+ * the first of the list is the one that is shown.
+ */
+export type Names = string;
+
+export type ArgumentKind =
+  /** One of the names. */
+  | { readonly kind: "one"; readonly names: Names }
+  /** Bits with names; the bits of `base` are one of its names and not bits. */
+  | {
+      readonly kind: "flags";
+      readonly flags: Names;
+      readonly base?: { readonly mask: string; readonly names: Names };
+    }
+  /** What it means depends on another argument; `cases` goes by the names of the other's kind. */
+  | {
+      readonly kind: "by";
+      readonly argument: string;
+      readonly cases: Readonly<Record<string, ArgumentKind>>;
+    };
+
+/** How a condition on an argument that matters is written. */
+export interface Matter {
+  readonly argument: string;
+  /** The bits that matter, as names; all of them without it. */
+  readonly mask?: string;
+  /** `values`: each value that is wanted is listed. `bits`: no bit but the wanted ones may be set. */
+  readonly style: "values" | "bits";
+}
+
+const one = (names: Names): ArgumentKind => ({ kind: "one", names });
+const flags = (names: Names, base?: { readonly mask: string; readonly names: Names }): ArgumentKind =>
+  base === undefined ? { kind: "flags", flags: names } : { kind: "flags", flags: names, base };
+
+const signal = one("SIG* -SIGEV_* -SIG_* -SIGIOT -SIGPOLL -SIGRTMIN -SIGRTMAX -SIGCLD -SIGUNUSED");
+const domain = one("AF_UNIX AF_NETLINK AF_* -AF_LOCAL -AF_FILE -AF_ROUTE -AF_MAX");
+const socketType = flags("SOCK_CLOEXEC SOCK_NONBLOCK", {
+  mask: "SOCK_TYPE_MASK",
+  names: "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET",
+});
+const internet = one("IPPROTO_IP IPPROTO_* -IPPROTO_MAX");
+const protocol: ArgumentKind = {
+  kind: "by",
+  argument: "domain",
+  cases: {
+    AF_INET: internet,
+    AF_INET6: internet,
+    AF_NETLINK: one(
+      "NETLINK_ROUTE NETLINK_UNUSED NETLINK_USERSOCK NETLINK_FIREWALL NETLINK_SOCK_DIAG NETLINK_NFLOG NETLINK_XFRM NETLINK_SELINUX NETLINK_ISCSI NETLINK_AUDIT NETLINK_FIB_LOOKUP NETLINK_CONNECTOR NETLINK_NETFILTER NETLINK_IP6_FW NETLINK_DNRTMSG NETLINK_KOBJECT_UEVENT NETLINK_GENERIC NETLINK_SCSITRANSPORT NETLINK_ECRYPTFS NETLINK_RDMA NETLINK_CRYPTO NETLINK_SMC",
+    ),
+  },
+};
+const level = one("SOL_SOCKET IPPROTO_TCP IPPROTO_IP IPPROTO_IPV6 IPPROTO_UDP SOL_* IPPROTO_*");
+const optname: ArgumentKind = {
+  kind: "by",
+  argument: "level",
+  cases: {
+    SOL_SOCKET: one("SO_*"),
+    IPPROTO_TCP: one(
+      "TCP_NODELAY TCP_MAXSEG TCP_CORK TCP_KEEPIDLE TCP_KEEPINTVL TCP_KEEPCNT TCP_SYNCNT TCP_LINGER2 TCP_DEFER_ACCEPT TCP_WINDOW_CLAMP TCP_INFO TCP_QUICKACK TCP_CONGESTION TCP_MD5SIG TCP_USER_TIMEOUT TCP_FASTOPEN TCP_FASTOPEN_CONNECT TCP_ULP TCP_REPAIR TCP_NOTSENT_LOWAT TCP_SAVE_SYN",
+    ),
+    IPPROTO_IP: one("IP_*"),
+    IPPROTO_IPV6: one("IPV6_*"),
+    IPPROTO_UDP: one("UDP_*"),
+    SOL_NETLINK: one(
+      "NETLINK_ADD_MEMBERSHIP NETLINK_DROP_MEMBERSHIP NETLINK_PKTINFO NETLINK_BROADCAST_ERROR NETLINK_NO_ENOBUFS NETLINK_LISTEN_ALL_NSID NETLINK_LIST_MEMBERSHIPS NETLINK_CAP_ACK NETLINK_EXT_ACK NETLINK_GET_STRICT_CHK",
+    ),
+  },
+};
+const request = one(
+  "TCGETS TCSETS TCSETSW TCSETSF TIOCGWINSZ FIONREAD FIONBIO TC* TIO* FIO* SIOC* FS_IOC_* BLK* LOOP_* TUN* VT_* KD* RTC_* UFFDIO_* USBDEVFS_* HDIO_* CDROM* DM_* KVM_* VFIO_* NS_* PERF_EVENT_IOC_* BTRFS_IOC_* -SIOCINQ -SIOCOUTQ -TIOCINQ -TIOCPKT_* -TCP_*",
+);
+const openFlags = flags("O_TMPFILE O_SYNC O_* -O_ACCMODE -O_RDONLY -O_WRONLY -O_RDWR -O_NDELAY", {
+  mask: "O_ACCMODE",
+  names: "O_RDONLY O_WRONLY O_RDWR",
+});
+const closeFlags = flags("O_CLOEXEC O_NONBLOCK O_DIRECT");
+const protection = flags("PROT_* -PROT_NONE", { mask: "0", names: "PROT_NONE" });
+const mapping = flags(
+  "MAP_FIXED MAP_ANONYMOUS MAP_* -MAP_ANON -MAP_TYPE -MAP_SHARED -MAP_PRIVATE -MAP_SHARED_VALIDATE -MAP_FILE -MAP_HUGE_* -MAP_DROPPABLE",
+  {
+    mask: "MAP_TYPE",
+    names: "MAP_SHARED MAP_PRIVATE MAP_SHARED_VALIDATE MAP_DROPPABLE",
+  },
+);
+const cloneFlags = flags(
+  "CLONE_* -CLONE_ARGS_SIZE_VER0 -CLONE_ARGS_SIZE_VER1 -CLONE_ARGS_SIZE_VER2 -CLONE_CLEAR_SIGHAND -CLONE_INTO_CGROUP -CLONE_NEWTIME",
+  {
+    mask: "0xff",
+    names: "SIG* -SIGEV_* -SIG_* -SIGIOT -SIGPOLL -SIGRTMIN -SIGRTMAX",
+  },
+);
+const namespaces = flags("CLONE_NEW* CLONE_FS CLONE_FILES CLONE_SYSVSEM");
+const atFlags = flags(
+  "AT_SYMLINK_NOFOLLOW AT_SYMLINK_FOLLOW AT_EMPTY_PATH AT_NO_AUTOMOUNT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC",
+);
+const messageFlags = flags("MSG_*");
+const clock = one("CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_*");
+const access = flags("R_OK W_OK X_OK", { mask: "0", names: "F_OK" });
+const directory = one("AT_FDCWD");
+const advice = one("MADV_*");
+const command = one("F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_*");
+const prctlOption = one(
+  "PR_SET_NAME PR_* -PR_SET_VMA_* -PR_MCE_* -PR_TIMING_* -PR_TSC_* -PR_FPEMU_* -PR_FP_* -PR_UNALIGN_* -PR_ENDIAN_* -PR_CAP_AMBIENT_* -PR_SPEC_* -PR_SCHED_CORE_*",
+);
+const futexOperation = flags("FUTEX_PRIVATE_FLAG FUTEX_CLOCK_REALTIME", {
+  mask: "0x7f",
+  names:
+    "FUTEX_WAIT FUTEX_WAKE FUTEX_FD FUTEX_REQUEUE FUTEX_CMP_REQUEUE FUTEX_WAKE_OP FUTEX_LOCK_PI FUTEX_UNLOCK_PI FUTEX_TRYLOCK_PI FUTEX_WAIT_BITSET FUTEX_WAKE_BITSET FUTEX_WAIT_REQUEUE_PI FUTEX_CMP_REQUEUE_PI FUTEX_LOCK_PI2",
+});
+const mountFlags = flags("MS_* -MS_ASYNC -MS_SYNC -MS_INVALIDATE -MS_RMT_MASK -MS_MGC_VAL -MS_MGC_MSK");
+
+/** By call and argument, as the manual pages name them. */
+const kinds: Readonly<Record<string, Readonly<Record<string, ArgumentKind>>>> = {
+  socket: { domain, type: socketType, protocol },
+  socketpair: { domain, type: socketType, protocol },
+  setsockopt: { level, optname },
+  getsockopt: { level, optname },
+  accept4: { flags: flags("SOCK_CLOEXEC SOCK_NONBLOCK") },
+  sendto: { flags: messageFlags },
+  sendmsg: { flags: messageFlags },
+  sendmmsg: { flags: messageFlags },
+  recvfrom: { flags: messageFlags },
+  recvmsg: { flags: messageFlags },
+  recvmmsg: { flags: messageFlags },
+  shutdown: { how: one("SHUT_RD SHUT_WR SHUT_RDWR") },
+  ioctl: { request },
+  fcntl: { cmd: command },
+  fcntl64: { cmd: command },
+  prctl: { option: prctlOption },
+  arch_prctl: { code: one("ARCH_*") },
+  open: { flags: openFlags },
+  openat: { dirfd: directory, flags: openFlags },
+  mmap: { prot: protection, flags: mapping },
+  mmap2: { prot: protection, flags: mapping },
+  mprotect: { prot: protection },
+  pkey_mprotect: { prot: protection },
+  mremap: { flags: flags("MREMAP_*") },
+  madvise: { advice },
+  process_madvise: { advice },
+  fadvise64: { advice: one("POSIX_FADV_*") },
+  mlockall: { flags: flags("MCL_*") },
+  memfd_create: { flags: flags("MFD_* -MFD_HUGE_*") },
+  clone: { flags: cloneFlags },
+  unshare: { flags: namespaces },
+  setns: { nstype: namespaces },
+  futex: { futex_op: futexOperation },
+  futex_time64: { futex_op: futexOperation },
+  kill: { sig: signal },
+  tkill: { sig: signal },
+  tgkill: { sig: signal },
+  rt_sigaction: { signum: signal },
+  rt_sigprocmask: { how: one("SIG_BLOCK SIG_UNBLOCK SIG_SETMASK") },
+  pidfd_send_signal: { sig: signal },
+  personality: {
+    persona: flags(
+      "ADDR_NO_RANDOMIZE READ_IMPLIES_EXEC MMAP_PAGE_ZERO ADDR_COMPAT_LAYOUT ADDR_LIMIT_3GB ADDR_LIMIT_32BIT SHORT_INODE WHOLE_SECONDS STICKY_TIMEOUTS UNAME26 FDPIC_FUNCPTRS",
+      { mask: "PER_MASK", names: "PER_LINUX PER_LINUX32" },
+    ),
+  },
+  ptrace: { request: one("PTRACE_TRACEME PTRACE_* -PTRACE_O_* -PTRACE_EVENT_* -PTRACE_SYSCALL_INFO_*") },
+  seccomp: {
+    operation: one(
+      "SECCOMP_SET_MODE_STRICT SECCOMP_SET_MODE_FILTER SECCOMP_GET_ACTION_AVAIL SECCOMP_GET_NOTIF_SIZES",
+    ),
+  },
+  keyctl: { operation: one("KEYCTL_* -KEYCTL_CAPS* -KEYCTL_SUPPORTS_*") },
+  bpf: {
+    cmd: one(
+      "BPF_MAP_CREATE BPF_MAP_LOOKUP_ELEM BPF_MAP_UPDATE_ELEM BPF_MAP_DELETE_ELEM BPF_MAP_GET_NEXT_KEY BPF_PROG_LOAD BPF_OBJ_PIN BPF_OBJ_GET BPF_PROG_ATTACH BPF_PROG_DETACH BPF_LINK_CREATE",
+    ),
+  },
+  membarrier: { cmd: one("MEMBARRIER_CMD_* -MEMBARRIER_CMD_FLAG_CPU") },
+  prlimit64: { resource: one("RLIMIT_*") },
+  getrlimit: { resource: one("RLIMIT_*") },
+  setrlimit: { resource: one("RLIMIT_*") },
+  clock_gettime: { clockid: clock },
+  clock_settime: { clockid: clock },
+  clock_getres: { clockid: clock },
+  clock_nanosleep: { clockid: clock },
+  timerfd_create: { clockid: clock },
+  epoll_create1: { flags: flags("EPOLL_CLOEXEC") },
+  epoll_ctl: { op: one("EPOLL_CTL_*") },
+  pipe2: { flags: closeFlags },
+  dup3: { flags: flags("O_CLOEXEC") },
+  eventfd2: { flags: flags("EFD_*") },
+  inotify_init1: { flags: flags("IN_CLOEXEC IN_NONBLOCK") },
+  getrandom: { flags: flags("GRND_*") },
+  access: { mode: access },
+  faccessat: { dirfd: directory, mode: access },
+  faccessat2: { dirfd: directory, mode: access, flags: atFlags },
+  newfstatat: { dirfd: directory, flags: atFlags },
+  fstatat64: { dirfd: directory, flags: atFlags },
+  statx: { dirfd: directory, flags: atFlags },
+  unlinkat: { dirfd: directory, flags: flags("AT_REMOVEDIR") },
+  mkdirat: { dirfd: directory },
+  mknodat: { dirfd: directory },
+  readlinkat: { dirfd: directory },
+  fchmodat: { dirfd: directory },
+  fchownat: { dirfd: directory },
+  execveat: { dirfd: directory, flags: atFlags },
+  renameat2: { olddirfd: directory, newdirfd: directory, flags: flags("RENAME_*") },
+  linkat: { olddirfd: directory, newdirfd: directory, flags: atFlags },
+  mount: { mountflags: mountFlags },
+  umount2: { flags: flags("MNT_FORCE MNT_DETACH MNT_EXPIRE UMOUNT_NOFOLLOW") },
+  lseek: { whence: one("SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE") },
+  flock: { operation: flags("LOCK_SH LOCK_EX LOCK_NB LOCK_UN") },
+  wait4: { options: flags("WNOHANG WUNTRACED WCONTINUED __WALL __WCLONE __WNOTHREAD") },
+  waitid: {
+    idtype: one("P_ALL P_PID P_PGID P_PIDFD"),
+    options: flags("WNOHANG WSTOPPED WEXITED WCONTINUED WNOWAIT"),
+  },
+  fallocate: { mode: flags("FALLOC_FL_*") },
+  sched_setscheduler: {
+    policy: one("SCHED_NORMAL SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_IDLE SCHED_DEADLINE"),
+  },
+  reboot: { cmd: one("LINUX_REBOOT_CMD_*") },
+};
+
+const values = (argument: string, mask?: string): Matter =>
+  mask === undefined ? { argument, style: "values" } : { argument, mask, style: "values" };
+const bits = (argument: string): Matter => ({ argument, style: "bits" });
+
+/** The arguments that matter to what a call can do, by which rules are narrowed; at most three a call. */
+const matters: Readonly<Record<string, readonly Matter[]>> = {
+  socket: [values("domain"), values("type", "SOCK_TYPE_MASK"), values("protocol")],
+  socketpair: [values("domain"), values("type", "SOCK_TYPE_MASK")],
+  setsockopt: [values("level"), values("optname")],
+  getsockopt: [values("level"), values("optname")],
+  ioctl: [values("request")],
+  fcntl: [values("cmd")],
+  fcntl64: [values("cmd")],
+  prctl: [values("option")],
+  arch_prctl: [values("code")],
+  open: [values("flags", "O_ACCMODE | O_CREAT")],
+  openat: [values("flags", "O_ACCMODE | O_CREAT")],
+  mmap: [values("prot")],
+  mmap2: [values("prot")],
+  mprotect: [values("prot")],
+  pkey_mprotect: [values("prot")],
+  madvise: [values("advice")],
+  process_madvise: [values("advice")],
+  clone: [bits("flags")],
+  unshare: [bits("flags")],
+  setns: [values("nstype")],
+  personality: [values("persona")],
+  ptrace: [values("request")],
+  seccomp: [values("operation")],
+  keyctl: [values("operation")],
+  bpf: [values("cmd")],
+  membarrier: [values("cmd")],
+  memfd_create: [bits("flags")],
+  prlimit64: [values("resource")],
+  setrlimit: [values("resource")],
+  sched_setscheduler: [values("policy")],
+  mount: [bits("mountflags")],
+  umount2: [bits("flags")],
+  clock_settime: [values("clockid")],
+  kill: [values("sig")],
+  tkill: [values("sig")],
+  tgkill: [values("sig")],
+  pidfd_send_signal: [values("sig")],
+};
+
+/** What an argument's values are called; undefined where they are plain numbers. */
+export function kindOf(call: string, argument: string): ArgumentKind | undefined {
+  return Object.hasOwn(kinds, call) ? kinds[call]?.[argument] : undefined;
+}
+
+/** The arguments of a call that matter; none where its rules have no condition. */
+export function mattersOf(call: string): readonly Matter[] {
+  return Object.hasOwn(matters, call) ? (matters[call] ?? []) : [];
+}
+
+/** Every call that has arguments that matter. */
+export function callsWithMatters(): readonly string[] {
+  return Object.keys(matters);
+}
+
+/** Every call and argument that the table describes, with the names it uses: for the tests. */
+export function describedArguments(): readonly {
+  readonly call: string;
+  readonly argument: string;
+  readonly kind: ArgumentKind;
+}[] {
+  return Object.entries(kinds).flatMap(([call, args]) =>
+    Object.entries(args).map(([argument, kind]) => ({ call, argument, kind })),
+  );
+}

@@ -1,0 +1,31 @@
+/**
+ * System calls for people: decoded, and the narrowest rule that would permit them.
+ *
+ *   const raw = { abi: "x86_64", nr: 41, args: [16n, 0x80003n, 0n] };
+ *   decodeCall(raw).text     socket(domain = AF_NETLINK, type = SOCK_RAW|SOCK_CLOEXEC, protocol = NETLINK_ROUTE)
+ *   permittingRule(raw)      allow socket(domain == AF_NETLINK && protocol == NETLINK_ROUTE)
+ */
+import { printRule } from "../policy/printer.ts";
+import type { Rule } from "../policy/types.ts";
+import type { RawCall } from "./decode-call.ts";
+import { narrowSelector } from "./narrow-selector.ts";
+
+export { type ArgumentKind, describedArguments, kindOf, type Matter, mattersOf } from "./argument-kinds.ts";
+export {
+  type DecodedArgument,
+  type DecodedCall,
+  decodeArguments,
+  decodeCall,
+  quoteText,
+  type RawCall,
+} from "./decode-call.ts";
+export { constantsOf, nameValue } from "./name-value.ts";
+export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
+
+/** The narrowest rule that permits a call, as text; undefined where its number has no name. */
+export function permittingRule(raw: RawCall): string | undefined {
+  const selector = narrowSelector(raw.abi, raw.nr, [raw.args]);
+  if (selector === undefined) return undefined;
+  const rule: Rule = { action: { kind: "allow" }, selectors: [selector] };
+  return printRule(rule);
+}
