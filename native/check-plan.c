@@ -25,6 +25,19 @@ static size_t walk(const struct plan *plan) {
   for (uint32_t i = 0; i < plan->environment.keep_count; i++, string = next_string(string)) sum += strlen(string);
   string = plan->environment.set;
   for (uint32_t i = 0; i < plan->environment.set_count; i++, string = next_string(string)) sum += strlen(string);
+  struct payload payload = {(uint8_t *)(uintptr_t)plan->mounts.entries, plan->mounts.size, false};
+  for (uint32_t i = 0; i < plan->mounts.count; i++) {
+    struct mount_entry entry = take_mount(&payload);
+    sum += strlen(entry.source) + strlen(entry.target);
+  }
+  payload = (struct payload){(uint8_t *)(uintptr_t)plan->landlock.rules, plan->landlock.rules_size, false};
+  for (uint32_t i = 0; i < plan->landlock.rule_count; i++) {
+    sum += take64(&payload) + take64(&payload) + take64(&payload);
+    sum += strlen(take_strings(&payload, 1));
+  }
+  for (uint32_t i = 0; i < plan->landlock.port_count; i++) sum += load64(plan->landlock.ports + (size_t)i * 16 + 8);
+  for (uint32_t i = 0; i < plan->limits.count; i++) sum += load64(plan->limits.limits + (size_t)i * 16 + 8);
+  if (plan->host_name.present) sum += strlen(plan->host_name.name);
   if (plan->working_directory.present) sum += strlen(plan->working_directory.path);
   for (uint32_t i = 0; i < plan->close.count; i++) sum += load32(plan->close.keep + (size_t)i * 4);
   for (uint32_t i = 0; i < plan->filter_count; i++) {

@@ -3,6 +3,7 @@
 //   launcher run NODE CLI ARGUMENT…   the front of `callgate run`: Node, as a child, writes the plan to a pipe
 //   launcher spawn DESCRIPTOR         the plan comes on a socket, on which also goes back how it went (the library)
 //   launcher plan                     the plan comes on descriptor 3, a file or a pipe
+//   launcher layers                   says which parts of a sandbox there are here
 //   COPY ARGUMENT…                    a copy that carries its plan behind itself, see `attached`
 //
 // The file is in the order in which it runs: start, where the plan comes from, the steps in their order, the
@@ -49,6 +50,7 @@ static size_t plan_from_own_file(const char *file);
 static size_t plan_from_node(int argc, const char **argv, const char **environment);
 static size_t plan_from_descriptor(int descriptor);
 static size_t plan_from_socket(const char *descriptor);
+_Noreturn static void say_layers(void);
 _Noreturn static void carry_out(const char **environment);
 
 // ── Failing ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -57,7 +59,17 @@ static inline const char *step_name(uint32_t step) {
   switch (step) {
     case STEP_PLAN: return "read the plan";
     case STEP_NODE: return "start Node";
+    case STEP_NAMESPACES: return "namespaces";
+    case STEP_ID_MAPS: return "id maps";
+    case STEP_MOUNTS: return "mounts";
+    case STEP_PIVOT: return "change root";
     case STEP_DETACH_MOUNT: return "detach mount";
+    case STEP_HOST_NAME: return "host name";
+    case STEP_LIMITS: return "limits";
+    case STEP_IDENTITY: return "identity";
+    case STEP_CAPABILITIES: return "capabilities";
+    case STEP_HARDENING: return "hardening";
+    case STEP_LANDLOCK: return "landlock";
     case STEP_ENVIRONMENT: return "environment";
     case STEP_WORKING_DIRECTORY: return "working directory";
     case STEP_TERMINAL: return "terminal";
@@ -145,6 +157,8 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
     length = plan_from_node(argc, argv, environment);
   else if (argc == 3 && is_word(argv[1], "spawn"))
     length = plan_from_socket(argv[2]);
+  else if (argc == 2 && is_word(argv[1], "layers"))
+    say_layers();
   else if (argc == 2 && is_word(argv[1], "plan"))
     length = plan_from_descriptor(PLAN_DESCRIPTOR);
   else
@@ -335,6 +349,12 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
   return length;
 }
+
+#include "namespaces.h"
+#include "mounts.h"
+#include "restrict.h"
+#include "processes.h"
+#include "layers.h"
 
 // ── The steps, in the order of plan.h ──────────────────────────────────────────────────────────────────────────
 
@@ -562,11 +582,23 @@ static bool program_exists(void) {
 }
 
 _Noreturn static void carry_out(const char **environment) {
+  enter_namespaces(&plan.namespaces, &plan.id_maps);
+  build_root(&plan.mounts);
+  start_first_process();
+  change_root(plan.pivot);
   detach_mount(&plan.detach_mount);
+  set_host_name(&plan.host_name);
   environment = set_environment(&plan.environment, environment);
   enter_working_directory(&plan.working_directory);
   leave_terminal(&plan.terminal);
+  give_up();
   give_up_new_privileges(plan.no_new_privileges);
+  harden(&plan.hardening);
+  restrict_by_landlock(&plan.landlock);
+  stay_as_outer();
+
+  // Only the program-to-be is here now: limits are its own, not those of the processes that look after it.
+  set_limits(&plan.limits);
   close_descriptors(&plan.close);
   reset_signals(&plan.signals);
 

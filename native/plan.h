@@ -6,8 +6,7 @@
 //   step     … in strictly ascending kind order (FILTER alone may repeat), EXECUTE last, nothing after it
 //
 // The kinds are numbered in the order in which they are carried out, with room between them for what comes later
-// (cgroup 10, namespaces 20, id maps 30, mounts 40, pivot 50, host name 60, limits 70, capabilities 110,
-// Landlock 130). A kind that the launcher does not know is an error: skipping it would be half a sandbox.
+// (cgroup 10). A kind that the launcher does not know is an error: skipping it would be half a sandbox.
 
 #ifndef CALLGATE_PLAN_H
 #define CALLGATE_PLAN_H
@@ -25,21 +24,40 @@ enum {
   INSTRUCTIONS_MAXIMUM = 4096,  // the kernel's own limit for one filter
   PATCHES_MAXIMUM = 256,
   ARGUMENTS_MAXIMUM = 262144,
+  MOUNTS_MAXIMUM = 512,
+  RESTRICTIONS_MAXIMUM = 512,   // rules of Landlock
+  LIMITS_MAXIMUM = 16,
+  HOST_NAME_MAXIMUM = 64,
   KEY_WORDS = 6,                // args[3], args[4], args[5] of execve, low half first
 };
 
 enum step_kind {
+  STEP_NAMESPACES = 20,
+  STEP_ID_MAPS = 30,
+  STEP_MOUNTS = 40,
+  STEP_PIVOT = 50,
   STEP_DETACH_MOUNT = 55,
+  STEP_HOST_NAME = 60,
+  STEP_LIMITS = 70,
   STEP_ENVIRONMENT = 80,
   STEP_WORKING_DIRECTORY = 90,
   STEP_TERMINAL = 100,
+  STEP_IDENTITY = 105,
+  STEP_CAPABILITIES = 110,
   STEP_NO_NEW_PRIVILEGES = 120,
+  STEP_HARDENING = 125,
+  STEP_LANDLOCK = 130,
   STEP_CLOSE = 140,
   STEP_SIGNALS = 150,
   STEP_FILTER = 160,
   STEP_EXECUTE = 170,
 };
 
+enum { NAMESPACE_FLAGS = 0x7e020000 }; // NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+enum { ID_MAP_OWN = 1, ID_MAP_ALL = 2 };
+enum { MOUNT_BIND = 1, MOUNT_TMPFS = 2, MOUNT_PROC = 3, MOUNT_DEVPTS = 4, MAKE_DIRECTORY = 5, MAKE_FILE = 6, MAKE_LINK = 7 };
+enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAGS = 7 };
+enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
 enum { EXECUTE_WITH_KEY = 1 };
 
@@ -61,6 +79,61 @@ struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0,
   uint32_t keep_count, set_count;
   const char *keep; // names; a trailing * matches every name that begins so
   const char *set;  // NAME=VALUE
+};
+
+struct namespaces_step { // u32 CLONE_NEW* flags
+  bool present;
+  uint32_t flags;
+};
+
+struct id_maps_step { // u32 ID_MAP_*
+  bool present;
+  uint32_t kind;
+};
+
+// One mount, or one thing that is made to mount on. Targets are relative to the new root.
+struct mount_entry { // u32 kind, u32 flags, u32 mode, u32 0, u64 device, u64 inode (0, 0: not compared), source, target
+  uint32_t kind, flags, mode;
+  uint64_t device, inode;
+  const char *source; // BIND: a path of the caller's; LINK: what it says; TMPFS: its size, or empty; else empty
+  const char *target;
+};
+
+struct mounts_step { // u32 count, u32 0, count × mount_entry
+  bool present;
+  uint32_t count;
+  const uint8_t *entries;
+  size_t size;
+};
+
+struct host_name_step { // string
+  bool present;
+  uint32_t length;
+  const char *name;
+};
+
+struct limits_step { // u32 count, u32 wall time in seconds (0: none), count × (u32 RLIMIT_*, u32 0, u64 value)
+  bool present;
+  uint32_t count, wall_time;
+  const uint8_t *limits;
+};
+
+struct identity_step { // u32 uid, u32 gid: no other groups
+  bool present;
+  uint32_t uid, gid;
+};
+
+struct hardening_step { // u32 flags
+  uint32_t flags;
+};
+
+struct landlock_step { // u32 least ABI, u32 scopes, u64 files, u64 network, u32 rules, u32 ports, rules, ports
+  bool present;
+  uint32_t least, scopes, rule_count, port_count;
+  uint64_t files, network; // the rights that are taken away; the rules give some back
+  const uint8_t *rules;    // u64 rights, u64 device, u64 inode (0, 0: not compared), string
+  size_t rules_size;
+  const uint8_t *ports;    // u64 rights, u64 port
 };
 
 struct detach_mount_step { // string
@@ -103,6 +176,16 @@ struct execute_step { // u32 argc, u32 flags, strings: path, argv
 };
 
 struct plan {
+  struct namespaces_step namespaces;
+  struct id_maps_step id_maps;
+  struct mounts_step mounts;
+  bool pivot;
+  struct host_name_step host_name;
+  struct limits_step limits;
+  struct identity_step identity;
+  bool capabilities;
+  struct hardening_step hardening;
+  struct landlock_step landlock;
   struct detach_mount_step detach_mount;
   struct environment_step environment;
   struct working_directory_step working_directory;
@@ -185,6 +268,107 @@ static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
     hash = (hash ^ byte) * 0x100000001b3U;
   }
   return hash;
+}
+
+static inline const char *check_namespaces(struct payload *payload, struct namespaces_step *step) {
+  step->flags = take32(payload);
+  if (payload->short_of) return NULL;
+  if (step->flags == 0 || (step->flags & ~(uint32_t)NAMESPACE_FLAGS) != 0) return "its namespaces are unknown ones";
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_id_maps(struct payload *payload, struct id_maps_step *step) {
+  step->kind = take32(payload);
+  if (payload->short_of) return NULL;
+  if (step->kind != ID_MAP_OWN && step->kind != ID_MAP_ALL) return "its id maps are of an unknown kind";
+  step->present = true;
+  return NULL;
+}
+
+static inline struct mount_entry take_mount(struct payload *payload) {
+  struct mount_entry entry = {0};
+  entry.kind = take32(payload);
+  entry.flags = take32(payload);
+  entry.mode = take32(payload);
+  if (take32(payload) != 0) entry.kind = 0;
+  entry.device = take64(payload);
+  entry.inode = take64(payload);
+  entry.source = take_strings(payload, 1);
+  entry.target = take_strings(payload, 1);
+  return entry;
+}
+
+static inline const char *check_mounts(struct payload *payload, struct mounts_step *step) {
+  step->count = take32(payload);
+  uint32_t reserved = take32(payload);
+  if (reserved != 0) return "its mounts step has unknown flags";
+  if (step->count > MOUNTS_MAXIMUM) return "it has too many mounts";
+  step->entries = payload->at;
+  step->size = payload->left;
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct mount_entry entry = take_mount(payload);
+    if (payload->short_of) return NULL;
+    if (entry.kind < MOUNT_BIND || entry.kind > MAKE_LINK) return "a mount is of an unknown kind";
+    if ((entry.flags & ~(uint32_t)MOUNT_FLAGS) != 0 || entry.mode > 07777) return "a mount has unknown flags";
+    if (*entry.target == 0 || *entry.target == '/') return "a mount's target is not relative to the new root";
+    if ((entry.kind == MOUNT_BIND || entry.kind == MAKE_LINK) && *entry.source == 0) return "a mount has no source";
+  }
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_host_name(struct payload *payload, struct host_name_step *step) {
+  step->name = take_strings(payload, 1);
+  if (payload->short_of) return NULL;
+  while (step->length <= HOST_NAME_MAXIMUM && step->name[step->length] != 0) step->length++;
+  if (step->length == 0 || step->length > HOST_NAME_MAXIMUM) return "its host name is empty or too long";
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_limits(struct payload *payload, struct limits_step *step) {
+  step->count = take32(payload);
+  step->wall_time = take32(payload);
+  if (step->count > LIMITS_MAXIMUM) return "it has too many limits";
+  step->limits = take(payload, (size_t)step->count * 16);
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_identity(struct payload *payload, struct identity_step *step) {
+  step->uid = take32(payload);
+  step->gid = take32(payload);
+  if (step->uid == ~0U || step->gid == ~0U) return "its identity is none";
+  step->present = true;
+  return NULL;
+}
+
+static inline const char *check_hardening(struct payload *payload, struct hardening_step *step) {
+  step->flags = take32(payload);
+  if (!payload->short_of && step->flags != HARDENING_NO_NEW_CODE) return "its hardening step has unknown flags";
+  return NULL;
+}
+
+static inline const char *check_landlock(struct payload *payload, struct landlock_step *step) {
+  step->least = take32(payload);
+  step->scopes = take32(payload);
+  step->files = take64(payload);
+  step->network = take64(payload);
+  step->rule_count = take32(payload);
+  step->port_count = take32(payload);
+  if (payload->short_of) return NULL;
+  if (step->rule_count > RESTRICTIONS_MAXIMUM || step->port_count > RESTRICTIONS_MAXIMUM)
+    return "it has too many rules of Landlock";
+  step->rules = payload->at;
+  step->rules_size = payload->left;
+  for (uint32_t i = 0; i < step->rule_count; i++) {
+    take(payload, 24);
+    take_strings(payload, 1);
+  }
+  step->ports = take(payload, (size_t)step->port_count * 16);
+  step->present = true;
+  return NULL;
 }
 
 static inline const char *check_detach_mount(struct payload *payload, struct detach_mount_step *step) {
@@ -296,6 +480,16 @@ static inline const char *check_execute(struct payload *payload, struct execute_
 
 static inline const char *check_step(uint32_t kind, struct payload *payload, struct plan *plan) {
   switch (kind) {
+    case STEP_NAMESPACES: return check_namespaces(payload, &plan->namespaces);
+    case STEP_ID_MAPS: return check_id_maps(payload, &plan->id_maps);
+    case STEP_MOUNTS: return check_mounts(payload, &plan->mounts);
+    case STEP_PIVOT: plan->pivot = true; return NULL;
+    case STEP_HOST_NAME: return check_host_name(payload, &plan->host_name);
+    case STEP_LIMITS: return check_limits(payload, &plan->limits);
+    case STEP_IDENTITY: return check_identity(payload, &plan->identity);
+    case STEP_CAPABILITIES: plan->capabilities = true; return NULL;
+    case STEP_HARDENING: return check_hardening(payload, &plan->hardening);
+    case STEP_LANDLOCK: return check_landlock(payload, &plan->landlock);
     case STEP_DETACH_MOUNT: return check_detach_mount(payload, &plan->detach_mount);
     case STEP_ENVIRONMENT: return check_environment(payload, &plan->environment);
     case STEP_WORKING_DIRECTORY: return check_working_directory(payload, &plan->working_directory);
@@ -351,6 +545,14 @@ static inline const char *check_plan(uint8_t *bytes, size_t length, uint32_t arc
   }
   if (at != length) return "there are bytes after its last step";
   if (last != STEP_EXECUTE) return "it starts no program";
+
+  // Without a namespace of its own a mount would be everybody's.
+  if (plan->mounts.present != plan->pivot) return "it has mounts or a pivot, but not both";
+  if (plan->mounts.present && (plan->namespaces.flags & 0x20000) == 0) return "it has mounts and no mount namespace";
+  if (plan->id_maps.present != ((plan->namespaces.flags & 0x10000000) != 0))
+    return "it has id maps or a user namespace, but not both";
+  if (plan->host_name.present && (plan->namespaces.flags & 0x4000000) == 0)
+    return "it has a host name and no namespace for it";
 
   uint32_t patches = 0;
   for (uint32_t i = 0; i < plan->filter_count; i++) patches += plan->filters[i].patch_count;

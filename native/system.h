@@ -27,7 +27,9 @@
   X(clock_settime, 227) X(exit_group, 231) X(kexec_load, 246) X(add_key, 248) X(keyctl, 250) X(openat, 257)           \
   X(faccessat, 269) X(ppoll, 271) X(unshare, 272) X(dup3, 292) X(pipe2, 293) X(perf_event_open, 298)                  \
   X(open_by_handle_at, 304) X(setns, 308) X(process_vm_readv, 310) X(kcmp, 312) X(seccomp, 317) X(getrandom, 318)     \
-  X(bpf, 321) X(userfaultfd, 323)
+  X(bpf, 321) X(userfaultfd, 323) X(socketpair, 53) X(umask, 95) X(getuid, 102) X(getgid, 104) X(setgroups, 116)        \
+  X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
+  X(restart_syscall, 219) X(clock_gettime, 228) X(mkdirat, 258) X(symlinkat, 266) X(prlimit64, 302)
 
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
 
@@ -42,7 +44,9 @@
   X(settimeofday, 170) X(getpid, 172) X(getppid, 173) X(socket, 198) X(sendto, 206) X(setsockopt, 208)                \
   X(add_key, 217) X(keyctl, 219) X(clone, 220) X(execve, 221) X(swapon, 224) X(perf_event_open, 241) X(wait4, 260)    \
   X(open_by_handle_at, 265) X(setns, 268) X(process_vm_readv, 270) X(kcmp, 272) X(seccomp, 277) X(getrandom, 278)     \
-  X(bpf, 280) X(userfaultfd, 282)
+  X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(symlinkat, 36) X(pivot_root, 41) X(capset, 91) X(clock_gettime, 113) \
+  X(restart_syscall, 128) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
+  X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261)
 
 #else
 #error "callgate's native programs know x86_64 and aarch64 (little-endian) only"
@@ -50,7 +54,9 @@
 
 // From number 424 on, every architecture has the same ones.
 #define SHARED_NUMBERS(X)                                                                                             \
-  X(io_uring_setup, 425) X(open_tree, 428) X(fsopen, 430) X(clone3, 435) X(close_range, 436)
+  X(io_uring_setup, 425) X(open_tree, 428) X(move_mount, 429) X(fsopen, 430) X(fsconfig, 431) X(fsmount, 432)           \
+  X(clone3, 435) X(close_range, 436) X(openat2, 437) X(mount_setattr, 442) X(landlock_create_ruleset, 444)              \
+  X(landlock_add_rule, 445) X(landlock_restrict_self, 446)
 
 enum {
 #define NUMBER(name, value) NR_##name = (value),
@@ -121,7 +127,11 @@ _Noreturn static void leave(int status) {
 enum {
   AT_FDCWD = -100,
   X_OK = 1,
+  AT_EMPTY_PATH = 0x1000,
+  AT_RECURSIVE = 0x8000,
   O_RDONLY = 0,
+  O_WRONLY = 1,
+  O_CREAT = 0x40,
   O_CLOEXEC = 0x80000,
   O_PATH = 0x200000,
   F_SETFD = 2,
@@ -129,9 +139,23 @@ enum {
   F_DUPFD_CLOEXEC = 1030,
 };
 
-enum { PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38 };
-enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGCHLD = 17, SIGSTOP = 19 };
-enum { SIGNALS_END = 65, SIG_DFL = 0, SIG_IGN = 1, SIG_SETMASK = 2 };
+enum {
+  PR_SET_PDEATHSIG = 1,
+  PR_SET_DUMPABLE = 4,
+  PR_CAPBSET_DROP = 24,
+  PR_SET_SECUREBITS = 28,
+  PR_SET_NO_NEW_PRIVS = 38,
+  PR_CAP_AMBIENT = 47,
+  PR_CAP_AMBIENT_CLEAR_ALL = 4,
+  PR_SET_MDWE = 65,
+};
+enum { CLONE_NEWNS = 0x20000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000, CLONE_NEWNET = 0x40000000 };
+enum { WNOHANG = 1, WUNTRACED = 2 };
+enum {
+  SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18,
+  SIGSTOP = 19,
+};
+enum { SIGNALS_END = 65, SIG_DFL = 0, SIG_IGN = 1, SIG_BLOCK = 0, SIG_UNBLOCK = 1, SIG_SETMASK = 2 };
 enum { AT_NULL = 0, AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_SECURE = 23, AT_EXECFN = 31 };
 enum { MNT_DETACH = 2, UMOUNT_NOFOLLOW = 8 };
 enum { SECCOMP_SET_MODE_FILTER = 1, MSG_NOSIGNAL = 0x4000 };
@@ -145,6 +169,42 @@ struct signal_action {
 struct file_status {
   uint64_t device, inode;
   uint8_t rest[240];
+};
+
+// What rt_sigtimedwait says of a signal: only its head is looked at.
+struct signal_information {
+  int32_t signal, error, code, padding, sender;
+  uint8_t rest[108];
+};
+enum { SI_USER = 0, SI_KERNEL = 0x80 };
+
+struct kernel_time {
+  int64_t seconds, nanoseconds;
+};
+
+struct open_how {
+  uint64_t flags, mode, resolve;
+};
+enum { RESOLVE_NO_MAGICLINKS = 2, RESOLVE_NO_SYMLINKS = 4, RESOLVE_BENEATH = 8 };
+
+struct mount_attributes {
+  uint64_t set, clear, propagation, user_namespace;
+};
+enum { MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4, MOUNT_ATTR_NOEXEC = 8, MS_PRIVATE = 1 << 18 };
+enum { OPEN_TREE_CLONE = 1, FSOPEN_CLOEXEC = 1, FSMOUNT_CLOEXEC = 1, FSCONFIG_SET_STRING = 1, FSCONFIG_CREATE = 6 };
+enum { MOVE_MOUNT_F_EMPTY_PATH = 4, MOVE_MOUNT_T_EMPTY_PATH = 0x40 };
+
+struct capability_header {
+  uint32_t version;
+  int32_t pid;
+};
+struct capability_sets {
+  uint32_t effective, permitted, inheritable;
+};
+#define CAPABILITY_VERSION_3 0x20080522U
+
+struct resource_limit {
+  uint64_t current, maximum;
 };
 
 struct filter_instruction {
@@ -163,12 +223,13 @@ struct filter_program {
 #define BPF_RETURN 0x06U        // BPF_RET | BPF_K
 #define SECCOMP_RETURN_ALLOW 0x7fff0000U
 #define SECCOMP_RETURN_ERRNO 0x00050000U
+#define SECCOMP_RETURN_KILL 0x80000000U
 
 // ── Errors ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 enum {
   EPERM = 1, ENOENT = 2, EINTR = 4, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11,
-  ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
+  ENOMEM = 12, EEXIST = 17, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
   ENOTTY = 25, ETXTBSY = 26, EIO = 5, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61, ELIBBAD = 80,
   EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, ENOKEY = 126,
 };
@@ -195,6 +256,8 @@ static const struct error errors[] = {
     {EACCES, "EACCES", "Permission denied"},
     {EFAULT, "EFAULT", "Bad address"},
     {EBUSY, "EBUSY", "Device or resource busy"},
+    {EEXIST, "EEXIST", "File exists"},
+    {18, "EXDEV", "Invalid cross-device link"},
     {19, "ENODEV", "No such device"},
     {ENOTDIR, "ENOTDIR", "Not a directory"},
     {EISDIR, "EISDIR", "Is a directory"},

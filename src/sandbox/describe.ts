@@ -5,6 +5,7 @@
 import { sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
 import type { Plan, PlanStep, PlanString } from "./plan.ts";
+import type { LandlockStep, LimitsStep, MountEntry } from "./steps.ts";
 
 /** What a step is called, and what it does: a line, or several where there is more to say. */
 interface StepWords {
@@ -51,6 +52,26 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
   switch (step.kind) {
     case "detachMount":
       return words("detach mount", text(step.path));
+    case "namespaces":
+      return words("namespaces", `of its own: ${step.namespaces.join(", ")}`);
+    case "idMaps":
+      return words("id maps", step.map === "own" ? "this user, and nobody else" : "every user and group");
+    case "mounts":
+      return words("mounts", ...step.entries.flatMap(mountWords));
+    case "pivot":
+      return words("change root", "to what was mounted, read-only; the caller's is gone");
+    case "hostName":
+      return words("host name", text(step.name));
+    case "limits":
+      return words("limits", limitWords(step));
+    case "identity":
+      return words("identity", `user ${step.uid}, group ${step.gid}, no other groups`);
+    case "capabilities":
+      return words("capabilities", "none, and none to be had");
+    case "hardening":
+      return words("hardening", "memory that was writable does not become executable");
+    case "landlock":
+      return words("landlock", ...landlockWords(step));
     case "environment": {
       const kept = step.keep === "all" ? "everything" : step.keep.join(", ") || "nothing";
       const set = Object.keys(step.set);
@@ -83,6 +104,47 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
     case "execute":
       return words("execute", `${text(step.path)}: ${step.arguments.map(quoted).join(" ")}`);
   }
+}
+
+/** What has only to be there for something else is left out. */
+function mountWords(entry: MountEntry): readonly string[] {
+  const target = `/${text(entry.target)}`;
+  switch (entry.kind) {
+    case "bind": {
+      const from = `/${entry.target}` === entry.source ? "" : `, from ${text(entry.source)}`;
+      return [`${entry.writable === true ? "writable " : "read-only"} ${target}${from}`];
+    }
+    case "tmpfs":
+      return [`${entry.writable === false ? "hidden   " : "empty    "} ${target}`];
+    case "proc":
+      return [`${entry.writable ? "own      " : "read-only"} ${target}, of the program's own processes`];
+    case "devpts":
+      return [`own       ${target}`];
+    case "link":
+      return [`link      ${target} → ${text(entry.to)}`];
+    case "directory":
+    case "file":
+      return [];
+  }
+}
+
+function limitWords({ resources, wallTime }: LimitsStep): string {
+  const each = Object.entries(resources).map(([name, value]) => `${name} ${value}`);
+  return [...each, ...(wallTime === undefined ? [] : [`${wallTime} s in all`])].join(", ");
+}
+
+/** LANDLOCK_ACCESS_FS_WRITE_FILE and all that changes a folder. */
+const changing = 0x1ffff & ~(0x1 | 0x4 | 0x8 | 0x8000);
+
+function landlockWords({ paths, ports, network, scopes }: LandlockStep): readonly string[] {
+  const writable = paths.filter(({ rights }) => (rights & changing) !== 0);
+  const readable = paths.filter(({ rights }) => (rights & changing) === 0);
+  return [
+    `read  ${readable.map(({ path }) => text(path)).join(" ") || "nothing"}`,
+    `write ${writable.map(({ path }) => text(path)).join(" ") || "nothing"}`,
+    ...(network === 0 ? [] : [`TCP   ${ports.map(({ port }) => port).join(" ") || "no port"}`]),
+    ...(scopes === 0 ? [] : ["no signal and no abstract socket to anybody outside"]),
+  ];
 }
 
 function words(title: string, ...lines: readonly string[]): StepWords {

@@ -18,6 +18,8 @@
  * native/README.md describes the bytes; native/plan.h checks them again, all of them, before the first step.
  */
 
+import { type SandboxStep, writeSandboxStep } from "./steps.ts";
+
 /** The machines that the launcher exists for. */
 export type PlanArchitecture = "x86_64" | "aarch64";
 
@@ -95,6 +97,7 @@ export interface DetachMountStep {
 }
 
 export type PlanStep =
+  | SandboxStep
   | DetachMountStep
   | EnvironmentStep
   | WorkingDirectoryStep
@@ -125,11 +128,21 @@ export class PlanError extends TypeError {
 
 /** The kinds in the order in which they are carried out. */
 export const stepOrder: readonly PlanStep["kind"][] = [
+  "namespaces",
+  "idMaps",
+  "mounts",
+  "pivot",
   "detachMount",
+  "hostName",
+  "limits",
   "environment",
   "workingDirectory",
   "terminal",
+  "identity",
+  "capabilities",
   "noNewPrivileges",
+  "hardening",
+  "landlock",
   "closeDescriptors",
   "signals",
   "filter",
@@ -148,11 +161,21 @@ export const planLimits = {
 } as const;
 
 const kinds: Readonly<Record<PlanStep["kind"], number>> = {
+  namespaces: 20,
+  idMaps: 30,
+  mounts: 40,
+  pivot: 50,
   detachMount: 55,
+  hostName: 60,
+  limits: 70,
   environment: 80,
   workingDirectory: 90,
   terminal: 100,
+  identity: 105,
+  capabilities: 110,
   noNewPrivileges: 120,
+  hardening: 125,
+  landlock: 130,
   closeDescriptors: 140,
   signals: 150,
   filter: 160,
@@ -352,6 +375,21 @@ function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
       writer.u32(1);
       break;
     case "noNewPrivileges":
+      break;
+    case "namespaces":
+    case "idMaps":
+    case "mounts":
+    case "pivot":
+    case "hostName":
+    case "limits":
+    case "identity":
+    case "capabilities":
+    case "hardening":
+    case "landlock":
+      writeSandboxStep(
+        { ...writer, string: (what, value) => writeString(writer, step.kind, what, value) },
+        step,
+      );
       break;
     case "closeDescriptors":
       writeCloseDescriptors(writer, step);

@@ -42,10 +42,36 @@ for (const file of ["launcher.c", "probe.c", "tracer.c", "check-plan.c"]) {
 }
 
 const everything: readonly PlanStep[] = [
+  { kind: "namespaces", namespaces: ["mount", "cgroup", "uts", "ipc", "user", "pid", "net"] },
+  { kind: "idMaps", map: "own" },
+  {
+    kind: "mounts",
+    entries: [
+      { kind: "directory", target: "usr", mode: 0o755 },
+      { kind: "bind", source: "/usr", target: "usr", identity: { device: 1n, inode: 2n } },
+      { kind: "tmpfs", target: "tmp", mode: 0o1777, size: 4096 },
+      { kind: "link", target: "bin", to: "usr/bin" },
+    ],
+  },
+  { kind: "pivot" },
+  { kind: "hostName", name: "inside" },
+  { kind: "limits", resources: { cpu: 1, nofile: 64 }, wallTime: 5 },
   { kind: "environment", keep: ["PATH", "LC_*"], set: { A: "1", B: "" } },
   { kind: "workingDirectory", path: "/", identity: { device: 1n, inode: 2n } },
   { kind: "terminal", newSession: true },
+  { kind: "identity", uid: 1, gid: 1 },
+  { kind: "capabilities" },
   { kind: "noNewPrivileges" },
+  { kind: "hardening", noNewCode: true },
+  {
+    kind: "landlock",
+    least: 1,
+    scopes: 3,
+    files: 0x1ffff,
+    network: 3,
+    paths: [{ path: "/usr", rights: 0xd }],
+    ports: [{ port: 443, rights: 2 }],
+  },
   { kind: "closeDescriptors", keep: [4, 7] },
   { kind: "signals", keepIgnored: [1] },
   {

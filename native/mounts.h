@@ -1,0 +1,178 @@
+// The program's file system: a new root, built from descriptors. A part of launcher.c, in its order.
+//
+// Every source is opened before anything is mounted, without following a link anywhere on its path, and compared with
+// what it was when the plan was made: whoever replaces a folder by a link meanwhile gets a failed start, not a look
+// at another folder. Targets are found below the new root's descriptor, and no link is followed there either.
+
+#ifndef CALLGATE_MOUNTS_H
+#define CALLGATE_MOUNTS_H
+
+static int mount_sources[MOUNTS_MAXIMUM];
+static int new_root = -1;
+
+// Also for rules of Landlock.
+static long open_compared(uint32_t step, const char *path, uint64_t device, uint64_t inode) {
+  struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  long file = CALL(openat2, AT_FDCWD, path, &how, sizeof how);
+  if (file < 0)
+    fail_step(step, "openat2", path, file, file == -ELOOP ? "there is a link on this path that was not there when the plan was made" : NULL);
+  if (device != 0 || inode != 0) {
+    struct file_status status;
+    long result = CALL(fstat, file, &status);
+    if (result < 0) fail_step(step, "fstat", path, result, NULL);
+    if (status.device != device || status.inode != inode)
+      fail_step(step, "compare", path, 0, "it is another file than when the plan was made");
+  }
+  return file;
+}
+
+static void open_sources(const struct mounts_step *step) {
+  struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct mount_entry entry = take_mount(&payload);
+    if (entry.kind == MOUNT_BIND)
+      mount_sources[i] = (int)open_compared(STEP_MOUNTS, entry.source, entry.device, entry.inode);
+  }
+}
+
+static uint64_t attributes_of(const struct mount_entry *entry) {
+  uint64_t attributes = MOUNT_ATTR_NOSUID;
+  if ((entry->flags & MOUNT_WRITABLE) == 0) attributes |= MOUNT_ATTR_RDONLY;
+  if ((entry->flags & MOUNT_DEVICES) == 0) attributes |= MOUNT_ATTR_NODEV;
+  if ((entry->flags & MOUNT_NO_EXECUTION) != 0) attributes |= MOUNT_ATTR_NOEXEC;
+  return attributes;
+}
+
+static void configure(long context, const char *target, const char *key, const char *value) {
+  long result = CALL(fsconfig, context, FSCONFIG_SET_STRING, key, value, 0);
+  if (result < 0) fail_step(STEP_MOUNTS, "fsconfig", target, result, key);
+}
+
+static void configure_number(long context, const char *target, const char *key, uint64_t number, bool octal) {
+  struct line line = {.length = 0};
+  if (octal) {
+    for (int shift = 9; shift >= 0; shift -= 3) put_byte(&line, (char)('0' + (number >> shift & 7)));
+  } else {
+    put_number(&line, number);
+  }
+  put_byte(&line, 0);
+  configure(context, target, key, line.text);
+}
+
+// A file system that is made here, not yet attached anywhere.
+static long make_file_system(const struct mount_entry *entry, const char *type, uint64_t attributes) {
+  long context = CALL(fsopen, type, FSOPEN_CLOEXEC);
+  if (context < 0) fail_step(STEP_MOUNTS, "fsopen", type, context, NULL);
+  if (entry->kind == MOUNT_TMPFS || entry->kind == MOUNT_DEVPTS) {
+    configure_number(context, entry->target, "mode", entry->mode, true);
+    if (entry->kind == MOUNT_DEVPTS) configure(context, entry->target, "ptmxmode", "0666");
+    if (entry->kind == MOUNT_TMPFS && plan.identity.present) {
+      configure_number(context, entry->target, "uid", plan.identity.uid, false);
+      configure_number(context, entry->target, "gid", plan.identity.gid, false);
+    }
+    if (*entry->source != 0) configure(context, entry->target, "size", entry->source);
+  }
+  long result = CALL(fsconfig, context, FSCONFIG_CREATE, 0, 0, 0);
+  if (result < 0) fail_step(STEP_MOUNTS, "fsconfig(FSCONFIG_CMD_CREATE)", type, result, NULL);
+  long mount = CALL(fsmount, context, FSMOUNT_CLOEXEC, attributes);
+  if (mount < 0)
+    fail_step(STEP_MOUNTS, "fsmount", type, mount,
+              entry->kind == MOUNT_PROC ? "parts of /proc are covered here, as in many containers: --missing proc starts without /proc" : NULL);
+  CALL(close, context);
+  return mount;
+}
+
+static void attach(long mount, const char *target) {
+  struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
+  long place = CALL(openat2, new_root, target, &how, sizeof how);
+  if (place < 0) fail_step(STEP_MOUNTS, "openat2", target, place, "where it is to be mounted");
+  long result = CALL(move_mount, mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+  if (result < 0) fail_step(STEP_MOUNTS, "move_mount", target, result, NULL);
+  CALL(close, place);
+  CALL(close, mount);
+}
+
+static void bind(const struct mount_entry *entry, int source) {
+  long tree = CALL(open_tree, source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+  if (tree < 0) fail_step(STEP_MOUNTS, "open_tree", entry->source, tree, NULL);
+  struct mount_attributes attributes = {attributes_of(entry), 0, MS_PRIVATE, 0};
+  long result = CALL(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
+  if (result < 0) fail_step(STEP_MOUNTS, "mount_setattr", entry->source, result, NULL);
+  CALL(close, source);
+  attach(tree, entry->target);
+}
+
+static void make(const struct mount_entry *entry) {
+  long result = 0;
+  const char *call = "mkdirat";
+  if (entry->kind == MAKE_DIRECTORY) {
+    result = CALL(mkdirat, new_root, entry->target, entry->mode);
+  } else if (entry->kind == MAKE_LINK) {
+    call = "symlinkat";
+    result = CALL(symlinkat, entry->source, new_root, entry->target);
+  } else {
+    call = "openat2";
+    struct open_how how = {O_WRONLY | O_CREAT | O_CLOEXEC, entry->mode, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
+    result = CALL(openat2, new_root, entry->target, &how, sizeof how);
+    if (result >= 0) CALL(close, result);
+  }
+  if (result < 0) fail_step(STEP_MOUNTS, call, entry->target, result, NULL);
+}
+
+// Everything but /proc, which only a process of the new pid namespace can mount: see processes.h.
+static void build_root(const struct mounts_step *step) {
+  if (!step->present) return;
+  // What is mounted here from now on is nobody else's, and nothing arrives from outside.
+  struct mount_attributes own = {0, 0, MS_PRIVATE, 0};
+  long result = CALL(mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &own, sizeof own);
+  if (result < 0) fail_step(STEP_MOUNTS, "mount_setattr", "/", result, namespaces_hint);
+  open_sources(step);
+
+  struct mount_entry root = {.kind = MOUNT_TMPFS, .mode = 0755, .source = "", .target = "."};
+  new_root = (int)make_file_system(&root, "tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  result = CALL(move_mount, new_root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+  if (result < 0) fail_step(STEP_MOUNTS, "move_mount", "/", result, NULL);
+  result = CALL(fchdir, new_root);
+  if (result < 0) fail_step(STEP_MOUNTS, "fchdir", NULL, result, NULL);
+
+  long mask = CALL(umask, 0);
+  struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct mount_entry entry = take_mount(&payload);
+    switch (entry.kind) {
+      case MOUNT_BIND: bind(&entry, mount_sources[i]); break;
+      case MOUNT_TMPFS: attach(make_file_system(&entry, "tmpfs", attributes_of(&entry)), entry.target); break;
+      case MOUNT_DEVPTS: attach(make_file_system(&entry, "devpts", attributes_of(&entry)), entry.target); break;
+      case MOUNT_PROC: break;
+      default: make(&entry); break;
+    }
+  }
+  CALL(umask, mask);
+}
+
+// By the first process of the pid namespace, while the caller's own /proc is still to be seen: the kernel grants a
+// fresh one only beside one that is whole.
+static void mount_proc(const struct mounts_step *step) {
+  struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct mount_entry entry = take_mount(&payload);
+    if (entry.kind == MOUNT_PROC) attach(make_file_system(&entry, "proc", attributes_of(&entry)), entry.target);
+  }
+}
+
+// The old root is put on top of the new one and taken away from there, so that it needs no folder.
+static void change_root(bool present) {
+  if (!present) return;
+  long result = CALL(pivot_root, ".", ".");
+  if (result < 0) fail_step(STEP_PIVOT, "pivot_root", NULL, result, "the root here is not a mount that can be changed");
+  result = CALL(umount2, ".", MNT_DETACH);
+  if (result < 0) fail_step(STEP_PIVOT, "umount2", NULL, result, NULL);
+  struct mount_attributes attributes = {MOUNT_ATTR_RDONLY, 0, 0, 0};
+  result = CALL(mount_setattr, new_root, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
+  if (result < 0) fail_step(STEP_PIVOT, "mount_setattr", NULL, result, NULL);
+  result = CALL(fchdir, new_root);
+  if (result < 0) fail_step(STEP_PIVOT, "fchdir", NULL, result, NULL);
+  CALL(close, new_root);
+}
+
+#endif
