@@ -21,6 +21,7 @@ export { emulate, type FilterInput } from "./emulate.ts";
 export { builtinPolicies, type ReadOptions, type ReadResult, readPolicy } from "./formats/index.ts";
 export { loadPolicy } from "./formats/load.ts";
 export type { PolicyDocument } from "./formats/object.ts";
+export { type WritePolicyOptions, type WrittenPolicy, writePolicy, writtenFormats } from "./formats/write.ts";
 export { type Call, type EvaluateOptions, evaluate } from "./policy/evaluate.ts";
 export type { Decision } from "./policy/resolved.ts";
 export type * from "./policy/types.ts";

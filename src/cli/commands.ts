@@ -224,6 +224,46 @@ export const commands: readonly Command[] = [
     usageStatus: 2,
     load: () => import("./commands/compile.ts"),
   },
+  {
+    name: "convert",
+    summary: "a policy in another format, with the list of what is lost",
+    operands: "FILE",
+    completes: ["policy"],
+    description: [
+      "Reads a policy in any format that callgate reads, found by its content, and writes it in another; callgate formats lists them. What the other format cannot say is named on standard error, a line each.",
+      "The exit status is 0 when it was written, 1 when the policy has mistakes, and 2 when a file cannot be read or written.",
+    ],
+    options: [
+      { name: "to", value: "FORMAT", help: "the format to write", completes: ["toml", "json", "lxc"] },
+      {
+        name: "output",
+        short: "o",
+        value: "FILE",
+        help: "write here (default: standard output)",
+        completes: "file",
+      },
+      {
+        name: "target",
+        value: "ABI",
+        help: "the machine that it is for (default: this one)",
+        completes: "abi",
+      },
+      help,
+    ],
+    examples: [
+      {
+        command: "callgate convert /usr/share/lxc/config/common.seccomp --to toml",
+        comment: "what LXC's profile really says",
+      },
+      {
+        command: "callgate convert policy.toml --to lxc -o policy.seccomp",
+        comment: "for lxc.seccomp.profile",
+      },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/convert.ts"),
+  },
   ...lxcCommands,
   {
     name: "policies",

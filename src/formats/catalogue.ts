@@ -18,14 +18,21 @@ export const formats: readonly FormatFacts[] = [
     name: "toml",
     summary: "callgate's own policies",
     reads: true,
-    writes: false,
+    writes: true,
     example: 'version = 1\n[syscalls]\nrules = "allow @default"\n',
   },
   {
     name: "json",
     summary: "the same as JSON",
     reads: true,
-    writes: false,
+    writes: true,
     example: '{ "version": 1, "syscalls": { "rules": "allow @default" } }\n',
+  },
+  {
+    name: "lxc",
+    summary: "profiles of LXC (lxc.seccomp.profile), read as LXC means them",
+    reads: true,
+    writes: true,
+    example: "2\ndenylist\n[all]\nkeyctl errno 38\n",
   },
 ];

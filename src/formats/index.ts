@@ -23,6 +23,7 @@ import type { Policy } from "../policy/types.ts";
 import { type AbiName, hostAbi, newestVersion, parseVersion } from "../syscalls/index.ts";
 import { parseJsonDocument } from "./json.ts";
 import { unfitText } from "./limits.ts";
+import { looksLikeProfile, readLxcProfile } from "./lxc-profile/read.ts";
 import { documentFromObject, type PolicyDocument } from "./object.ts";
 import { parseTomlDocument } from "./toml.ts";
 
@@ -34,7 +35,7 @@ export interface FoundPolicy {
 
 export interface ReadOptions {
   /** Found by content where it is not given. */
-  readonly format?: "toml" | "json";
+  readonly format?: "toml" | "json" | "lxc";
   /** The name in messages, and what paths in `extends` are relative to. */
   readonly filename?: string;
   /**
@@ -66,6 +67,12 @@ export function builtinPolicyText(name: string): string | undefined {
 
 /** Reads a policy from text (TOML or JSON) or from an object of the same shape. */
 export function readPolicy(text: string | PolicyDocument, options: ReadOptions = {}): ReadResult {
+  if (typeof text === "string" && isLxcProfile(text, options.format)) {
+    const source: Source = { name: options.filename ?? "policy", text };
+    const unfit = unfitText(source);
+    if (unfit !== undefined) return { policy: undefined, diagnostics: [unfit] };
+    return readLxcProfile(source, { target: options.target ?? hostAbi() ?? "x86_64" });
+  }
   const diagnostics: Diagnostic[] = [];
   const layers = readWithParents(
     text,
@@ -91,6 +98,11 @@ export function readPolicy(text: string | PolicyDocument, options: ReadOptions =
   diagnostics.push(...resolveNames(policy, options.target ?? hostAbi() ?? "x86_64").diagnostics);
   const ordered = inTextOrder(diagnostics);
   return { policy: hasErrors(ordered) ? undefined : policy, diagnostics: ordered };
+}
+
+/** Whether a text is a profile of LXC's, and not a policy of our own. */
+export function isLxcProfile(text: string, format?: ReadOptions["format"]): boolean {
+  return format === undefined ? looksLikeProfile(text) : format === "lxc";
 }
 
 /** File by file as they first occur, each from top to bottom; what has no place comes first. */
@@ -171,7 +183,7 @@ export function builtinName(name: string): string {
 function parseDocument(
   text: string | PolicyDocument,
   name: string,
-  format: "toml" | "json" | undefined,
+  format: ReadOptions["format"],
 ): ParsedDocument {
   if (typeof text !== "string") return documentFromObject(text);
   // A byte order mark is no part of the text; TOML's parser rejects it.

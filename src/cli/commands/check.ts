@@ -8,7 +8,7 @@ import {
   renderDiagnostics,
   sanitise,
 } from "../../diagnostics/index.ts";
-import { builtinName, builtinPolicies, type FoundPolicy } from "../../formats/index.ts";
+import { builtinName, builtinPolicies, type FoundPolicy, isLxcProfile } from "../../formats/index.ts";
 import { findText, readFound, standardInput, unreadable } from "../../formats/load.ts";
 import type { Policy } from "../../policy/types.ts";
 import { hasOption, nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
@@ -55,6 +55,8 @@ async function checkOperand(operand: string, isFixing: boolean): Promise<readonl
 async function checkText(found: FoundPolicy): Promise<readonly Diagnostic[]> {
   const { policy, diagnostics } = readFound(found);
   if (policy === undefined) return mended(diagnostics);
+  // Lints are about our own language, and their fixes about its text.
+  if (isLxcProfile(found.text)) return diagnostics;
   const { lint } = await import("../../lint/index.ts");
   const linted = [
     ...(await mended(diagnostics)),

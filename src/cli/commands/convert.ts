@@ -1,0 +1,51 @@
+/** `callgate convert`: a policy from any format that is read to any that is written, and what is lost on the way. */
+import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
+import { loadPolicy } from "../../formats/load.ts";
+import { writePolicy, writtenFormats } from "../../formats/write.ts";
+import { abiByName, abis } from "../../syscalls/index.ts";
+import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { print, printError, terminalOptions } from "../output.ts";
+import { writeFile } from "../replace-file.ts";
+
+export function main(parsed: ParsedArguments): number {
+  const [file, ...more] = parsed.operands;
+  if (file === undefined) throw new UsageError("the policy is missing: callgate convert FILE --to FORMAT");
+  if (more.length > 0) throw new UsageError("convert takes one policy");
+  const format = formatOf(valueOfOption(parsed, "to"));
+  const target = targetOf(valueOfOption(parsed, "target"));
+  const { policy, diagnostics } = loadPolicy(file, target === undefined ? {} : { target });
+  const told = diagnostics.filter((one) => one.severity !== "note");
+  if (told.length > 0) printError(renderDiagnostics(told, terminalOptions(2)));
+  if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
+  const { text, losses } = writePolicy(policy, format, target === undefined ? {} : { target });
+  const out = valueOfOption(parsed, "output") ?? "-";
+  if (out === "-") print(text);
+  else {
+    const failure = writeFile(out, Buffer.from(text));
+    if (failure !== undefined) {
+      printError(`callgate convert: cannot write ${sanitise(JSON.stringify(out))}: ${failure}\n`);
+      return 2;
+    }
+  }
+  for (const loss of losses) printError(`lost: ${sanitise(loss)}\n`);
+  return 0;
+}
+
+function formatOf(word: string | undefined): string {
+  if (word === undefined) throw new UsageError(`say what to convert to: --to ${writtenFormats.join("|")}`);
+  if (writtenFormats.includes(word)) return word;
+  const guess = nearestName(word, writtenFormats);
+  throw new UsageError(
+    `policies are not written as ${JSON.stringify(word)}: ${guess === undefined ? `formats are ${writtenFormats.join(", ")}` : `did you mean ${guess}?`}`,
+  );
+}
+
+function targetOf(word: string | undefined) {
+  if (word === undefined || word === "native") return undefined;
+  const target = abiByName(word)?.name;
+  if (target === undefined)
+    throw new UsageError(
+      `there is no ABI ${JSON.stringify(word)}: ABIs are ${abis.map((one) => one.name).join(", ")}`,
+    );
+  return target;
+}
