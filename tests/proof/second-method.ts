@@ -8,6 +8,7 @@
  */
 import {
   ALU_AND_K,
+  ALU_OR_K,
   type Instruction,
   JA,
   JEQ_K,
@@ -31,10 +32,11 @@ const mostRuns = 3_000_000;
 const mostCells = 20_000;
 const allBits = 0xffff_ffff;
 
-/** A comparison of a word's bits under a mask, by its instruction's code. */
+/** A comparison of a word's bits under a mask, with some bits set whatever they were, by its instruction's code. */
 interface Test {
   readonly code: number;
   readonly mask: number;
+  readonly set: number;
   readonly k: number;
 }
 
@@ -76,6 +78,9 @@ class Program {
         case ALU_AND_K:
           a = (a & k) >>> 0;
           break;
+        case ALU_OR_K:
+          a = (a | k) >>> 0;
+          break;
         case JA:
           at += k;
           break;
@@ -83,7 +88,7 @@ class Program {
         case JGT_K:
         case JGE_K:
         case JSET_K:
-          at += holds({ code, mask: allBits, k }, a) ? jt : jf;
+          at += holds({ code, mask: allBits, set: 0, k }, a) ? jt : jf;
           break;
         case RET_K:
           return { returned: k };
@@ -99,9 +104,9 @@ class Program {
     const found = new Map<number, Map<string, Test>>();
     const seen = new Set<string>();
     /** `word` is -1 where A is a number: both ways are then taken for possible. */
-    const open: (readonly [at: number, word: number, mask: number])[] = [[start, -1, 0]];
+    const open: (readonly [at: number, word: number, mask: number, set: number])[] = [[start, -1, 0, 0]];
     for (let top = open.pop(); top !== undefined; top = open.pop()) {
-      const [at, word, mask] = top;
+      const [at, word, mask, set] = top;
       const state = top.join();
       if (seen.has(state)) continue;
       seen.add(state);
@@ -109,23 +114,26 @@ class Program {
       switch (code) {
         case LD_W_ABS:
           if (!found.has(k / 4)) found.set(k / 4, new Map());
-          open.push([at + 1, k / 4, allBits]);
+          open.push([at + 1, k / 4, allBits, 0]);
           break;
         case LD_IMM:
-          open.push([at + 1, -1, 0]);
+          open.push([at + 1, -1, 0, 0]);
           break;
         case ALU_AND_K:
-          open.push([at + 1, word, (mask & k) >>> 0]);
+          open.push([at + 1, word, (mask & k) >>> 0, (set & k) >>> 0]);
+          break;
+        case ALU_OR_K:
+          open.push([at + 1, word, (mask & ~k) >>> 0, (set | k) >>> 0]);
           break;
         case JA:
-          open.push([at + 1 + k, word, mask]);
+          open.push([at + 1 + k, word, mask, set]);
           break;
         case JEQ_K:
         case JGT_K:
         case JGE_K:
         case JSET_K:
-          found.get(word)?.set(`${code},${mask},${k}`, { code, mask, k });
-          open.push([at + 1 + jt, word, mask], [at + 1 + jf, word, mask]);
+          found.get(word)?.set(`${code},${mask},${set},${k}`, { code, mask, set, k });
+          open.push([at + 1 + jt, word, mask, set], [at + 1 + jf, word, mask, set]);
           break;
         case RET_K:
           break;
@@ -143,8 +151,8 @@ class Program {
   }
 }
 
-function holds({ code, mask, k }: Test, value: number): boolean {
-  const bits = (value & mask) >>> 0;
+function holds({ code, mask, set, k }: Test, value: number): boolean {
+  const bits = ((value & mask) | set) >>> 0;
   if (code === JEQ_K) return bits === k;
   if (code === JGT_K) return bits > k;
   if (code === JGE_K) return bits >= k;
@@ -173,8 +181,8 @@ function cellsOf(tests: readonly Test[]): readonly number[] {
     const high = (edges[index + 1] ?? allBits + 1) - 1;
     if (low === high) return [low];
     const within = bits.and(
-      bits.of({ code: JGE_K, mask: allBits, k: low }),
-      bits.not(bits.of({ code: JGT_K, mask: allBits, k: high })),
+      bits.of({ code: JGE_K, mask: allBits, set: 0, k: low }),
+      bits.not(bits.of({ code: JGT_K, mask: allBits, set: 0, k: high })),
     );
     let cells = [within];
     for (const set of sets) {
@@ -215,7 +223,7 @@ class Bits {
   }
 
   /** The words for which a test holds: bit by bit, whether what was read so far is below, at or above `k`. */
-  of({ code, mask, k }: Test): Bdd {
+  of({ code, mask, set, k }: Test): Bdd {
     const known = new Map<string, Bdd>();
     const from = (bit: number, order: -1 | 0 | 1, hit: boolean): Bdd => {
       if (bit < 0) {
@@ -228,7 +236,7 @@ class Bits {
       if (found !== undefined) return found;
       const wanted = (k >>> bit) & 1;
       const next = (value: number): Bdd => {
-        const here = value & (mask >>> bit) & 1;
+        const here = ((value & (mask >>> bit)) | (set >>> bit)) & 1;
         const after = order !== 0 || here === wanted ? order : here > wanted ? 1 : -1;
         return from(bit - 1, after, hit || (here & wanted) === 1);
       };
