@@ -1,6 +1,7 @@
 /** Which selectors decide anything, and which of them change anything: kept for a policy, since two lints ask. */
-import type { Entry, ResolvedCall } from "../policy/resolved.ts";
+import type { Entry, ResolvedCall, ResolvedPolicy } from "../policy/resolved.ts";
 import type { Action, Rule } from "../policy/types.ts";
+import type { Origin } from "../proof/policy.ts";
 import {
   comparePolicies,
   coveringRules,
@@ -8,7 +9,7 @@ import {
   reachableCases,
   withEntries,
 } from "../proof/reach.ts";
-import type { Item, Placement, Subject } from "./subject.ts";
+import { type Item, lets, type Placement, type Subject } from "./subject.ts";
 
 const idleOf = new WeakMap<Subject, readonly Item[]>();
 
@@ -20,7 +21,7 @@ export function idleItems(subject: Subject): readonly Item[] {
     idle = subject.items.filter((item) => {
       const placements = item.isOwn ? subject.placementsOf(item) : [];
       if (placements.length === 0 || placements.some(isForemost)) return false;
-      return !placements.some((placement) => deciders.at(placement).has(item.single));
+      return !placements.some((placement) => deciders.mayDecide(item.single, placement));
     });
     idleOf.set(subject, idle);
   }
@@ -46,20 +47,28 @@ function isSure({ condition }: Entry): boolean {
 /** What decides some call of each number. */
 class Deciders {
   readonly #subject: Subject;
-  readonly #known = new Map<ResolvedCall, ReadonlySet<unknown>>();
+  readonly #unsure = new Set<ResolvedCall>();
+  readonly #deciding = new Map<ResolvedCall, ReadonlySet<Origin>>();
 
   constructor(subject: Subject) {
     this.#subject = subject;
   }
 
-  at({ call }: Placement): ReadonlySet<unknown> {
-    let known = this.#known.get(call);
-    if (known === undefined) {
+  /** Whether the rule decides; where the search had to give up, it may. */
+  mayDecide(rule: Rule, { call }: Placement): boolean {
+    let deciding = this.#deciding.get(call);
+    if (deciding === undefined) {
       const alone = policyOfCalls(this.#subject.resolved, (one) => one === call);
-      known = new Set(reachableCases(alone, new Map()).map((one) => one.origin));
-      this.#known.set(call, known);
+      const wanted = new Set(
+        [call, ...(call.behind?.calls ?? [])].flatMap(({ entries }) => entries.map((one) => one.rule)),
+      );
+      const reach = reachableCases(alone, { wanted });
+      deciding = new Set(reach.cases.map((one) => one.origin));
+      this.#deciding.set(call, deciding);
+      // Where all of them were seen there is nothing left to be found out.
+      if (!reach.isComplete && [...wanted].some((one) => !deciding?.has(one))) this.#unsure.add(call);
     }
-    return known;
+    return deciding.has(rule) || this.#unsure.has(call);
   }
 }
 
@@ -70,6 +79,8 @@ export interface RedundantItem {
   readonly item: Item;
   /** What would decide the same without it: rules, or what holds where no rule matches. */
   readonly instead: readonly (Rule | "fallback")[];
+  /** It has a condition, and the calls that this excludes get the same action from later rules. */
+  readonly keepsNothingOut: boolean;
 }
 
 /**
@@ -99,8 +110,12 @@ function findRedundant(subject: Subject): readonly RedundantItem[] {
     if (placements.length === 0) continue;
     if (placements.some((placement) => surelyChanges(placement, left))) continue;
     if (placements.some((placement) => changes(subject, placement, left))) continue;
+    const keepsNothingOut =
+      item.selector.condition !== undefined &&
+      lets(item.rule.action) &&
+      placements.every((placement) => isSameWithoutCondition(subject, placement, left));
     left.add(item.single);
-    redundant.push({ item, instead: insteadOf(placements, left) });
+    redundant.push({ item, instead: insteadOf(placements, left), keepsNothingOut });
   }
   return redundant;
 }
@@ -128,10 +143,28 @@ function following(
 
 function changes(subject: Subject, { call, entry }: Placement, left: ReadonlySet<Rule>): boolean {
   if (call.entries.length > mostEntries) return true;
-  const alone = policyOfCalls(subject.resolved, (one) => one === call);
-  const kept = withEntries(alone, (entries) => entries.filter((one) => !left.has(one.rule)));
+  const kept = keptOf(subject, call, left);
   const without = withEntries(kept, (entries) => entries.filter((one) => one.rule !== entry.rule));
   return comparePolicies(kept, without).verdict !== "equal";
+}
+
+/** Whether every decision would be the same if the rule held whatever the arguments. */
+function isSameWithoutCondition(
+  subject: Subject,
+  { call, entry }: Placement,
+  left: ReadonlySet<Rule>,
+): boolean {
+  const kept = keptOf(subject, call, left);
+  const always = { kind: "known", value: true } as const;
+  const widened = withEntries(kept, (entries) =>
+    entries.map((one) => (one.rule === entry.rule ? { ...one, condition: always } : one)),
+  );
+  return comparePolicies(kept, widened).verdict === "equal";
+}
+
+function keptOf(subject: Subject, call: ResolvedCall, left: ReadonlySet<Rule>): ResolvedPolicy {
+  const alone = policyOfCalls(subject.resolved, (one) => one === call);
+  return withEntries(alone, (entries) => entries.filter((one) => !left.has(one.rule)));
 }
 
 function insteadOf(placements: readonly Placement[], left: ReadonlySet<Rule>): RedundantItem["instead"] {

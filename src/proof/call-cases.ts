@@ -11,7 +11,7 @@ import {
 } from "../policy/resolved.ts";
 import type { Condition } from "../policy/types.ts";
 import { type Abi, type Argument, multiplexedOf, syscallByName, syscallByNumber } from "../syscalls/index.ts";
-import { type Case, reachableCases } from "./reach.ts";
+import { type Case, type Reach, reachableCases } from "./reach.ts";
 
 /** One way in which an ABI makes the call: directly, or through a multiplexer. */
 export interface CallCases {
@@ -23,6 +23,8 @@ export interface CallCases {
   readonly through: string | undefined;
   readonly args: readonly Argument[] | undefined;
   readonly cases: readonly Case[];
+  /** Whether these are all; where the rules are too many to tell, there may be more. */
+  readonly isComplete: boolean;
 }
 
 export interface CallCasesResult {
@@ -49,13 +51,13 @@ export function callCases(resolved: ResolvedPolicy, call: WrittenCall): CallCase
         });
       }
       const { nr, name, through, args } = way;
-      calls.push({ abi, nr, name, through, args, cases: reachableCases(resolved, known) });
+      calls.push({ abi, nr, name, through, args, ...reachableCases(resolved, { known }) });
     }
   }
   return { calls, diagnostics };
 }
 
-interface Way extends Omit<CallCases, "cases" | "abi"> {
+interface Way extends Omit<CallCases, keyof Reach | "abi"> {
   readonly known: ReadonlyMap<number, number>;
 }
 

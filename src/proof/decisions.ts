@@ -32,6 +32,31 @@ function looksAtOf(decisions: Decisions): readonly number[] {
   return decisions.kind === "answer" ? looksAtNothing : decisions.looksAt;
 }
 
+/**
+ * A test in the one form that all tests of the same meaning have, so that questions which mean the same are one
+ * object whichever way they were written: or its outcome, where it is the same for every value.
+ */
+function plainTest(
+  { mask, test, k }: WordTest,
+  ones: number,
+): (WordTest & { readonly isOpposite: boolean }) | boolean {
+  if (test === "any-bit") {
+    const bits = (mask & k) >>> 0;
+    return bits === 0 ? false : { mask: bits, test: "equal", k: 0, isOpposite: true };
+  }
+  if (mask === 0) return k === 0;
+  if (test === "at-least") {
+    if (k === 0 || k > mask) return k === 0;
+    if (k === 1) return { mask, test: "equal", k: 0, isOpposite: true };
+    if (k < mask) return { mask, test, k, isOpposite: false };
+  }
+  if ((k & ~mask & ones) !== 0) return false;
+  const isOneBit = (mask & (mask - 1)) === 0;
+  return isOneBit && k !== 0
+    ? { mask, test: "equal", k: 0, isOpposite: true }
+    : { mask, test: "equal", k, isOpposite: false };
+}
+
 /** Makes decisions; equal ones are one object. */
 export class DecisionMaker {
   /** The bits of a word. */
@@ -62,8 +87,14 @@ export class DecisionMaker {
     return answer;
   }
 
-  question(word: number, { mask, test, k }: WordTest, holds: Decisions, fails: Decisions): Decisions {
+  question(word: number, asked: WordTest, holds: Decisions, fails: Decisions): Decisions {
     if (holds === fails) return holds;
+    const plain = plainTest(asked, this.ones);
+    if (typeof plain === "boolean") return plain ? holds : fails;
+    return plain.isOpposite ? this.#ask(word, plain, fails, holds) : this.#ask(word, plain, holds, fails);
+  }
+
+  #ask(word: number, { mask, test, k }: WordTest, holds: Decisions, fails: Decisions): Decisions {
     const key = `${word},${mask},${test},${k},${holds.id},${fails.id}`;
     const found = this.#known.get(key);
     if (found !== undefined) return found;

@@ -29,14 +29,25 @@ export interface EqualityOptions {
   readonly budget?: number;
   /** Values that words are known to have. */
   readonly known?: ReadonlyMap<number, number>;
-  /** Called at every pair of answers that some call reaches, with such a call. */
-  readonly visit?: (first: Answer, second: Answer, call: () => readonly number[]) => void;
+  /**
+   * Called at every pair of answers that some call reaches, with such a call. `"enough"` ends the walk, which is
+   * then undecided.
+   */
+  readonly visit?: (first: Answer, second: Answer, call: () => readonly number[]) => "enough" | undefined;
 }
 
 const words = 16;
 const defaultBudget = 4_000_000;
 
 class OutOfBudget extends Error {}
+
+class Enough extends Error {}
+
+/** Where one side stands, and the parts into which its question splits a set: the failing one first. */
+interface Settled {
+  readonly at: Decisions;
+  readonly parts: readonly WordSet[];
+}
 
 /** Decisions of which one asks about a word, and the parts of that word's set that are still to be looked at. */
 interface OpenGroup {
@@ -73,37 +84,51 @@ export function compareStacks(
   let regions = 0;
   let difference: Equality | undefined;
 
-  /** Goes on until the sets leave a question of `decisions` open. */
-  const settle = (decisions: Decisions): Decisions => {
+  /** Goes on until the sets leave a question of `decisions` open; `parts` are those of its word's set. */
+  const settle = (decisions: Decisions): Settled => {
     let at = decisions;
     while (at.kind === "question") {
       const { holds, fails } = sets.split(possible[at.word] ?? sets.full, at);
-      if (holds !== undefined && fails !== undefined) return at;
+      if (holds !== undefined && fails !== undefined) return { at, parts: [fails, holds] };
       at = holds === undefined ? at.fails : at.holds;
     }
-    return at;
+    return { at, parts: [] };
+  };
+
+  /** Both stacks, settled; what stands in both is looked at once. */
+  const settleAll = (group: readonly Decisions[]): readonly Settled[] => {
+    const settled: Settled[] = [];
+    for (const [index, one] of group.entries()) {
+      const twin = index < a.length ? undefined : settled[index - a.length];
+      settled.push(twin !== undefined && one === group[index - a.length] ? twin : settle(one));
+    }
+    return settled;
   };
 
   /** Looks at one group; where a question is open, the group waits on the stack for its parts. */
   const enter = (group: readonly Decisions[]): void => {
     steps += 1;
     if (steps > budget || sets.size > budget) throw new OutOfBudget();
-    const all = group.map(settle);
-    const question = all.find((one) => one.kind === "question");
-    if (question === undefined) {
+    const settled = settleAll(group);
+    const all = settled.map(({ at }) => at);
+    const first = settled.find(({ at }) => at.kind === "question");
+    if (first === undefined || first.at.kind === "answer") {
       regions += 1;
       const [left, right] = [strictestAnswer(all.slice(0, a.length)), strictestAnswer(all.slice(a.length))];
-      options.visit?.(left, right, members);
+      if (options.visit?.(left, right, members) === "enough") throw new Enough();
       if (left.returnValue !== right.returnValue)
         difference = { verdict: "different", words: members(), first: left, second: right };
       return;
     }
+    // Equal decisions are one object, made of the same tests in the same order: they cannot answer differently.
+    if (options.visit === undefined && areSame(all.slice(0, a.length), all.slice(a.length))) {
+      regions += 1;
+      return;
+    }
     const key = keyOf(all);
     if (seen.has(key)) return;
-    const before = possible[question.word] ?? sets.full;
-    const { holds, fails } = sets.split(before, question);
-    const parts = [fails, holds].filter((part) => part !== undefined);
-    open.push({ all, key, word: question.word, before, parts });
+    const { word } = first.at;
+    open.push({ all, key, word, before: possible[word] ?? sets.full, parts: [...first.parts] });
   };
 
   /** Depth first, with a stack of its own: decisions can be thousands of questions deep. */
@@ -136,9 +161,14 @@ export function compareStacks(
   } catch (error) {
     if (error instanceof OutOfBudget)
       return { verdict: "undecided", reason: `the comparison takes more than ${budget} steps` };
+    if (error instanceof Enough) return { verdict: "undecided", reason: "the walk was ended before its end" };
     throw error;
   }
   return difference ?? { verdict: "equal", regions };
+}
+
+function areSame(some: readonly Decisions[], others: readonly Decisions[]): boolean {
+  return some.length === others.length && some.every((one, index) => one === others[index]);
 }
 
 function looksAt(decisions: Decisions, word: number): number {

@@ -191,7 +191,7 @@ class FilterReader {
           at += k;
           break;
         case RET_K:
-          return this.#maker.answer(k, "filter");
+          return this.#maker.answer(k, undefined);
         case RET_A:
           return this.#returned(at, a);
         default: {
@@ -216,7 +216,7 @@ class FilterReader {
           if (code === ALU_DIV_X) {
             const divisorIsZero = this.#try(at, () => this.#ask(JEQ_K, x, zero));
             // The kernel leaves the filter there with 0.
-            const killed = this.#maker.answer(RET_KILL_THREAD, "filter");
+            const killed = this.#maker.answer(RET_KILL_THREAD, undefined);
             if (divisorIsZero === true) return killed;
             if (divisorIsZero !== false) {
               const quotient = this.#try(at, () => this.#symbols.operate(plain, a, x));
@@ -301,7 +301,7 @@ class FilterReader {
   #returned(at: number, a: Value): Decisions {
     const known = new Map<string, Decisions>();
     const walk = (value: Value): Decisions => {
-      if (value.kind === "number") return this.#maker.answer(value.value, "filter");
+      if (value.kind === "number") return this.#maker.answer(value.value, undefined);
       const key = keyOfValue(value);
       const found = known.get(key);
       if (found !== undefined) return found;

@@ -58,11 +58,11 @@ export function decisionsOfPolicy(
   { telling, launchKey }: PolicyDecisionOptions,
 ): Decisions {
   const answer: Answering = (action, abi, origin) =>
-    maker.answer(returnValueOf(action, abi), telling === "origins" ? origin : "policy");
+    maker.answer(returnValueOf(action, abi), telling === "origins" ? origin : undefined);
   const reader = new PolicyReader(resolved, maker, answer);
   const decisions = reader.decisions();
   if (launchKey === undefined) return decisions;
-  const pass = maker.answer(launchKey.returnValue, telling === "origins" ? "launch key" : "policy");
+  const pass = maker.answer(launchKey.returnValue, telling === "origins" ? "launch key" : undefined);
   const equal = (k: number): WordTest => ({ mask: maker.ones, test: "equal", k });
   const keyed = launchKey.key.reduceRight<Decisions>(
     (rest, k, index) => maker.question(launchKeyWord + index, equal(k), rest, decisions),

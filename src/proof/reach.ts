@@ -7,7 +7,7 @@ import { listWords, place, positionAt } from "../diagnostics/index.ts";
 import { printSelector } from "../policy/printer.ts";
 import type { Entry, ResolvedAbi, ResolvedCall, ResolvedPolicy } from "../policy/resolved.ts";
 import type { Rule } from "../policy/types.ts";
-import { DecisionMaker, type Decisions } from "./decisions.ts";
+import { DecisionMaker } from "./decisions.ts";
 import { compareDecisions, type Equality } from "./equality.ts";
 import { decisionsOfPolicy, type Origin } from "./policy.ts";
 
@@ -19,23 +19,43 @@ export interface Case {
   readonly words: readonly number[];
 }
 
+/** What a search for outcomes has found. */
+export interface Reach {
+  readonly cases: readonly Case[];
+  /** Whether these are all: the search gives up where it would take too long, and then there may be more. */
+  readonly isComplete: boolean;
+}
+
+export interface ReachOptions {
+  /** Values that words are known to have. */
+  readonly known?: ReadonlyMap<number, number>;
+  /** Origins that are asked for: once all of them were seen the search ends, and need not be complete. */
+  readonly wanted?: ReadonlySet<Origin>;
+  /** Steps after which it gives up. */
+  readonly budget?: number;
+}
+
+/** A person waits for the answer, and no filter hangs on it: some seconds at most. */
+const mostSteps = 200_000;
+
 /** The outcomes of all calls whose words have the known values, each with a call that has it. */
 export function reachableCases(
   resolved: ResolvedPolicy,
-  known: ReadonlyMap<number, number>,
-): readonly Case[] {
-  return casesOf(decisionsOfPolicy(resolved, new DecisionMaker(), { telling: "origins" }), known);
-}
-
-function casesOf(decisions: Decisions, known: ReadonlyMap<number, number>): readonly Case[] {
-  const found = new Map<unknown, Case>();
-  compareDecisions(decisions, decisions, {
-    known,
+  { known, wanted, budget = mostSteps }: ReachOptions = {},
+): Reach {
+  const decisions = decisionsOfPolicy(resolved, new DecisionMaker(), { telling: "origins" });
+  const found = new Map<number, Case>();
+  const missing = new Set(wanted);
+  const walk = compareDecisions(decisions, decisions, {
+    budget,
+    ...(known === undefined ? {} : { known }),
     visit: ({ by, returnValue, id }, _same, call) => {
-      if (isOrigin(by) && !found.has(id)) found.set(id, { origin: by, returnValue, words: call() });
+      if (!isOrigin(by) || found.has(id)) return undefined;
+      found.set(id, { origin: by, returnValue, words: call() });
+      return missing.delete(by) && missing.size === 0 ? "enough" : undefined;
     },
   });
-  return [...found.values()];
+  return { cases: [...found.values()], isComplete: walk.verdict === "equal" };
 }
 
 export function isOrigin(by: unknown): by is Origin {
@@ -43,7 +63,8 @@ export function isOrigin(by: unknown): by is Origin {
 }
 
 /**
- * A warning for each rule that can never decide, because the rules before it decide every call that it is about.
+ * A warning for each rule that can never decide, because the rules before it decide every call that it is about;
+ * none where that cannot be told in time.
  * Rules about calls that none of the policy's ABIs has are left alone: they wait for another ABI.
  * @param isAsked which rules to speak of
  */
@@ -55,7 +76,10 @@ export function unreachableRules(
   const foremost = foremostRules(resolved);
   const doubtful = [...require, ...rules].filter((rule) => isAsked(rule) && !foremost.has(rule));
   if (doubtful.length === 0) return [];
-  const deciding = new Set<Origin>(reachableCases(resolved, new Map()).map((one) => one.origin));
+  const { cases, isComplete } = reachableCases(resolved, { wanted: new Set(doubtful) });
+  // What was not found in half a search may be in the other half.
+  if (!isComplete) return [];
+  const deciding = new Set<Origin>(cases.map((one) => one.origin));
   const diagnostics: Diagnostic[] = [];
   for (const rule of doubtful) {
     if (deciding.has(rule)) continue;

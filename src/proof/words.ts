@@ -50,6 +50,10 @@ export class WordSets {
   ): { readonly holds: WordSet | undefined; readonly fails: WordSet | undefined } {
     const whole = test.mask === this.ones;
     if (set.intervals !== undefined && whole && test.test !== "any-bit") {
+      // Most tests are about values that the set has lost long ago.
+      const least = set.intervals[0] ?? 0;
+      const most = set.intervals[set.intervals.length - 1] ?? 0;
+      if (test.k > most || (test.test === "equal" && test.k < least)) return { holds: undefined, fails: set };
       const high = test.test === "equal" ? test.k : this.ones;
       return this.#splitIntervals(set, set.intervals, test.k, high);
     }

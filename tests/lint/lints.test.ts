@@ -75,6 +75,19 @@ cases("idle-condition", [
   },
   { rules: "deny clone(flags & CLONE_NEWUSER)\nallow clone", finds: [] },
   { rules: "allow socket(domain == AF_UNIX)\nerrno(EAFNOSUPPORT) socket", finds: [] },
+  // What is excluded is let through in part, or not at all: the condition does keep something out.
+  {
+    rules: "allow socket(domain == AF_UNIX)\nallow socket(domain in {AF_UNIX, AF_INET})\nerrno(22) socket",
+    finds: ['redundant-rule "allow socket(domain == AF_UNIX)"'],
+  },
+  {
+    rules: "allow prctl(option == 15)\nerrno(22) prctl(option == 22)\nallow prctl",
+    finds: ['redundant-rule "allow prctl(option == 15)"'],
+  },
+  {
+    rules: "errno(22) keyctl(operation == 1)\nerrno(22) keyctl",
+    finds: ['redundant-rule "errno(22) keyctl(operation == 1)"'],
+  },
 ]);
 
 cases("constant-condition", [

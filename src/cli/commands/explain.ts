@@ -97,10 +97,15 @@ export function explainCall(parsed: ParsedArguments, policy: Policy, text: strin
     );
     return 2;
   }
-  return report(
+  const status = report(
     parsed,
     calls.flatMap((one) => one.cases.map((found) => outcome(call, one, found, policy))),
   );
+  if (calls.every((one) => one.isComplete)) return status;
+  printError(
+    "callgate explain: there may be more outcomes: the rules of this call are too many to tell them all apart; give more arguments\n",
+  );
+  return 3;
 }
 
 function abiOption(name: string | undefined): string | undefined {

@@ -2,6 +2,7 @@
 
 import type { Field, ResolvedCondition } from "../../policy/resolved.ts";
 import type { Rule } from "../../policy/types.ts";
+import type { Origin } from "../../proof/policy.ts";
 import { reachableCases } from "../../proof/reach.ts";
 import { type ConditionNode, conditionOf } from "../conditions.ts";
 import { at } from "../edits.ts";
@@ -167,7 +168,7 @@ function searchedValue(
   const fallback = { action: kill, by: "default" } as const;
   const probe: Rule = { ...rule, action: { kind: "allow" } };
   const entries = [{ rule: probe, condition, unknown: "strictest" } as const];
-  const cases = reachableCases(
+  const { cases, isComplete } = reachableCases(
     {
       policy: { version: 1, syscalls: noRules },
       abis: [
@@ -175,9 +176,10 @@ function searchedValue(
       ],
       otherAbis: { action: kill, by: "other-abis" },
     },
-    new Map(),
+    { wanted: new Set<Origin>([probe, "default"]) },
   );
-  const origins = new Set<unknown>(cases.map((one) => one.origin));
+  if (!isComplete) return undefined;
+  const origins = new Set<Origin>(cases.map((one) => one.origin));
   if (!origins.has("default")) return true;
   return origins.has(probe) ? undefined : false;
 }

@@ -8,15 +8,15 @@ export const idleCondition: Lint = {
   documentation: {
     id: "idle-condition",
     severity: "warning",
-    what: "A condition keeps nothing out: a later rule has the same action for the calls that it excludes.",
+    what: "A condition keeps nothing out: later rules let through every call that it excludes as well.",
     why: "A rule with a condition speaks of the calls for which it holds, and says nothing of the others: they go on to the next rule. `allow clone(!(flags & CLONE_NEWUSER))` keeps nobody from CLONE_NEWUSER when a group below allows clone. What is to be kept out needs a rule that refuses it, above.",
     example: "allow clone(!(flags & CLONE_NEWUSER))\nallow @default, @process",
     instead: "deny clone(flags & CLONE_NEWUSER)\nallow @default, @process",
   },
   check: (subject) =>
-    redundantItems(subject).flatMap(({ item, instead }) => {
+    redundantItems(subject).flatMap(({ item, instead, keepsNothingOut }) => {
       const rules = instead.filter((one) => one !== "fallback");
-      if (item.selector.condition === undefined || rules.length === 0) return [];
+      if (!keepsNothingOut || rules.length === 0) return [];
       return [
         {
           message: `this condition keeps nothing out: ${describeInstead(subject, rules, item.rule)} for the other calls too`,

@@ -32,7 +32,11 @@ export const redundantRule: Lint = {
       // As long as one of its selectors changes something, the rule is there for more than the default.
       const spare = isWhole ? found : found.filter((one) => one.instead.some((by) => by !== "fallback"));
       // A condition that keeps nothing out is worse than redundant: `idle-condition` speaks of it.
-      if (spare.some(({ item, instead: by }) => isConditioned(item) && by.some((one) => one !== "fallback")))
+      if (
+        spare.some(
+          ({ keepsNothingOut, instead: by }) => keepsNothingOut && by.some((one) => one !== "fallback"),
+        )
+      )
         continue;
       const why = `${describeInstead(subject, instead, rule)} without it`;
       if (!isWhole) findings.push(...spare.map((one) => describe(one.item, why)));
@@ -51,10 +55,6 @@ function byRule(redundant: readonly RedundantItem[]): ReadonlyMap<Rule, readonly
   const found = new Map<Rule, RedundantItem[]>();
   for (const one of redundant) found.set(one.item.rule, [...(found.get(one.item.rule) ?? []), one]);
   return found;
-}
-
-function isConditioned({ selector }: Item): boolean {
-  return selector.condition !== undefined;
 }
 
 function describe(item: Item, why: string): Finding {
