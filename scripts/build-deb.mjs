@@ -104,18 +104,20 @@ function build(machine, architecture) {
   put(`${doc}/changelog.gz`, compress(changelog));
   put(`${doc}/CHANGELOG.md.gz`, compress(readFileSync("CHANGELOG.md")));
   copy("README.md", `${doc}/README.md`);
+  copy("docs", `${doc}/docs`);
   copy("examples", `${doc}/examples`);
   put("usr/share/lintian/overrides/callgate", overrides);
-  for (const page of existsSync("docs/man") ? readdirSync("docs/man") : []) {
+  for (const page of readdirSync("dist/man")) {
     const section = page.split(".").at(-1);
-    put(`usr/share/man/man${section}/${page}.gz`, compress(readFileSync(join("docs/man", page))));
+    put(`usr/share/man/man${section}/${page}.gz`, compress(readFileSync(join("dist/man", page))));
   }
+  copy("schema/policy.schema.json", "usr/share/callgate/policy.schema.json");
   for (const [from, to] of [
-    ["completions/callgate.bash", "usr/share/bash-completion/completions/callgate"],
-    ["completions/_callgate", "usr/share/zsh/vendor-completions/_callgate"],
-    ["completions/callgate.fish", "usr/share/fish/vendor_completions.d/callgate.fish"],
+    ["callgate.bash", "usr/share/bash-completion/completions/callgate"],
+    ["_callgate", "usr/share/zsh/vendor-completions/_callgate"],
+    ["callgate.fish", "usr/share/fish/vendor_completions.d/callgate.fish"],
   ]) {
-    if (existsSync(from)) copy(from, to);
+    copy(join("dist/completions", from), to);
   }
 
   // Modes as Debian wants them, whatever umask the checkout was made with.

@@ -298,6 +298,27 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/formats.ts"),
   },
   {
+    name: "completions",
+    summary: "completions for bash, zsh or fish",
+    operands: "SHELL",
+    completes: [["bash", "zsh", "fish"]],
+    description: [
+      "Prints a script that makes the shell complete commands, options, system calls, groups, ABIs, built-in policies and files. The Debian package installs all three.",
+    ],
+    options: [help],
+    examples: [
+      {
+        command: "callgate completions bash >~/.local/share/bash-completion/completions/callgate",
+        comment: "bash",
+      },
+      { command: "callgate completions zsh >~/.zfunc/_callgate", comment: "zsh, with ~/.zfunc in fpath" },
+      { command: "callgate completions fish >~/.config/fish/completions/callgate.fish", comment: "fish" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/completions.ts"),
+  },
+  {
     name: "demo",
     summary: "see it work: a program runs, and eight attacks on the kernel fail",
     operands: "",

@@ -85,6 +85,19 @@ test("it installs into a Debian, works there, and goes without a trace", (t) => 
   assert.equal(denied.status, 1);
   assert.match(denied.output, /keyctl: EPERM/);
   assert.equal(inTree("callgate", "run", "--", "sh", "-c", "exit 7").status, 7);
+  for (const path of [
+    "man/man1/callgate.1.gz",
+    "man/man5/callgate-policy.5.gz",
+    "bash-completion/completions/callgate",
+    "zsh/vendor-completions/_callgate",
+    "fish/vendor_completions.d/callgate.fish",
+    "callgate/policy.schema.json",
+    "doc/callgate/examples/script.toml",
+    "doc/callgate/docs/library.md",
+  ])
+    assert.equal(inTree("test", "-s", `/usr/share/${path}`).status, 0, path);
+  const completion = "/usr/share/bash-completion/completions/callgate";
+  assert.match(inTree("bash", "-c", `. ${completion}; complete -p callgate`).output, /-F _callgate callgate/);
   assert.equal(inTree("dpkg", "--purge", "callgate").status, 0);
   assert.notEqual(inTree("test", "-e", "/usr/lib/callgate").status, 0);
 });

@@ -111,6 +111,20 @@ function versionOf(folder: string): string {
 const use = `const policy = readPolicy('version = 1\\n[syscalls]\\nrules = "allow read"\\n').policy;
 console.log(compile(policy, { target: "x86_64" }).instructions.length > 0, syscallNumber("x86_64", "read"));\n`;
 
+test("a global install brings the manual pages; every install has completions and the schema", (t) => {
+  if (problem !== undefined) return t.skip(problem);
+  for (const page of ["man1/callgate.1", "man5/callgate-policy.5"])
+    assert.match(readFileSync(join(globalPrefix, "share", "man", page), "utf8"), /^\.Sh NAME$/m);
+  const installed = join(app, "node_modules", "callgate");
+  assert.deepEqual(readdirSync(join(installed, "dist", "completions")).sort(), [
+    "_callgate",
+    "callgate.bash",
+    "callgate.fish",
+  ]);
+  const schema = start("node", ["-p", 'require("callgate/schema/policy.schema.json").title'], { cwd: app });
+  assert.equal(schema.stdout, "callgate policy\n", schema.stderr);
+});
+
 test("it can be imported", (t) => {
   if (problem !== undefined) return t.skip(problem);
   writeFileSync(
