@@ -21,6 +21,15 @@ function entry(name: string, text: string, width: number, column: number): strin
   return head.length + 1 < column ? head + body.slice(head.length) : `${head}\n${body}`;
 }
 
+/** Names with their summaries, in two columns. */
+function entries(
+  list: readonly { readonly name: string; readonly summary: string }[],
+  width: number,
+): readonly string[] {
+  const column = Math.max(...list.map(({ name }) => name.length)) + 4;
+  return list.map(({ name, summary }) => entry(name, summary, width, column));
+}
+
 /** The list of commands, in which a group is one line. */
 export function generalHelp(
   commands: readonly Command[],
@@ -34,7 +43,7 @@ export function generalHelp(
     "",
     "usage: callgate COMMAND [OPTION…] [OPERAND…]",
     "",
-    ...[...alone, ...groups].map((one) => entry(one.name, one.summary, width, 14)),
+    ...entries([...alone, ...groups], width),
     "",
     "callgate COMMAND --help says more, with examples; callgate --version says which",
     "version this is.",
@@ -49,7 +58,7 @@ export function groupHelp(group: CommandGroup, commands: readonly Command[], wid
     `usage: callgate ${group.name} COMMAND [OPTION…] [OPERAND…]`,
     "",
     ...group.description.flatMap((paragraph) => [wrap(paragraph, width, ""), ""]),
-    ...own.map((one) => entry(one.name, one.summary, width, 18)),
+    ...entries(own, width),
     "",
     wrap(`callgate ${group.name} COMMAND --help says more, with examples.`, width, ""),
     "",
