@@ -37,11 +37,11 @@ export interface Outcome {
 /** The users' home here: LXC keeps its locks and caches there. */
 let home = "/root";
 
-/** Runs a program to its end, at most two minutes. */
-export function run(command: string, args: readonly string[], user?: number): Outcome {
+/** Runs a program to its end, at most two minutes if nothing else is said. */
+export function run(command: string, args: readonly string[], user?: number, timeout = 120_000): Outcome {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     encoding: "utf8",
-    timeout: 120_000,
+    timeout,
     killSignal: "SIGKILL",
     cwd: "/",
     input: "",
