@@ -13,7 +13,7 @@
  * const { stdout } = await exec("./untrusted", [], { policy: plan });           // as is spawn: Node's, under a policy
  * ```
  */
-export type { Filter, Instruction } from "./bpf/index.ts";
+export { type Filter, FilterFormatError, type Instruction, readFilter } from "./bpf/index.ts";
 export { type CompileOptions, compile, ProofError, TooLargeError } from "./compiler/index.ts";
 export type { Diagnostic, Fix, Note, RenderOptions, Severity, Source, Span } from "./diagnostics/index.ts";
 export { renderDiagnostics } from "./diagnostics/index.ts";
@@ -25,7 +25,18 @@ export { type WritePolicyOptions, type WrittenPolicy, writePolicy, writtenFormat
 export { type Call, type EvaluateOptions, evaluate } from "./policy/evaluate.ts";
 export type { Decision } from "./policy/resolved.ts";
 export type * from "./policy/types.ts";
-export { type ProveOptions, prove, type Verdict, type Witness } from "./proof/index.ts";
+export {
+  type Comparable,
+  type Difference,
+  type DifferenceWitness,
+  type DiffOptions,
+  diff,
+  type ProveOptions,
+  prove,
+  UndecidedError,
+  type Verdict,
+  type Witness,
+} from "./proof/index.ts";
 export { type ExecOptions, type ExecResult, exec } from "./sandbox/exec.ts";
 export { PlanError } from "./sandbox/plan.ts";
 export { PolicyError, type PolicyInput, type PrepareOptions, prepare } from "./sandbox/policy-input.ts";

@@ -1,19 +1,23 @@
+import { check } from "./check.ts";
 import { INSTRUCTION_SIZE } from "./encode.ts";
 import type { Filter } from "./filter.ts";
 import { type Instruction, MAX_INSTRUCTIONS } from "./instruction.ts";
 import type { Endianness } from "./seccomp-data.ts";
 
 /** What can keep bytes from being a program at all. */
-export type FilterFormatProblem = "empty" | "odd-length" | "too-long";
+export type FilterFormatProblem = "empty" | "odd-length" | "too-long" | "refused";
 
-/** Thrown by `decode` for bytes that are no program; whether the kernel would accept a program says `check`. */
+/** Thrown for bytes that are no program, and by `readFilter` also for a program that the kernel would refuse. */
 export class FilterFormatError extends Error {
   override readonly name = "FilterFormatError";
   readonly problem: FilterFormatProblem;
+  /** The instruction that the kernel would refuse, where it is about one. */
+  readonly index: number | undefined;
 
-  constructor(problem: FilterFormatProblem, message: string) {
+  constructor(problem: FilterFormatProblem, message: string, index?: number) {
     super(message);
     this.problem = problem;
+    this.index = index;
   }
 }
 
@@ -34,9 +38,17 @@ export function decode(bytes: Uint8Array, endianness: Endianness = "little"): re
   return instructions;
 }
 
-/** The bytes as a filter: together with the instructions in them. Throws a FilterFormatError. */
+/**
+ * The filter in the bytes of a `struct sock_filter[]`, as the kernel takes it: 8 bytes an instruction, in the byte
+ * order of the machine.
+ * @throws FilterFormatError for bytes that are no program, and for a program that the kernel would refuse: its message
+ * has the instruction's number and what the kernel would say
+ */
 export function readFilter(bytes: Uint8Array, endianness: Endianness = "little"): Filter {
-  return { instructions: decode(bytes, endianness), bytes: bytes.slice() };
+  const instructions = decode(bytes, endianness);
+  const [refusal] = check(instructions);
+  if (refusal !== undefined) throw new FilterFormatError("refused", refusal.message, refusal.index);
+  return { instructions, bytes: bytes.slice() };
 }
 
 function requireProgramLength(length: number): void {

@@ -319,6 +319,47 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/completions.ts"),
   },
   {
+    name: "prove",
+    summary: "whether a filter says the same as a policy",
+    operands: "FILTER POLICY",
+    completes: ["file", "policy"],
+    description: [
+      "Proves that FILTER (the instructions as the kernel takes them: struct sock_filter[]) answers every call of every architecture as POLICY does, or shows a call on which they differ. Several filters joined by + are a stack, the oldest first: the strictest answer holds, and among equals the newest filter's.",
+      "The exit status is 0 when it is proved, 1 when it is refuted, 2 when a file cannot be read, and 3 when it could not be decided.",
+    ],
+    options: [json, help],
+    examples: [
+      { command: "callgate prove filter.bpf policy.toml", comment: "a filter that somebody else made" },
+      { command: "callgate prove first.bpf+second.bpf policy.toml", comment: "both together" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/prove.ts"),
+  },
+  {
+    name: "diff",
+    summary: "how two policies or filters differ",
+    operands: "A B",
+    completes: ["policy", "policy"],
+    description: [
+      "Compares two policies, filters or stacks of filters (joined by +, the oldest first) over every architecture, number and argument. Every difference is told with the condition under which it exists, and with a call that shows it.",
+      "The exit status is 0 when they are equal, 1 when they differ, 2 when a file cannot be read, and 3 when it could not be decided.",
+    ],
+    options: [
+      { name: "stricter", help: "only where B is milder than A: exit with 0 when B is at least as strict" },
+      json,
+      help,
+    ],
+    examples: [
+      { command: "callgate diff before.toml after.toml", comment: "two policies" },
+      { command: "callgate diff policy.toml filter.bpf", comment: "a policy and a filter" },
+      { command: "callgate diff --stricter default mine.toml", comment: "is mine at least as strict?" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/diff.ts"),
+  },
+  {
     name: "demo",
     summary: "see it work: a program runs, and eight attacks on the kernel fail",
     operands: "",

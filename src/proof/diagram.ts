@@ -155,6 +155,52 @@ export class Diagrams {
     return walk(a);
   }
 
+  has(a: Diagram, value: number): boolean {
+    let node = a;
+    while (node !== none && node !== all) {
+      const level = this.#levelOf(node);
+      node = this.#branch(node, level, (value & this.#bitAt(level)) === 0 ? 0 : 1);
+    }
+    return node === all;
+  }
+
+  /** The set as ascending disjoint intervals with both their ends; undefined where there are more than `most`. */
+  intervals(a: Diagram, most: number): readonly (readonly [number, number])[] | undefined {
+    const found: [number, number][] = [];
+    const walk = (node: Diagram, level: number, from: number): boolean => {
+      if (node === none) return true;
+      if (node === all) {
+        const to = from + 2 ** (this.width - level) - 1;
+        const last = found.at(-1);
+        if (last !== undefined && last[1] + 1 === from) last[1] = to;
+        else found.push([from, to]);
+        return found.length <= most;
+      }
+      const half = 2 ** (this.width - level - 1);
+      return (
+        walk(this.#branch(node, level, 0), level + 1, from) &&
+        walk(this.#branch(node, level, 1), level + 1, from + half)
+      );
+    };
+    return walk(a, 0, 0) ? found : undefined;
+  }
+
+  /** The set as one masked comparison, where it is one: the values whose bits under `mask` are `value`. */
+  cube(a: Diagram): { readonly mask: number; readonly value: number } | undefined {
+    let [mask, value] = [0, 0];
+    for (let node = a; node !== all; ) {
+      if (node === none) return undefined;
+      const level = this.#levelOf(node);
+      const [zero, one] = [this.#branch(node, level, 0), this.#branch(node, level, 1)];
+      if (zero !== none && one !== none) return undefined;
+      const bit = this.#bitAt(level);
+      mask |= bit;
+      if (zero === none) value |= bit;
+      node = zero === none ? one : zero;
+    }
+    return { mask: mask >>> 0, value: value >>> 0 };
+  }
+
   /** How many values are in the set. */
   count(a: Diagram): number {
     const known = new Map<Diagram, number>();

@@ -12,6 +12,7 @@
  */
 export { type Abi, type AbiName, abiByName, abis, hostAbi } from "./abi.ts";
 export { type Argument, argumentNamed, type Place } from "./argument.ts";
+export { type NamedValues, namedValues, namesOfValue } from "./argument-constants.ts";
 export {
   type Constant,
   constantNames,

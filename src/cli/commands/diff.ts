@@ -1,0 +1,155 @@
+/** `callgate diff`: how two policies, filters or stacks differ, in words, each difference with a call that shows it. */
+import { sanitise } from "../../diagnostics/index.ts";
+import { printAction } from "../../policy/action.ts";
+import { type Difference, diff, UndecidedError } from "../../proof/diff.ts";
+import { abis, hostAbi } from "../../syscalls/index.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
+import { type Loaded, loadComparable } from "../comparable.ts";
+import { print, printError } from "../output.ts";
+
+export function main(parsed: ParsedArguments): number {
+  const [first, second, ...more] = parsed.operands;
+  if (first === undefined || second === undefined || more.length > 0)
+    throw new UsageError("diff takes two policies or filters: callgate diff A B");
+  const a = loadComparable(first, "diff");
+  const b = loadComparable(second, "diff");
+  if (a === undefined || b === undefined) return 2;
+  try {
+    const found = diff(comparable(a), comparable(b));
+    const wanted = hasOption(parsed, "stricter") ? found.filter((one) => one.milder) : found;
+    report(parsed, wanted, found, a, b);
+    return wanted.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (error instanceof UndecidedError) {
+      if (hasOption(parsed, "json"))
+        print(`${JSON.stringify({ verdict: "undecided", reason: error.message })}\n`);
+      else printError(`callgate diff: not decided: ${error.message}\n`);
+      return 3;
+    }
+    if (!(error instanceof TypeError)) throw error;
+    printError(`callgate diff: ${sanitise(error.message)}\n`);
+    return 2;
+  }
+}
+
+function comparable(loaded: Loaded): Parameters<typeof diff>[0] {
+  return loaded.kind === "policy" ? loaded.policy : loaded.filters;
+}
+
+function report(
+  parsed: ParsedArguments,
+  wanted: readonly Difference[],
+  all: readonly Difference[],
+  a: Loaded,
+  b: Loaded,
+): void {
+  const stricter = hasOption(parsed, "stricter");
+  if (hasOption(parsed, "json")) {
+    const verdict = stricter
+      ? wanted.length === 0
+        ? "stricter"
+        : "milder"
+      : wanted.length === 0
+        ? "equal"
+        : "different";
+    print(`${JSON.stringify({ verdict, differences: wanted.map(jsonOf) })}\n`);
+    return;
+  }
+  const rows = groupsOf(wanted);
+  const width = (column: (row: Row) => string): number =>
+    Math.min(40, Math.max(0, ...rows.map((row) => column(row).length)));
+  const [calls, conditions, changes] = [
+    width((row) => row.call),
+    width((row) => row.condition),
+    width((row) => row.change),
+  ];
+  for (const row of rows)
+    print(
+      `${`${row.call.padEnd(calls)}  ${row.condition.padEnd(conditions)}  ${row.change.padEnd(changes)}  e.g. ${row.example}`.trimEnd()}\n`,
+    );
+  print(`${closing(stricter, wanted, all, sanitise(a.name), sanitise(b.name))}\n`);
+}
+
+function closing(
+  stricter: boolean,
+  wanted: readonly Difference[],
+  all: readonly Difference[],
+  a: string,
+  b: string,
+): string {
+  const machine = abis.find(({ name }) => name === hostAbi())?.machine ?? "x86_64";
+  const names = abis.filter((abi) => abi.machine === machine).map(({ name }) => name);
+  const everything = `${names.join(", ")}, every number and argument`;
+  if (stricter)
+    return wanted.length === 0
+      ? `${b} is at least as strict as ${a}${all.length === 0 ? ", and equal to it" : ""}: ${everything}`
+      : `${b} is not as strict as ${a}; what it answers otherwise is equal or stricter: ${everything}`;
+  return wanted.length === 0 ? `equal: ${everything}` : `the rest is equal: ${everything}`;
+}
+
+interface Row {
+  readonly call: string;
+  readonly condition: string;
+  readonly change: string;
+  readonly example: string;
+}
+
+/** Equal differences of several ABIs are one row; an ABI is named where the others differ from it. */
+function groupsOf(differences: readonly Difference[]): readonly Row[] {
+  const groups = new Map<string, Difference[]>();
+  for (const one of differences) {
+    const numbers =
+      one.syscall === undefined && one.abi !== undefined ? `${one.numbers.from}-${one.numbers.to}` : "";
+    const key = [nameOf(one), numbers, one.condition ?? "", changeOf(one)].join("\0");
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  const touched = new Map<string, Set<string>>();
+  for (const one of differences)
+    touched.set(nameOf(one), (touched.get(nameOf(one)) ?? new Set()).add(one.abi ?? ""));
+  return [...groups.values()].flatMap((group): readonly Row[] => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const own = [...new Set(group.map((one) => one.abi ?? ""))].filter((name) => name !== "");
+    const isOnlySome =
+      own.length > 0 && (own.length < (touched.get(nameOf(first))?.size ?? 0) || own.length === 1);
+    return [
+      {
+        call: `${nameOf(first)}${isOnlySome ? ` (${own.join(", ")})` : ""}`,
+        condition: first.condition ?? "always",
+        change: changeOf(first),
+        example: first.witness.call,
+      },
+    ];
+  });
+}
+
+function nameOf({ abi, syscall, numbers }: Difference): string {
+  if (abi === undefined) return "other ABIs";
+  if (syscall !== undefined) return syscall;
+  return numbers.from === numbers.to ? `#${numbers.from}` : `#${numbers.from} to #${numbers.to}`;
+}
+
+function changeOf({ before, after }: Difference): string {
+  return `${written(before)} → ${written(after)}`;
+}
+
+function written(action: Difference["before"]): string {
+  return action.kind === "errno" ? `errno(${action.errno})` : printAction(action);
+}
+
+function jsonOf(one: Difference): object {
+  return {
+    abi: one.abi ?? null,
+    syscall: one.syscall ?? null,
+    numbers: one.numbers,
+    condition: one.condition ?? null,
+    before: written(one.before),
+    after: written(one.after),
+    milder: one.milder,
+    witness: {
+      ...one.witness,
+      args: one.witness.args.map(String),
+      instructionPointer: String(one.witness.instructionPointer),
+    },
+  };
+}

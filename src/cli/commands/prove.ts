@@ -1,0 +1,139 @@
+/** `callgate prove`: whether a filter says the same as a policy, and where not, a call that shows it. */
+import { returnValueName } from "../../bpf/index.ts";
+import { place, sanitise } from "../../diagnostics/index.ts";
+import { printAction } from "../../policy/action.ts";
+import { evaluateWords } from "../../policy/evaluate.ts";
+import { printRule } from "../../policy/printer.ts";
+import { resolveSound } from "../../policy/resolve.ts";
+import type { Decision, ResolvedPolicy } from "../../policy/resolved.ts";
+import { type Difference, diff, UndecidedError } from "../../proof/diff.ts";
+import { compareStackMembers, type StackDifference } from "../../proof/stack.ts";
+import { writtenCall } from "../../proof/written-call.ts";
+import { abis } from "../../syscalls/index.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
+import { loadComparable, loadFilters } from "../comparable.ts";
+import { print, printError } from "../output.ts";
+
+export function main(parsed: ParsedArguments): number {
+  const [filterFile, policyFile, ...more] = parsed.operands;
+  if (filterFile === undefined || policyFile === undefined || more.length > 0)
+    throw new UsageError("prove takes a filter and a policy: callgate prove FILTER POLICY");
+  const filters = loadFilters(filterFile, "prove");
+  const loaded = filters === undefined ? undefined : loadComparable(policyFile, "prove");
+  if (filters === undefined || loaded === undefined) return 2;
+  if (loaded.kind !== "policy") {
+    printError(`callgate prove: ${sanitise(policyFile)} is a filter: callgate diff compares two filters\n`);
+    return 2;
+  }
+  const resolved = resolveSound(loaded.policy);
+  const start = performance.now();
+  const verdict = compareStackMembers(
+    filters.map((filter) => ({ filter })),
+    [{ resolved }],
+  );
+  const milliseconds = Math.max(1, Math.round(performance.now() - start));
+  const asJson = hasOption(parsed, "json");
+  const [filterName, policyName] = [sanitise(filterFile), sanitise(policyFile)];
+  switch (verdict.verdict) {
+    case "equal": {
+      const perAbi = resolved.abis.map(({ abi }) => ({ abi: abi.name, verdict: "proved" }));
+      if (asJson)
+        print(
+          `${JSON.stringify({ verdict: "proved", abis: perAbi, regions: verdict.regions, milliseconds })}\n`,
+        );
+      else {
+        print(`proved: ${filterName} says the same as ${policyName}\n`);
+        print(
+          `${perAbi.map((one) => one.abi).join(", ")}: every number and argument; and every other architecture\n`,
+        );
+        print(`${count(verdict.regions, "region")}, ${milliseconds} ms\n`);
+      }
+      return 0;
+    }
+    case "undecided":
+      if (asJson)
+        print(`${JSON.stringify({ verdict: "undecided", reason: verdict.reason, milliseconds })}\n`);
+      else print(`undecided: ${verdict.reason}\n`);
+      return 3;
+    case "different": {
+      const differences = differencesOf(filters, loaded.policy);
+      const different = differences && new Set<string>(differences.map((one) => one.abi ?? ""));
+      const witness = firstOf(differences) ?? verdict.witness;
+      const perAbi = resolved.abis.map(({ abi }) => ({
+        abi: abi.name,
+        verdict: different === undefined ? "unknown" : different.has(abi.name) ? "refuted" : "proved",
+      }));
+      const call = writtenCall(witness.arch, witness.nr, witness.args);
+      const decision = decisionOf(resolved, witness);
+      if (asJson)
+        print(
+          `${JSON.stringify({
+            verdict: "refuted",
+            abis: perAbi,
+            witness: {
+              abi: witness.abi ?? null,
+              arch: witness.arch,
+              nr: witness.nr,
+              args: witness.args.map(String),
+              call,
+              filter: returnValueName(witness.first),
+              policy: printAction(decision.action),
+            },
+            milliseconds,
+          })}\n`,
+        );
+      else {
+        print(`refuted: ${filterName} does not say the same as ${policyName}\n`);
+        print(`${(witness.abi ?? "other").padEnd(8)}${call}\n`);
+        print(`        the filter returns ${returnValueName(witness.first)}\n`);
+        print(`        the policy says ${printAction(decision.action)}, ${sourceOf(decision)}\n`);
+        for (const one of perAbi)
+          print(
+            `${one.abi.padEnd(8)}${{ refuted: "differs", proved: "equal", unknown: "not decided" }[one.verdict] ?? one.verdict}\n`,
+          );
+        print(`${milliseconds} ms; callgate diff lists every difference\n`);
+      }
+      return 1;
+    }
+  }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** All differences; undefined where they are not decided. */
+function differencesOf(
+  filters: Parameters<typeof diff>[0],
+  policy: Parameters<typeof diff>[1],
+): readonly Difference[] | undefined {
+  try {
+    return diff(filters, policy);
+  } catch (error) {
+    if (error instanceof UndecidedError) return undefined;
+    throw error;
+  }
+}
+
+/** A witness on the ABI that readers know best. */
+function firstOf(differences: readonly Difference[] | undefined): StackDifference | undefined {
+  const [first] = differences ?? [];
+  if (first === undefined) return undefined;
+  const { arch, nr, args, returnValues } = first.witness;
+  return { arch, abi: first.abi, nr, args, first: returnValues[0], second: returnValues[1] };
+}
+
+function decisionOf(resolved: ResolvedPolicy, { arch, abi, nr, args }: StackDifference): Decision {
+  if (abi === undefined || !abis.some((one) => one.arch === arch))
+    return { ...resolved.otherAbis, rule: undefined };
+  const wordAt = (index: number): bigint => {
+    const whole = index < 4 ? 0n : (args[(index - 4) >> 1] ?? 0n);
+    return BigInt.asUintN(32, index % 2 === 0 ? whole : whole >> 32n);
+  };
+  return evaluateWords(resolved, abi, nr, wordAt);
+}
+
+function sourceOf({ by, rule }: Decision): string {
+  if (rule === undefined) return `by ${by}`;
+  return `by ${rule.span === undefined ? "" : `${place(rule.span)}  `}${sanitise(printRule(rule))}`;
+}

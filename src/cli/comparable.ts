@@ -1,0 +1,85 @@
+/** The files that `prove`, `diff`, `inspect` and `convert` take: policies, filters, and stacks of filters. */
+import { existsSync, readFileSync } from "node:fs";
+import { type Filter, FilterFormatError, readFilter } from "../bpf/index.ts";
+import { renderDiagnostics, sanitise } from "../diagnostics/index.ts";
+import { builtinPolicies } from "../formats/index.ts";
+import { loadPolicy } from "../formats/load.ts";
+import type { Policy } from "../policy/types.ts";
+import { printError, terminalOptions } from "./output.ts";
+
+/** What a file holds. */
+export type Loaded =
+  | { readonly kind: "policy"; readonly name: string; readonly policy: Policy }
+  /** The oldest first. */
+  | { readonly kind: "filters"; readonly name: string; readonly filters: readonly Filter[] };
+
+/** Far more than any filter and any policy has. */
+const largestInput = 8 << 20;
+
+/**
+ * Loads a policy (a file or a built-in name), a filter, or several filters joined by `+`, the oldest first. Undefined
+ * where that cannot be, and then it has been said why.
+ */
+export function loadComparable(operand: string, command: string): Loaded | undefined {
+  if (builtinPolicies().includes(operand)) return policyIn(operand);
+  const parts = operand.includes("+") && !existsSync(operand) ? operand.split("+") : [operand];
+  const filters: Filter[] = [];
+  for (const part of parts) {
+    const bytes = bytesOf(part);
+    if (typeof bytes === "string") {
+      printError(`callgate ${command}: cannot read ${sanitise(JSON.stringify(part))}: ${bytes}\n`);
+      return undefined;
+    }
+    if (parts.length === 1 && !isBinary(bytes)) return policyIn(operand);
+    const filter = filterIn(part, bytes, command);
+    if (filter === undefined) return undefined;
+    filters.push(filter);
+  }
+  return { kind: "filters", name: operand, filters };
+}
+
+/** Loads one filter; a policy is refused. */
+export function loadFilters(operand: string, command: string): readonly Filter[] | undefined {
+  const loaded = loadComparable(operand, command);
+  if (loaded === undefined || loaded.kind === "filters") return loaded?.filters;
+  printError(
+    `callgate ${command}: ${sanitise(operand)} is a policy, and a filter is wanted: callgate compile makes one\n`,
+  );
+  return undefined;
+}
+
+function policyIn(operand: string): Loaded | undefined {
+  const { policy, diagnostics } = loadPolicy(operand);
+  // What is worth a look in a policy is `check`'s to say.
+  const errors = diagnostics.filter((one) => one.severity === "error");
+  if (errors.length > 0) printError(renderDiagnostics(errors, terminalOptions(2)));
+  return policy === undefined ? undefined : { kind: "policy", name: operand, policy };
+}
+
+function filterIn(name: string, bytes: Uint8Array, command: string): Filter | undefined {
+  try {
+    return readFilter(bytes);
+  } catch (error) {
+    if (!(error instanceof FilterFormatError)) throw error;
+    printError(`callgate ${command}: ${sanitise(name)} is no filter: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+function bytesOf(path: string): Uint8Array | string {
+  try {
+    const bytes = readFileSync(path === "-" ? 0 : path);
+    return bytes.length > largestInput ? "it is larger than 8 MiB" : bytes;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";
+    if (code === "EACCES" || code === "EPERM") return "permission denied";
+    if (code === "EISDIR") return "it is a directory";
+    return code === "" ? "it cannot be read" : `it cannot be read (${code})`;
+  }
+}
+
+/** Text has no byte of 0; instructions always do: their opcodes have 16 bits, and none is above 255. */
+function isBinary(bytes: Uint8Array): boolean {
+  return bytes.includes(0);
+}

@@ -1,0 +1,442 @@
+/**
+ * What a partition says of one call, as conditions of the policy language: values with names, ranges and masks;
+ * `args[N]` only where the words that are compared are not the argument as the kernel reads it.
+ */
+import type { Condition, Operand, Test, Value, ValueRange } from "../policy/types.ts";
+import { type AbiName, namedValues, namesOfValue, type Syscall } from "../syscalls/index.ts";
+import { all, type Diagram, type Diagrams, none } from "./diagram.ts";
+import type { Fork, Partition, Partitions } from "./partition.ts";
+
+/** One outcome of a call: where the condition holds and none before it did, this value. */
+export interface Alternative {
+  readonly value: number;
+  /** Undefined for the last: whatever is left. */
+  readonly condition: Condition | undefined;
+  /** Values of words, of a call that has this outcome. */
+  readonly example: ReadonlyMap<number, number>;
+}
+
+/** The call whose arguments are spoken of. */
+export interface Scope {
+  readonly abi: AbiName;
+  readonly call: Syscall | undefined;
+}
+
+/** A condition that would need more items than anybody would read. */
+export class TooManyConditions extends Error {}
+
+const mostIntervals = 64;
+const mostCubes = 64;
+const mostBranches = 512;
+const longestList = 4n;
+const halfBits = 32n;
+const halfOnes = 0xffff_ffffn;
+
+/** The outcomes of a call whose architecture and number are known, the one with the most cases last. */
+export function alternativesOf(
+  partitions: Partitions,
+  partition: Partition,
+  scope: Scope,
+): readonly Alternative[] {
+  const writer = new ConditionWriter(partitions.sets, scope);
+  const byValue = new Map<
+    number,
+    { condition: Condition | undefined; example: ReadonlyMap<number, number> }[]
+  >();
+  for (const branch of writer.branches(partition)) {
+    const list = byValue.get(branch.value) ?? [];
+    list.push(branch);
+    byValue.set(branch.value, list);
+  }
+  const last = writer.widest(partition);
+  const found: Alternative[] = [];
+  for (const [value, branches] of byValue) {
+    if (value === last) continue;
+    const conditions = branches.map((one) => one.condition).filter((one) => one !== undefined);
+    const [example] = branches;
+    if (example !== undefined)
+      found.push({ value, condition: eitherOf(conditions), example: example.example });
+  }
+  const [rest] = byValue.get(last) ?? [];
+  return [...found, { value: last, condition: undefined, example: rest?.example ?? new Map() }];
+}
+
+interface Branch {
+  readonly value: number;
+  readonly condition: Condition | undefined;
+  readonly example: ReadonlyMap<number, number>;
+}
+
+/** What is compared: one half of an argument or both, and the values that lead on. */
+interface Cell {
+  readonly high: Diagram;
+  readonly low: Diagram;
+  readonly rest: Partition;
+}
+
+class ConditionWriter {
+  readonly #sets: Diagrams;
+  readonly #scope: Scope;
+  #count = 0;
+
+  constructor(sets: Diagrams, scope: Scope) {
+    this.#sets = sets;
+    this.#scope = scope;
+  }
+
+  /** Every way through the partition; each condition holds for its own way alone. */
+  branches(partition: Partition): readonly Branch[] {
+    if (partition.kind === "leaf")
+      return [{ value: partition.value, condition: undefined, example: new Map() }];
+    const { low, cells } = this.#cells(partition);
+    const groups = new Map<Partition, Cell[]>();
+    for (const cell of cells) groups.set(cell.rest, [...(groups.get(cell.rest) ?? []), cell]);
+    return [...groups].flatMap(([rest, group]) => {
+      this.#count += 1;
+      if (this.#count > mostBranches) throw new TooManyConditions();
+      const here = this.#conditionOf(low, group);
+      const [cell] = group;
+      const values = new Map<number, number>();
+      if (cell !== undefined && cell.high !== all) values.set(low + 1, this.#sets.member(cell.high));
+      if (cell !== undefined && cell.low !== all) values.set(low, this.#sets.member(cell.low));
+      return this.branches(rest).map(({ value, condition, example }) => ({
+        value,
+        condition: allOf([here, condition]),
+        example: new Map([...values, ...example]),
+      }));
+    });
+  }
+
+  /** The value that most calls get: the one that is best said last. */
+  widest(partition: Partition): number {
+    const share = new Map<number, number>();
+    const walk = (one: Partition, part: number): void => {
+      if (one.kind === "leaf") share.set(one.value, (share.get(one.value) ?? 0) + part);
+      else for (const { set, rest } of one.parts) walk(rest, (part * this.#sets.count(set)) / 2 ** 32);
+    };
+    walk(partition, 1);
+    const [[value] = [0]] = [...share].sort(([, a], [, b]) => b - a);
+    return value;
+  }
+
+  /** The values of both halves of the first argument that is asked about. */
+  #cells(fork: Fork): { readonly low: number; readonly cells: readonly Cell[] } {
+    const isHigh = fork.word % 2 === 1;
+    const low = isHigh ? fork.word - 1 : fork.word;
+    if (!isHigh) return { low, cells: fork.parts.map(({ set, rest }) => ({ high: all, low: set, rest })) };
+    const cells = fork.parts.flatMap(({ set, rest }) =>
+      rest.kind === "fork" && rest.word === low
+        ? rest.parts.map((part) => ({ high: set, low: part.set, rest: part.rest }))
+        : [{ high: set, low: all, rest }],
+    );
+    return { low, cells };
+  }
+
+  #conditionOf(low: number, cells: readonly Cell[]): Condition {
+    const field = this.#fieldOf(low, cells);
+    const tests = this.#testsOf(cells, field);
+    // No single test of the whole: one of the high half and one of the low.
+    if (tests === undefined) {
+      const halves = cells.map(({ high, low: lowSet, rest }): Condition => {
+        if (high === all || lowSet === all) throw new TooManyConditions();
+        const condition = allOf([
+          this.#conditionOf(low, [{ high, low: all, rest }]),
+          this.#conditionOf(low, [{ high: all, low: lowSet, rest }]),
+        ]);
+        if (condition === undefined) throw new Error("both halves are asked about");
+        return condition;
+      });
+      return eitherOf(halves);
+    }
+    const operand = (mask: bigint | undefined): Operand => ({
+      word: field.word,
+      ...(mask === undefined && field.mask === undefined
+        ? {}
+        : { mask: this.#write(field, mask ?? field.mask ?? 0n, true) }),
+    });
+    const items = tests.map(({ mask, test }): Condition => ({ kind: "test", operand: operand(mask), test }));
+    return eitherOf(items);
+  }
+
+  #fieldOf(low: number, cells: readonly Cell[]): WrittenField {
+    const index = (low - 4) >> 1;
+    const argument = this.#scope.call?.args?.find(
+      (one) => one.place.kind === "word" && one.place.index === index,
+    );
+    const [high] = cells;
+    const asksHigh = cells.some((cell) => cell.high !== all);
+    const asksLow = cells.some((cell) => cell.low !== all);
+    const values =
+      this.#scope.call === undefined || argument === undefined
+        ? undefined
+        : namedValues(this.#scope.call.name, argument.name);
+    const names = values === undefined ? {} : { values };
+    if (low < 4) {
+      const ip = { word: { kind: "ip" } as const, signed: false, ...names };
+      return asksHigh ? { ...ip, bits: 64n } : { ...ip, bits: 32n, mask: halfOnes };
+    }
+    const isWhole = argument !== undefined && argument.kind === "integer" && argument.place.kind === "word";
+    const named = { kind: "argument", name: argument?.name ?? "" } as const;
+    if (isWhole && argument.width === 32 && !asksHigh)
+      return { word: named, bits: 32n, signed: argument.signed, ...names };
+    if (isWhole && argument.width === 64 && asksHigh)
+      return { word: named, bits: 64n, signed: argument.signed, ...names };
+    const raw = { kind: "raw", index } as const;
+    if (high !== undefined && asksHigh && !asksLow)
+      return { word: raw, bits: 64n, signed: false, mask: halfOnes << halfBits, ...names };
+    if (!asksHigh) return { word: raw, bits: 32n, signed: false, mask: halfOnes, ...names };
+    return { word: raw, bits: 64n, signed: false, ...names };
+  }
+
+  /** Tests of which one holds exactly for the cells' values. */
+  #testsOf(cells: readonly Cell[], field: WrittenField): readonly WrittenTest[] | undefined {
+    const flipped = this.#complement(cells);
+    const direct = this.#asIntervals(cells, field);
+    const inverse = flipped === undefined ? undefined : this.#asIntervals(flipped, field);
+    const cube = this.#asCube(cells, field, false) ?? (flipped && this.#asCube(flipped, field, true));
+    const few = 8;
+    if (direct !== undefined && direct.length <= few && direct.length <= (inverse?.length ?? few))
+      if (direct.length === 1 || cube === undefined) return [this.#inSet(direct, false, field)];
+    if (cube !== undefined) return [cube];
+    if (inverse !== undefined && (direct === undefined || inverse.length < direct.length))
+      return [this.#inSet(inverse, true, field)];
+    const masked = this.#asCubes(cells, field);
+    const readable = field.bits === 32n ? mostCubes : few;
+    if (masked !== undefined && masked.length <= readable && masked.length < (direct?.length ?? readable + 1))
+      return masked;
+    if (direct !== undefined) return [this.#inSet(direct, false, field)];
+    return undefined;
+  }
+
+  /** The same values' complement, where all cells have one high half or the whole of it. */
+  #complement(cells: readonly Cell[]): readonly Cell[] | undefined {
+    const [first] = cells;
+    if (first === undefined) return undefined;
+    const rest = first.rest;
+    const highs = cells.reduce((set, cell) => this.#sets.unite(set, cell.high), none);
+    const others: Cell[] = highs === all ? [] : [{ high: this.#sets.complement(highs), low: all, rest }];
+    for (const [high, low] of this.#byHigh(cells)) {
+      const left = this.#sets.complement(low);
+      if (left !== none) others.push({ high, low: left, rest });
+    }
+    return others;
+  }
+
+  #byHigh(cells: readonly Cell[]): ReadonlyMap<Diagram, Diagram> {
+    const found = new Map<Diagram, Diagram>();
+    for (const cell of cells) found.set(cell.high, this.#sets.unite(found.get(cell.high) ?? none, cell.low));
+    return found;
+  }
+
+  /** As ranges of the field's values in its own order; undefined where there are too many. */
+  #asIntervals(cells: readonly Cell[], field: WrittenField): readonly Interval[] | undefined {
+    const found: Interval[] = [];
+    const onlyHigh = field.mask !== undefined && field.mask > halfOnes;
+    for (const [high, low] of this.#byHigh(cells)) {
+      const lows = this.#sets.intervals(low, mostIntervals);
+      const highs =
+        high === all && field.bits === 32n ? [[0, 0] as const] : this.#sets.intervals(high, mostIntervals);
+      if (lows === undefined || highs === undefined) return undefined;
+      for (const [highFrom, highTo] of highs) {
+        const [from, to] = [BigInt(highFrom) << halfBits, BigInt(highTo) << halfBits];
+        if (onlyHigh) found.push([from, to]);
+        else if (low === all) found.push([from, to | halfOnes]);
+        else if (highTo - highFrom > 4) return undefined;
+        else
+          for (let at = from; at <= to; at += 1n << halfBits)
+            for (const [lowFrom, lowTo] of lows) found.push([at | BigInt(lowFrom), at | BigInt(lowTo)]);
+        if (found.length > mostIntervals) return undefined;
+      }
+    }
+    return this.#inOrder(found, field);
+  }
+
+  /** Ascending and joined; a signed field's negative values are ranges of their own. */
+  #inOrder(intervals: readonly Interval[], field: WrittenField): readonly Interval[] {
+    const joined: [bigint, bigint][] = [];
+    for (const [from, to] of [...intervals].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const last = joined.at(-1);
+      if (last !== undefined && last[1] + 1n === from && field.mask === undefined) last[1] = to;
+      else joined.push([from, to]);
+    }
+    if (!field.signed) return joined;
+    const half = 1n << (field.bits - 1n);
+    return joined.flatMap(([from, to]): readonly Interval[] =>
+      from < half && to >= half
+        ? [
+            [from, half - 1n],
+            [half, to],
+          ]
+        : [[from, to]],
+    );
+  }
+
+  #asCube(cells: readonly Cell[], field: WrittenField, negated: boolean): WrittenTest | undefined {
+    const byHigh = [...this.#byHigh(cells)];
+    const [only] = byHigh;
+    if (only === undefined || byHigh.length > 1) return undefined;
+    return this.#cubeTest(only, field, negated);
+  }
+
+  #cubeTest(
+    [highSet, lowSet]: readonly [Diagram, Diagram],
+    field: WrittenField,
+    negated: boolean,
+  ): WrittenTest | undefined {
+    const [high, low] = [this.#sets.cube(highSet), this.#sets.cube(lowSet)];
+    if (high === undefined || low === undefined) return undefined;
+    const mask = (BigInt(high.mask) << halfBits) | BigInt(low.mask);
+    const value = (BigInt(high.value) << halfBits) | BigInt(low.value);
+    if (value === 0n && negated) return { mask, test: { kind: "nonzero" } };
+    const test: Test = {
+      kind: "compare",
+      operator: negated ? "!=" : "==",
+      value: this.#write(field, value, false),
+    };
+    return { mask, test };
+  }
+
+  /** As several masked comparisons, one for each way through the diagrams. */
+  #asCubes(cells: readonly Cell[], field: WrittenField): readonly WrittenTest[] | undefined {
+    const found: WrittenTest[] = [];
+    for (const cell of this.#byHigh(cells)) {
+      const [highs, lows] = cell.map((set) => this.#cubesIn(set));
+      for (const high of highs ?? [])
+        for (const low of lows ?? []) {
+          const test = this.#cubeTest([high, low], field, false);
+          if (test === undefined || found.length >= mostCubes) return undefined;
+          found.push(test);
+        }
+    }
+    return found;
+  }
+
+  /** A set as masked comparisons: what a way through its diagram fixes. */
+  #cubesIn(set: Diagram): readonly Diagram[] {
+    const found: Diagram[] = [];
+    const walk = (node: Diagram, path: Diagram): void => {
+      if (node === none || found.length > mostCubes) return;
+      const top = this.#sets.top(node);
+      if (top === undefined) {
+        found.push(path);
+        return;
+      }
+      const bit = this.#sets.variable(top.level);
+      walk(top.zero, this.#sets.intersect(path, this.#sets.complement(bit)));
+      walk(top.one, this.#sets.intersect(path, bit));
+    };
+    walk(set, all);
+    return found;
+  }
+
+  #inSet(intervals: readonly Interval[], negated: boolean, field: WrittenField): WrittenTest {
+    const [first] = intervals;
+    const mask = field.mask;
+    const withMask = mask === undefined ? {} : { mask };
+    const value = (one: bigint): Value => this.#write(field, one, false);
+    if (first !== undefined && intervals.length === 1) {
+      const [from, to] = first;
+      if (from === to) {
+        if (from === 0n && negated) return { ...withMask, test: { kind: "nonzero" } };
+        return {
+          ...withMask,
+          test: { kind: "compare", operator: negated ? "!=" : "==", value: value(from) },
+        };
+      }
+      const largest = mask ?? (1n << field.bits) - 1n;
+      const smallest = mask === undefined ? 1n : mask & -mask;
+      if (from === smallest && (to | (smallest - 1n)) === (largest | (smallest - 1n)) && !field.signed) {
+        const zero: Value = { kind: "integer", value: 0n };
+        return negated
+          ? { ...withMask, test: { kind: "compare", operator: "==", value: zero } }
+          : { ...withMask, test: { kind: "nonzero" } };
+      }
+      if (!field.signed && from === 0n)
+        return { ...withMask, test: { kind: "compare", operator: negated ? ">" : "<=", value: value(to) } };
+      if (!field.signed && to === largest)
+        return { ...withMask, test: { kind: "compare", operator: negated ? "<" : ">=", value: value(from) } };
+    }
+    const items = intervals.flatMap(([from, to]): readonly ValueRange[] => {
+      // A short range of values that have names is better listed; a long one has no use for names.
+      if (from === to) return [{ low: value(from), high: value(from) }];
+      const isNamed = field.values !== undefined && !field.values.flags;
+      if (isNamed && to - from < longestList)
+        return Array.from({ length: Number(to - from) + 1 }, (_, index) => {
+          const one = value(from + BigInt(index));
+          return { low: one, high: one };
+        });
+      return [{ low: { kind: "integer", value: from }, high: { kind: "integer", value: to } }];
+    });
+    return { ...withMask, test: { kind: "in", negated, items } };
+  }
+
+  #write(field: WrittenField, value: bigint, isMask: boolean): Value {
+    const integer: Value = { kind: "integer", value };
+    if (field.values === undefined || (isMask && !field.values.flags)) return integer;
+    const names = namesOfValue(this.#scope.abi, field.values, value);
+    if (names === undefined) return integer;
+    const items = names.map((name): Value => ({ kind: "constant", name }));
+    const [only] = items;
+    return items.length === 1 && only !== undefined ? only : { kind: "union", items };
+  }
+}
+
+type Interval = readonly [bigint, bigint];
+
+interface WrittenField {
+  readonly word: Operand["word"];
+  readonly bits: 32n | 64n;
+  readonly signed: boolean;
+  /** What is always masked: a half of a raw word. */
+  readonly mask?: bigint;
+  readonly values?: ReturnType<typeof namedValues>;
+}
+
+interface WrittenTest {
+  readonly mask?: bigint;
+  readonly test: Test;
+}
+
+/** The condition that holds where this one does not. */
+export function negationOf(condition: Condition): Condition {
+  switch (condition.kind) {
+    case "not":
+      return condition.item;
+    case "and":
+      return { kind: "or", items: condition.items.map(negationOf) };
+    case "or":
+      return { kind: "and", items: condition.items.map(negationOf) };
+    case "test": {
+      const { operand, test } = condition;
+      switch (test.kind) {
+        case "nonzero":
+          return {
+            kind: "test",
+            operand,
+            test: { kind: "compare", operator: "==", value: { kind: "integer", value: 0n } },
+          };
+        case "compare":
+          if (test.operator === "==" && test.value.kind === "integer" && test.value.value === 0n)
+            return { kind: "test", operand, test: { kind: "nonzero" } };
+          return { kind: "test", operand, test: { ...test, operator: opposite[test.operator] } };
+        case "in":
+          return { kind: "test", operand, test: { ...test, negated: !test.negated } };
+        case "within":
+          return { kind: "not", item: condition };
+      }
+    }
+  }
+}
+
+const opposite = { "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">" } as const;
+
+function eitherOf(conditions: readonly Condition[]): Condition {
+  const [only] = conditions;
+  return conditions.length === 1 && only !== undefined ? only : { kind: "or", items: conditions };
+}
+
+function allOf(conditions: readonly (Condition | undefined)[]): Condition | undefined {
+  const items = conditions.filter((one) => one !== undefined);
+  const [only] = items;
+  return items.length < 2 ? only : { kind: "and", items };
+}

@@ -1,0 +1,157 @@
+/** `callgate prove` and `callgate diff`: what they print, how they end, and what they make of bad files. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { encode, errno, instruction, JEQ_K, jump, load, RET_A, RET_ALLOW, ret } from "../../src/bpf/index.ts";
+import { compile } from "../../src/compiler/index.ts";
+import { scratchFile, scratchPath } from "../kernel/native.ts";
+import { policyOf } from "../policy/reading.ts";
+import { callgate } from "./callgate.ts";
+
+const policyText = (rules: string): string =>
+  `version = 1\n[syscalls]\ndefault = "deny"\nabis = ["x86_64"]\nrules = '''\n${rules}\n'''\n`;
+const before = scratchFile("before.toml", policyText("allow read, socket(domain == AF_UNIX)"));
+const after = scratchFile(
+  "after.toml",
+  policyText("allow read, write, socket(domain in {AF_UNIX, AF_VSOCK})"),
+);
+
+function filterFile(name: string, bytes: Uint8Array): string {
+  const path = scratchPath(name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+const filter = filterFile(
+  "before.bpf",
+  compile(policyOf("allow read, socket(domain == AF_UNIX)", "abis = ['x86_64']"), { target: "x86_64" }).bytes,
+);
+
+describe("prove", () => {
+  test("a filter is proved", () => {
+    const { status, stdout } = callgate(["prove", filter, before]);
+    assert.equal(status, 0);
+    assert.match(
+      stdout,
+      /^proved: .*\nx86_64: every number and argument; and every other architecture\n\d+ regions, \d+ ms\n$/,
+    );
+    const json: unknown = JSON.parse(callgate(["prove", "--json", filter, before]).stdout);
+    assert.ok(typeof json === "object" && json !== null && "verdict" in json && json.verdict === "proved");
+  });
+
+  test("a filter is refuted, with a call", () => {
+    const { status, stdout } = callgate(["prove", filter, after]);
+    assert.equal(status, 1);
+    assert.match(stdout, /^refuted: /);
+    assert.match(
+      stdout,
+      /x86_64 {2}write\(0, 0, 0\)\n {8}the filter returns ERRNO\(1\)\n {8}the policy says allow, by .*after\.toml:6/,
+    );
+    assert.match(stdout, /^x86_64 {2}differs$/m);
+  });
+
+  test("a filter that is too hard is not decided", () => {
+    const hard = filterFile("hard.bpf", encode([load(16), instruction(RET_A)]));
+    assert.equal(callgate(["prove", hard, before]).status, 3);
+    assert.match(callgate(["prove", hard, before]).stdout, /^undecided: instruction 1 returns/);
+    assert.equal(callgate(["diff", hard, before]).status, 3);
+  });
+});
+
+describe("diff", () => {
+  test("tells each difference with a call", () => {
+    const { status, stdout } = callgate(["diff", before, after]);
+    assert.equal(status, 1);
+    assert.match(stdout, /^write \(x86_64\) +always +errno\(EPERM\) → allow {2}e\.g\. write\(0, 0, 0\)$/m);
+    assert.match(
+      stdout,
+      /^socket \(x86_64\) +domain == AF_VSOCK +errno\(EPERM\) → allow {2}e\.g\. socket\(AF_VSOCK, 0, 0\)$/m,
+    );
+    assert.match(stdout, /^the rest is equal: .*every number and argument$/m);
+  });
+
+  test("equal sides end with 0, whatever they are", () => {
+    for (const [a, b] of [
+      [before, before],
+      [filter, before],
+      [`${filter}+${filter}`, filter],
+    ])
+      assert.deepEqual([callgate(["diff", a ?? "", b ?? ""]).status], [0]);
+  });
+
+  test("--stricter asks for one direction", () => {
+    assert.equal(callgate(["diff", "--stricter", after, before]).status, 0);
+    assert.equal(callgate(["diff", "--stricter", before, after]).status, 1);
+  });
+
+  test("--json has every difference", () => {
+    const { differences } = JSON.parse(callgate(["diff", "--json", before, after]).stdout);
+    assert.deepEqual(
+      differences.map((one: { syscall: string; before: string; after: string }) => [
+        one.syscall,
+        one.before,
+        one.after,
+      ]),
+      [
+        ["write", "errno(EPERM)", "allow"],
+        ["socket", "errno(EPERM)", "allow"],
+      ],
+    );
+  });
+});
+
+describe("bad filters", () => {
+  const allow = ret(RET_ALLOW);
+  const cases: readonly (readonly [string, Uint8Array, RegExp])[] = [
+    [
+      "odd length",
+      encode([ret(errno(1)), allow]).slice(0, 13),
+      /13 bytes are not a whole number of instructions/,
+    ],
+    [
+      "too long",
+      encode(new Array(4097).fill(allow)),
+      /4097 instructions; the kernel takes at most 4096 and would say EINVAL/,
+    ],
+    [
+      "a jump out of the program",
+      encode([load(0), jump(JEQ_K, 1, 5, 0), allow]),
+      /instruction 1: it jumps when true to instruction 7, but the last is 2; the kernel says EINVAL/,
+    ],
+    [
+      "a jump backwards",
+      encode([load(0), instruction(0x05, 0xffff_fffe), allow]),
+      /instruction 1: it jumps to instruction .*; the kernel says EINVAL/,
+    ],
+    [
+      "an unknown opcode",
+      encode([instruction(0xff), allow]),
+      /instruction 0: there is no instruction 0xff; the kernel says EINVAL/,
+    ],
+    [
+      "without a return",
+      encode([load(0)]),
+      /instruction 0: the last instruction is not a return; the kernel says EINVAL/,
+    ],
+  ];
+  for (const [name, bytes, message] of cases)
+    test(name, () => {
+      const path = filterFile("bad.bpf", bytes);
+      for (const args of [
+        ["prove", path, before],
+        ["diff", before, path],
+      ]) {
+        const { status, stderr } = callgate(args);
+        assert.equal(status, 2);
+        assert.match(stderr, message);
+        assert.doesNotMatch(stderr, /\n\s+at /);
+      }
+    });
+
+  test("no such file, a policy for a filter, a directory", () => {
+    assert.equal(callgate(["prove", "/nowhere", before]).status, 2);
+    assert.match(callgate(["prove", before, before]).stderr, /is a policy, and a filter is wanted/);
+    assert.match(callgate(["diff", "/tmp", before]).stderr, /it is a directory/);
+    assert.equal(callgate(["diff", before]).status, 2);
+  });
+});
