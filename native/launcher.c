@@ -212,11 +212,25 @@ static size_t plan_from_descriptor(int descriptor) {
   fail("the plan is too large, nothing was started: ", "more than 4 MiB (are there very many or very long arguments?)");
 }
 
+// A decimal number above 2, or -EBADF.
+static int descriptor_number(const char *text) {
+  int number = 0;
+  const char *digit = text;
+  for (; *digit >= '0' && *digit <= '9' && number < DESCRIPTORS_END; digit++) number = number * 10 + (*digit - '0');
+  return digit == text || *digit != 0 || number <= 2 || number >= DESCRIPTORS_END ? -EBADF : number;
+}
+
 // The kernel has just executed the file by this path. /proc is not asked: where this runs as a container's first
 // program, what lies at /proc may be the container's own.
 static size_t plan_from_own_file(const char *file) {
   if (attached.length > PLAN_MAXIMUM) fail("the plan is too large, nothing was started: ", "more than 4 MiB");
-  long own = CALL(openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
+  // Executed through a descriptor (a container's attached process): the path leads through the container's /proc, the
+  // descriptor itself to what was executed.
+  static const char by_descriptor[] = "/proc/self/fd/";
+  size_t same = 0;
+  while (by_descriptor[same] != 0 && file[same] == by_descriptor[same]) same++;
+  long own = by_descriptor[same] == 0 ? descriptor_number(file + same)
+                                      : CALL(openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
   if (own < 0) fail_step(STEP_PLAN, "openat", file, own, NULL);
   size_t length = 0;
   while (length < attached.length) {
@@ -233,11 +247,8 @@ static size_t plan_from_own_file(const char *file) {
 // Descriptors below the socket's are the program's, in any number: so it is the caller who says which one it is. It
 // may be any, and need not be the highest: whatever lies there is closed when the program starts.
 static size_t plan_from_socket(const char *descriptor) {
-  int number = 0;
-  const char *digit = descriptor;
-  for (; *digit >= '0' && *digit <= '9' && number < DESCRIPTORS_END; digit++) number = number * 10 + (*digit - '0');
-  if (digit == descriptor || *digit != 0 || number <= 2 || number >= DESCRIPTORS_END)
-    fail("`launcher spawn` takes the number of a descriptor above 2", "");
+  int number = descriptor_number(descriptor);
+  if (number < 0) fail("`launcher spawn` takes the number of a descriptor above 2", "");
   long result = CALL(fcntl, number, F_SETFD, FD_CLOEXEC);
   if (result < 0) fail_step(STEP_PLAN, "fcntl(F_SETFD)", NULL, result, "the caller named a descriptor that is not open");
   report_descriptor = number;

@@ -3,11 +3,13 @@
 //   tracer filters PID        writes the process's seccomp filters to standard output, the oldest first:
 //                             u32 instructions, then the instructions; needs CAP_SYS_ADMIN, and no filter on itself
 //   tracer guard FILE LOG     LXC's start-host hook: the container's init (LXC_PID) may execute FILE and nothing else
+//   tracer attach FILE CMD…   runs lxc-attach: what it starts may execute FILE and nothing else
 //
 // `guard` returns at once, with the init traced by a child that stays until the init's first exec. There the new
 // program has not run an instruction yet: if its file is not FILE, which installs the container's filter, it is
 // killed, and with it the container. So it is when it makes a process before (lxc-execute stays, and starts its program
 // as a child). If the tracing child is killed, so is the init.
+// `attach` traces CMD and its children until the one that executes FILE has done so, and ends as CMD does.
 
 #include "system.h"
 
@@ -24,6 +26,7 @@ enum {
 };
 
 static struct filter_instruction instructions[INSTRUCTIONS_MAXIMUM];
+static int failure_status = 1;
 
 _Noreturn static void fail(const char *what, const char *object, long result) {
   struct line line = {.length = 0};
@@ -39,7 +42,7 @@ _Noreturn static void fail(const char *what, const char *object, long result) {
   }
   put_byte(&line, '\n');
   CALL(write, 2, line.text, line.length);
-  leave(1);
+  leave(failure_status);
 }
 
 static bool is_word(const char *given, const char *word) {
@@ -200,6 +203,78 @@ static void guard(const char *file, const char *log_file, const char **environme
   if (result != 1) leave(1); // the child has said why
 }
 
+// ── attach ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Noreturn static void end_like(int status) {
+  if ((status & 0x7f) == 0) leave(status >> 8 & 0xff);
+  leave(128 + (status & 0x7f));
+}
+
+// lxc-attach enters the container and makes the process there; what the container has at the path that is executed
+// can be anything. So its children are followed from their making on, and a first exec of anything but FILE is the last.
+_Noreturn static void attach(const char *file, const char **command, const char **environment) {
+  failure_status = 125;
+  struct file_status status;
+  long opened = CALL(openat, AT_FDCWD, file, O_PATH | O_CLOEXEC, 0);
+  if (opened < 0) fail("cannot open", file, opened);
+  long result = CALL(fstat, opened, &status);
+  if (result < 0) fail("cannot look at", file, result);
+
+  int ends[2];
+  result = CALL(pipe2, ends, O_CLOEXEC);
+  if (result < 0) fail("cannot make a pipe", NULL, result);
+  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) fail("cannot make a process", NULL, child);
+  if (child == 0) {
+    char byte;
+    CALL(close, ends[1]);
+    do result = CALL(read, ends[0], &byte, 1);
+    while (result == -EINTR);
+    if (result != 1) leave(125); // not traced: nothing is started
+    result = CALL(execve, command[0], command, environment);
+    fail("cannot execute", command[0], result);
+  }
+  CALL(close, ends[0]);
+  const int options =
+      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+  result = CALL(ptrace, PTRACE_SEIZE, child, 0, options);
+  if (result < 0) fail("cannot trace lxc-attach", NULL, result);
+  CALL(write, ends[1], "+", 1);
+  CALL(close, ends[1]);
+  // The terminal's signals are for the program; the tracer ends when that has ended.
+  struct signal_action ignore = {.handler = SIG_IGN};
+  CALL(rt_sigaction, SIGINT, &ignore, 0, 8);
+  CALL(rt_sigaction, SIGQUIT, &ignore, 0, 8);
+
+  for (;;) {
+    int state = 0;
+    long pid = wait_for(-1, &state);
+    if (pid < 0) leave(125);
+    if ((state & 0xff) != 0x7f) {
+      if (pid == child) end_like(state);
+      continue;
+    }
+    int event = state >> 16, signal = state >> 8 & 0xff;
+    if (event == PTRACE_EVENT_EXEC && pid == child) {
+      // lxc-attach itself, and again: it executes itself once more from memory, out of the container's reach.
+      CALL(ptrace, PTRACE_CONT, pid, 0, 0);
+    } else if (event == PTRACE_EVENT_EXEC) {
+      if (runs(pid, &status)) {
+        CALL(ptrace, PTRACE_DETACH, pid, 0, 0);
+        continue;
+      }
+      CALL(kill, pid, SIGKILL);
+      fail("another program than callgate's would have been executed in the container: nothing was started", NULL, 0);
+    } else {
+      bool stops = signal == SIGSTOP || signal == 20 || signal == 21 || signal == 22;
+      if (event == PTRACE_EVENT_STOP && stops)
+        CALL(ptrace, PTRACE_LISTEN, pid, 0, 0);
+      else
+        CALL(ptrace, PTRACE_CONT, pid, 0, event == 0 ? signal : 0);
+    }
+  }
+}
+
 __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   int argc = (int)stack[0];
   const char **argv = (const char **)(uintptr_t)(stack + 1);
@@ -209,7 +284,9 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
     print_filters(process_id(argv[2]));
   else if (argc >= 4 && is_word(argv[1], "guard"))
     guard(argv[2], argv[3], environment);
+  else if (argc >= 4 && is_word(argv[1], "attach"))
+    attach(argv[2], argv + 3, environment);
   else
-    fail("usage: tracer filters PID, or tracer guard FILE LOG", NULL, 0);
+    fail("usage: tracer filters PID, tracer guard FILE LOG, or tracer attach FILE CMD…", NULL, 0);
   leave(0);
 }

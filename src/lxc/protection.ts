@@ -199,21 +199,43 @@ function lacksAdministration(lines: ContainerConfig["lines"]): boolean {
   return drops || (keep.length > 0 && !keep.includes("sys_admin")) || user !== "0";
 }
 
+/** What `callgate lxc attach` executes in the container: the launcher, carrying out the filter and then a command. */
+export function attachedProgram(
+  launcher: Uint8Array,
+  protection: Protection,
+  command: readonly string[],
+): Uint8Array {
+  const [name = "/bin/sh"] = command;
+  // PATH is the container's: its own shell looks the program up.
+  const whole = name.includes("/") ? command : ["/bin/sh", "-c", 'exec "$0" "$@"', ...command];
+  const steps: PlanStep[] = [
+    ...(protection.noNewPrivileges ? [{ kind: "noNewPrivileges" } as const] : []),
+    ownFilter(protection),
+    { kind: "execute", path: whole[0] ?? "/bin/sh", arguments: whole },
+  ];
+  return attachPlan(launcher, { architecture: planArchitecture(), steps });
+}
+
+function ownFilter({ filter }: Protection): PlanStep {
+  return {
+    kind: "filter",
+    bytes: filter.filter.bytes,
+    patches: filter.keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
+  };
+}
+
 /** The container's first program: the launcher, carrying out the filter and then what the container starts. */
 export function initProgram(launcher: Uint8Array, protection: Protection): Uint8Array {
-  const { filter, noNewPrivileges, initCommand } = protection;
+  const { noNewPrivileges, initCommand } = protection;
   const [path = "/sbin/init"] = initCommand;
   const steps: PlanStep[] = [];
   if (noNewPrivileges) steps.push({ kind: "noNewPrivileges" });
   else steps.push({ kind: "detachMount", path: initInside });
-  steps.push(
-    {
-      kind: "filter",
-      bytes: filter.filter.bytes,
-      patches: filter.keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
-    },
-    { kind: "execute", path, arguments: initCommand.length === 0 ? [path] : initCommand },
-  );
+  steps.push(ownFilter(protection), {
+    kind: "execute",
+    path,
+    arguments: initCommand.length === 0 ? [path] : initCommand,
+  });
   return attachPlan(launcher, { architecture: planArchitecture(), steps });
 }
 

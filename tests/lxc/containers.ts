@@ -89,7 +89,7 @@ export interface Container {
   /** `lxc-attach` with a line of sh. */
   readonly attach: (line: string) => Outcome;
   /** The same left running; its process id. */
-  readonly attachInBackground: (line: string) => { readonly pid: number };
+  readonly attachInBackground: (line: string, byCallgate?: boolean) => { readonly pid: number };
   /** `callgate lxc …` with -P behind the subcommand. */
   readonly callgate: (subcommand: string, ...args: readonly string[]) => Outcome;
 }
@@ -238,8 +238,12 @@ export function openContainer(lxcpath: string, name: string, user?: number): Con
     inside: (line) => runInside(join(folder, "rootfs"), line),
     callgatePath,
     attach: (line) => run("lxc-attach", [...at, "--", "/bin/sh", "-c", line], user),
-    attachInBackground: (line) => {
-      const child = spawn("lxc-attach", [...at, "--", "/bin/sh", "-c", `echo in; exec ${line}`], {
+    attachInBackground: (line, byCallgate = false) => {
+      const [command, before] = byCallgate
+        ? [callgatePath, ["lxc", "attach", "-P", lxcpath, name]]
+        : ["lxc-attach", at];
+
+      const child = spawn(command, [...before, "--", "/bin/sh", "-c", `echo in; exec ${line}`], {
         stdio: ["ignore", openSync(join(lxcpath, "attached"), "w"), "ignore"],
       });
       for (const end = Date.now() + 60_000; readFileSync(join(lxcpath, "attached"), "utf8") === ""; ) {

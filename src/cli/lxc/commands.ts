@@ -106,6 +106,25 @@ export const lxcCommands: readonly Command[] = [
   },
   {
     ...containers,
+    name: "lxc attach",
+    summary: "run a command in a container, under both of its filters",
+    operands: "NAME [--] [CMD…]",
+    completes: ["container", "program"],
+    description: [
+      "As lxc-attach does, and with the container's own filter on the command as well. It is refused where the statements or the profile on disk are not those that the container was started with, and nothing else than callgate's own program can begin in the container in its place.",
+      "The exit status is the command's own, or 125 when it was not started.",
+    ],
+    options: [...place, help],
+    examples: [
+      { command: "callgate lxc attach web", comment: "a shell" },
+      { command: "callgate lxc attach web -- ps aux", comment: "a command" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 125,
+    load: () => module(async () => (await import("./attach.ts")).attach),
+  },
+  {
+    ...containers,
     name: "lxc verify",
     summary: "prove a running container's filters, as the kernel has them",
     operands: "NAME…",
