@@ -24,8 +24,8 @@ const noIds = new Set([
   ..."kill-thread any-bit at-least utf-8 dry-run keep-fd".split(" "),
   // Kinds of failure of the launcher and of programs that are looked for.
   ..."not-executable not-found too-long odd-length".split(" "),
-  // Programs and hooks of LXC's.
-  ..."lxc-start lxc-info pre-start".split(" "),
+  // Programs and hooks of LXC, kinds of completion.
+  ..."lxc-start lxc-info lxc-attach pre-start builtin-policy".split(" "),
 ]);
 
 /** Arguments of calls, and values of `id`: over-complete, so that no new id is missed. */
