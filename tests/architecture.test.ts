@@ -11,6 +11,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   diagnostics: [],
   policy: ["syscalls", "diagnostics"],
   denials: ["policy", "syscalls", "diagnostics"],
+  learn: ["denials", "policy", "syscalls", "diagnostics", "formats/toml.ts"],
   formats: ["policy", "syscalls", "diagnostics"],
   compiler: ["policy", "bpf", "syscalls", "proof"],
   lint: ["policy", "proof", "syscalls", "diagnostics"],

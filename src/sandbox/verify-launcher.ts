@@ -5,11 +5,11 @@ import { basename, dirname, join } from "node:path";
 import { nativeProgram } from "./package-files.ts";
 
 /**
- * What is wrong with this package's launcher, or undefined when it has the checksum that its build wrote down. It
+ * What is wrong with this package's launcher (or its watcher), or undefined when it has the checksum that its build wrote down. It
  * guards against damage and mixed-up versions, not against somebody who can write to the package.
  */
-export function launcherProblem(): string | undefined {
-  const launcher = nativeProgram("launcher");
+export function launcherProblem(program: "launcher" | "watcher" = "launcher"): string | undefined {
+  const launcher = nativeProgram(program);
   const folder = dirname(launcher);
   try {
     const sums = readFileSync(join(dirname(folder), "SHA256SUMS"), "utf8");
@@ -20,8 +20,8 @@ export function launcherProblem(): string | undefined {
       ?.slice(0, 64);
     const found = createHash("sha256").update(readFileSync(launcher)).digest("hex");
     if (wanted === found) return undefined;
-    return `the launcher ${launcher} does not have the checksum that ${join(dirname(folder), "SHA256SUMS")} gives: install callgate again`;
+    return `the ${program} ${launcher} does not have the checksum that ${join(dirname(folder), "SHA256SUMS")} gives: install callgate again`;
   } catch (error) {
-    return `the launcher cannot be checked: ${error instanceof Error ? error.message : String(error)}: install callgate again`;
+    return `the ${program} cannot be checked: ${error instanceof Error ? error.message : String(error)}: install callgate again`;
   }
 }

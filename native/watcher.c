@@ -1,0 +1,523 @@
+// callgate's watcher: starts a program and says which system calls it makes. `callgate learn` starts it.
+//
+//   watcher PATH ARGV0 [ARGUMENT…]     the job comes on descriptor 3, records go to descriptor 4
+//
+// The program runs under a filter that hands up the calls of interest (seccomp user notification); the watcher lets
+// each go on (CONTINUE), or refuses it with the error that the job has for its number, and notes what was new about it.
+// It reads no memory to decide: what it notes of paths is what the program said, and may have been changed meanwhile.
+// So its records are for writing a policy, never for judging a call. It allocates nothing; when a table is full it counts what it could not keep, and says so.
+//
+// The file is in the order in which it runs: the job, the program, the hand-over of the listener, the calls.
+
+#include "plan.h"
+#include "system.h"
+
+enum { STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
+enum { JOB_DESCRIPTOR = 3, RECORD_DESCRIPTOR = 4, PROGRAM_FIRST = 3 };
+enum { JOB_MAXIMUM = 1 << 20, CALLS_MAXIMUM = 8192, WORDS = 3 };
+enum { KEYS = 1 << 16, PATHS = 1 << 18, TEXT_MAXIMUM = 4096, TEXT_BYTES = 32 << 20 };
+
+// What system.h does not have.
+enum {
+#if defined(__x86_64__)
+  NUMBER_MMAP = 9, NUMBER_NANOSLEEP = 35, NUMBER_READLINKAT = 267, NUMBER_SIGNALFD = 289, NUMBER_READV = 310,
+#else
+  NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_NANOSLEEP = 101, NUMBER_MMAP = 222, NUMBER_READV = 270,
+#endif
+  WATCH_SUBREAPER = 36,
+  WATCH_CLONE_FILES = 0x400,
+  WATCH_CLOSE_RANGE_CLOEXEC = 4,
+  WATCH_NEW_LISTENER = 8,
+  WATCH_WAIT_KILLABLE = 32,
+  WATCH_NOHANG = 1,
+  WATCH_POLLIN = 1,
+  WATCH_POLLHUP = 0x10,
+};
+#define NOTIFICATION_RECEIVE 0xc0502100U
+#define NOTIFICATION_SEND 0xc0182101U
+#define NOTIFICATION_SET_FLAGS 0x40082104U
+
+struct call_data {
+  uint32_t nr, arch;
+  uint64_t ip, args[6];
+};
+
+struct notification {
+  uint64_t id;
+  uint32_t pid, flags;
+  struct call_data data;
+};
+
+struct response {
+  uint64_t id;
+  int64_t value;
+  int32_t error;
+  uint32_t flags; // 1: let the call go on
+};
+
+// ── The job ────────────────────────────────────────────────────────────────────────────────────────────────────
+// u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 0, the instructions, the calls: sorted by arch and
+// number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
+// execve, the watcher's own, goes on always.
+
+struct call_row {
+  uint32_t arch, nr;
+  uint32_t flags; // below
+  uint32_t words; // how many of these count
+  struct {
+    uint32_t index, reserved;
+    uint64_t mask;
+  } word[WORDS];
+};
+
+// Places in a row's flags, each a number of four bits: an argument's index and 1, or 0.
+enum { ROW_PATH = 0, ROW_DIRECTORY = 4, ROW_PATH_2 = 8, ROW_DIRECTORY_2 = 12, ROW_ADDRESS = 16 };
+enum { ROW_ANSWER = 20, JOB_HEADER = 24 }; // 12 bits; bytes
+
+static uint8_t job[JOB_MAXIMUM] __attribute__((aligned(8)));
+static const struct filter_instruction *filter;
+static uint32_t filter_length;
+static const struct call_row *rows;
+static uint32_t row_count, other_answer;
+
+// ── Records ────────────────────────────────────────────────────────────────────────────────────────────────────
+// What goes to the caller, in the machine's byte order; lengths are of the whole record, a multiple of 8.
+
+enum { RECORD_CALL = 1, RECORD_TEXT = 2, RECORD_COUNT = 3, RECORD_EXIT = 4, RECORD_LOST = 5, RECORD_END = 6 };
+
+struct record {
+  uint32_t kind, length;
+  uint32_t key, pid;
+  uint64_t sequence; // which of all the calls that were handed up
+  struct call_data data;
+  char program[16];
+  uint32_t which, text_length; // which text: 0 a path, 1 a second path, 2 an address
+  char text[2 * TEXT_MAXIMUM];
+};
+
+static bool is_read = true; // whether anybody still reads the records
+
+static void send_bytes(const void *bytes, size_t length) {
+  const uint8_t *at = bytes;
+  while (is_read && length > 0) {
+    long count = CALL(write, RECORD_DESCRIPTOR, at, length);
+    if (count == -EINTR) continue;
+    if (count <= 0) {
+      // The caller is gone. The program goes on, and nobody takes notes.
+      is_read = false;
+      return;
+    }
+    at += count;
+    length -= (size_t)count;
+  }
+}
+
+static void send_numbers(uint32_t kind, uint32_t key, uint64_t first, uint64_t second) {
+  struct {
+    uint32_t kind, length, key, reserved;
+    uint64_t first, second;
+  } record = {kind, sizeof record, key, 0, first, second};
+  send_bytes(&record, sizeof record);
+}
+
+_Noreturn static void fail(const char *what, long result) {
+  struct line line = {.length = 0};
+  put(&line, "callgate: ");
+  put(&line, what);
+  if (result < 0) {
+    put(&line, ": ");
+    put_error(&line, (int)-result);
+  }
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
+  leave(STATUS_FAILED);
+}
+
+static void read_job(void) {
+  size_t length = 0;
+  for (;;) {
+    long count = CALL(read, JOB_DESCRIPTOR, job + length, JOB_MAXIMUM - length);
+    if (count == -EINTR) continue;
+    if (count < 0) fail("this program is a part of callgate and is started by it: use `callgate learn`", count);
+    if (count == 0) break;
+    length += (size_t)count;
+    if (length == JOB_MAXIMUM) fail("the watcher's job is too large", 0);
+  }
+  CALL(close, JOB_DESCRIPTOR);
+  if (length < JOB_HEADER) fail("the watcher's job is not valid", 0);
+  for (size_t i = 0; i < 8; i++)
+    if (job[i] != (uint8_t)"cgwatch1"[i]) fail("the watcher's job is not valid", 0);
+  filter_length = load32(job + 8);
+  row_count = load32(job + 12);
+  other_answer = load32(job + 16);
+  if (filter_length == 0 || filter_length > INSTRUCTIONS_MAXIMUM || row_count > CALLS_MAXIMUM ||
+      other_answer > 4095 || length != JOB_HEADER + (size_t)filter_length * sizeof *filter + (size_t)row_count * sizeof *rows)
+    fail("the watcher's job is not valid", 0);
+  filter = (const struct filter_instruction *)(const void *)(job + JOB_HEADER);
+  rows = (const struct call_row *)(const void *)(job + JOB_HEADER + (size_t)filter_length * sizeof *filter);
+  for (uint32_t i = 0; i < row_count; i++) {
+    if (rows[i].words > WORDS) fail("the watcher's job is not valid", 0);
+    for (uint32_t j = 0; j < WORDS; j++)
+      if (rows[i].word[j].index > 5) fail("the watcher's job is not valid", 0);
+    for (uint32_t place = 0; place < 20; place += 4)
+      if ((rows[i].flags >> place & 15) > 6) fail("the watcher's job is not valid", 0);
+  }
+}
+
+// ── The program ────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Shared by both processes, since the filter may keep the program from every other way to say something.
+struct hand_over {
+  _Atomic long listener; // the descriptor and 1; negative: why there is none
+  _Atomic long failure;  // of execve
+};
+static struct hand_over *shared;
+
+_Noreturn static void become_program(long parent, const char **argv, const char **environment) {
+  long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (result < 0 || CALL(getppid) != parent) leave(STATUS_FAILED);
+  // The descriptors are shared with the watcher: marked, they close in the program alone.
+  result = CALL(close_range, 3, ~0U, WATCH_CLOSE_RANGE_CLOEXEC);
+  if (result < 0) fail("close_range(CLOSE_RANGE_CLOEXEC), which Linux has since 5.11", result);
+  for (int signal = 1; signal < SIGNALS_END; signal++) {
+    struct signal_action standard = {.handler = SIG_DFL};
+    if (signal != SIGKILL && signal != SIGSTOP) CALL(rt_sigaction, signal, &standard, 0, 8);
+  }
+  uint64_t none = 0;
+  CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+  result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (result < 0) fail("prctl(PR_SET_NO_NEW_PRIVS)", result);
+
+  struct filter_program program = {(uint16_t)filter_length, filter};
+  // Without WAIT_KILLABLE (before 5.19) a signal can interrupt a call that waits for its answer; it is then made again.
+  result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, WATCH_NEW_LISTENER | WATCH_WAIT_KILLABLE, &program);
+  if (result == -EINVAL) result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, WATCH_NEW_LISTENER, &program);
+  shared->listener = result < 0 ? result : result + 1;
+  if (result < 0) leave(STATUS_FAILED);
+
+  result = CALL(execve, argv[1], argv + 2, environment);
+  shared->failure = result;
+  leave(result == -ENOENT || result == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+}
+
+// The kernel's own order of the notes: a call that is waiting is not lost, so nothing here has to be quick.
+static void nap(void) {
+  struct {
+    int64_t seconds, nanoseconds;
+  } time = {0, 200000};
+  call6(NUMBER_NANOSLEEP, WORD(&time), 0, 0, 0, 0, 0);
+}
+
+static int main_status = -1; // as wait4 gives it
+
+static void reap(long program) {
+  for (;;) {
+    int status = 0;
+    long child = CALL(wait4, -1, &status, WATCH_NOHANG, 0);
+    if (child <= 0) return;
+    if (child != program) continue;
+    main_status = status;
+    send_numbers(RECORD_EXIT, 0, (uint64_t)status, (uint64_t)shared->failure);
+  }
+}
+
+// Both processes have one table of descriptors, so the listener is here as soon as the program has it.
+static int take_listener(long program) {
+  for (;;) {
+    long listener = shared->listener;
+    if (listener > 0) {
+      long result = CALL(unshare, WATCH_CLONE_FILES);
+      if (result < 0) fail("unshare(CLONE_FILES)", result);
+      return (int)listener - 1;
+    }
+    if (listener == -EBUSY)
+      fail("the program cannot be watched: something around callgate watches it already (seccomp listener)", listener);
+    if (listener < 0) fail("the program cannot be watched: seccomp(NEW_LISTENER)", listener);
+    reap(program);
+    if (main_status != -1) leave(main_status >> 8 & 0xff);
+    nap();
+  }
+}
+
+// ── What is new about a call ───────────────────────────────────────────────────────────────────────────────────
+
+struct key {
+  uint32_t arch, nr;
+  uint64_t words[WORDS];
+  uint64_t count, last;
+};
+
+static struct key keys[KEYS];
+static uint32_t key_order[KEYS]; // places in `keys`, in the order in which they came
+static uint32_t key_number[KEYS];
+static uint32_t key_count;
+static uint64_t paths[PATHS]; // hashes: a path whose hash is known is taken for known
+static uint32_t path_count, text_bytes; // of all texts sent: the caller keeps them
+static uint64_t sequence, lost_keys, lost_paths;
+static struct record record;
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
+  return hash ^ hash >> 29;
+}
+
+static const struct call_row *find_row(uint32_t arch, uint32_t nr) {
+  uint64_t wanted = (uint64_t)arch << 32 | nr;
+  uint32_t low = 0, high = row_count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    uint64_t found = (uint64_t)rows[middle].arch << 32 | rows[middle].nr;
+    if (found == wanted) return &rows[middle];
+    if (found < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return NULL;
+}
+
+// The name that the kernel has for a process.
+static void read_program_name(uint32_t pid, char *name) {
+  struct line path = {.length = 0};
+  put(&path, "/proc/");
+  put_number(&path, pid);
+  put(&path, "/comm");
+  put_byte(&path, 0);
+  long file = CALL(openat, AT_FDCWD, path.text, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return;
+  long length = CALL(read, file, name, 16);
+  CALL(close, file);
+  for (long i = length < 0 ? 0 : length; i < 16; i++) name[i] = 0;
+  for (size_t i = 0; i < 16; i++)
+    if (name[i] == '\n') name[i] = 0;
+}
+
+static void fill_record(const struct notification *call, uint32_t kind, uint32_t key) {
+  memset(&record, 0, offsetof(struct record, text));
+  record.kind = kind;
+  record.key = key;
+  record.pid = call->pid;
+  record.sequence = sequence;
+  record.data = call->data;
+  read_program_name(call->pid, record.program);
+}
+
+static void send_record(void) {
+  size_t length = offsetof(struct record, text) + record.text_length;
+  while (length % 8 != 0) ((char *)&record)[length++] = 0;
+  record.length = (uint32_t)length;
+  send_bytes(&record, length);
+}
+
+// The key's number; ~0 where the table is full.
+static uint32_t note_key(const struct notification *call, const struct call_row *row) {
+  uint64_t words[WORDS] = {0, 0, 0};
+  for (uint32_t i = 0; row != NULL && i < row->words; i++)
+    words[i] = call->data.args[row->word[i].index] & row->word[i].mask;
+  uint64_t hash = mix(mix(0, call->data.arch), call->data.nr);
+  for (size_t i = 0; i < WORDS; i++) hash = mix(hash, words[i]);
+  for (uint32_t at = (uint32_t)(hash >> 32) % KEYS;; at = (at + 1) % KEYS) {
+    struct key *key = &keys[at];
+    if (key->count == 0) {
+      if (key_count >= KEYS / 4 * 3) {
+        lost_keys++;
+        return ~0U;
+      }
+      *key = (struct key){call->data.arch, call->data.nr, {words[0], words[1], words[2]}, 1, sequence};
+      key_number[at] = key_count;
+      key_order[key_count] = at;
+      fill_record(call, RECORD_CALL, key_count);
+      send_record();
+      return key_count++;
+    }
+    if (key->arch == call->data.arch && key->nr == call->data.nr && key->words[0] == words[0] &&
+        key->words[1] == words[1] && key->words[2] == words[2]) {
+      key->count++;
+      key->last = sequence;
+      return key_number[at];
+    }
+  }
+}
+
+// Bytes of the program's memory, as many as there are.
+static size_t read_memory(uint32_t pid, uint64_t from, void *to, size_t length) {
+  struct {
+    uint64_t base, length;
+  } here = {WORD(to), length}, there = {from, length};
+  long count = call6(NUMBER_READV, pid, WORD(&here), 1, WORD(&there), 1, 0);
+  return count < 0 ? 0 : (size_t)count;
+}
+
+// Where a relative path begins: the working directory, or a descriptor's.
+static size_t read_directory(uint32_t pid, int32_t descriptor, char *to) {
+  struct line path = {.length = 0};
+  put(&path, "/proc/");
+  put_number(&path, pid);
+  if (descriptor < 0) {
+    put(&path, "/cwd");
+  } else {
+    put(&path, "/fd/");
+    put_number(&path, (uint64_t)descriptor);
+  }
+  put_byte(&path, 0);
+  long length = call6(NUMBER_READLINKAT, WORD(AT_FDCWD), WORD(path.text), WORD(to), TEXT_MAXIMUM - 1, 0, 0);
+  return length < 0 ? 0 : (size_t)length;
+}
+
+static bool is_new_text(const struct notification *call, const struct call_row *row) {
+  uint64_t hash = mix(mix(1, call->data.arch), call->data.nr);
+  for (uint32_t i = 0; i < row->words; i++)
+    hash = mix(hash, call->data.args[row->word[i].index] & row->word[i].mask);
+  hash = mix(hash, record.which);
+  for (uint32_t i = 0; i < record.text_length; i++) hash = mix(hash, (uint8_t)record.text[i]);
+  if (hash == 0) hash = 1;
+  for (uint32_t at = (uint32_t)(hash >> 32) % PATHS;; at = (at + 1) % PATHS) {
+    if (paths[at] == hash) return false;
+    if (paths[at] != 0) continue;
+    if (path_count >= PATHS / 4 * 3 || text_bytes > TEXT_BYTES) {
+      lost_paths++;
+      return false;
+    }
+    paths[at] = hash;
+    path_count++;
+    text_bytes += record.text_length;
+    return true;
+  }
+}
+
+static void send_text(const struct notification *call, const struct call_row *row, uint32_t key) {
+  if (!is_new_text(call, row)) return;
+  uint32_t which = record.which, length = record.text_length;
+  fill_record(call, RECORD_TEXT, key);
+  record.which = which;
+  record.text_length = length;
+  send_record();
+}
+
+static void note_path(const struct notification *call, const struct call_row *row, uint32_t key, uint32_t place,
+                      uint32_t directory_place, uint32_t which) {
+  uint32_t index = row->flags >> place & 15;
+  if (index == 0) return;
+  uint32_t directory = row->flags >> directory_place & 15;
+  static char path[TEXT_MAXIMUM];
+  size_t length = read_memory(call->pid, call->data.args[index - 1], path, sizeof path), end = 0;
+  while (end < length && path[end] != 0) end++;
+  if (end == length || end == 0) return; // not readable, or empty: the kernel will say so
+  size_t before = 0;
+  if (path[0] != '/') {
+    int32_t descriptor = directory == 0 ? -1 : (int32_t)(uint32_t)call->data.args[directory - 1];
+    before = read_directory(call->pid, descriptor, record.text);
+    if (before == 0) return;
+    record.text[before++] = '/';
+  }
+  memcpy(record.text + before, path, end);
+  record.which = which;
+  record.text_length = (uint32_t)(before + end);
+  send_text(call, row, key);
+}
+
+static void note_address(const struct notification *call, const struct call_row *row, uint32_t key) {
+  uint32_t index = row->flags >> ROW_ADDRESS & 15;
+  if (index == 0 || index == 6) return;
+  size_t length = (size_t)(uint32_t)call->data.args[index];
+  length = read_memory(call->pid, call->data.args[index - 1], record.text, length < 128 ? length : 128);
+  if (length < 2) return;
+  record.which = 2;
+  record.text_length = (uint32_t)length;
+  send_text(call, row, key);
+}
+
+// The first execve, by which the program is started, is no call of the program's.
+static bool is_start(const struct notification *call) {
+  return sequence == 1 && call->data.arch == ARCHITECTURE && call->data.nr == NR_execve;
+}
+
+static void note(const struct notification *call, const struct call_row *row) {
+  uint32_t key = is_start(call) ? ~0U : note_key(call, row);
+  if (row == NULL) return;
+  note_path(call, row, key, ROW_PATH, ROW_DIRECTORY, 0);
+  note_path(call, row, key, ROW_PATH_2, ROW_DIRECTORY_2, 1);
+  note_address(call, row, key);
+}
+
+// ── The calls ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void answer_calls(int listener, int children, long program) {
+  struct {
+    int descriptor;
+    short events, returned;
+  } waiting[2] = {{listener, WATCH_POLLIN, 0}, {children, WATCH_POLLIN, 0}};
+  for (;;) {
+    // Before each receive: on older kernels that would wait for ever when the last process is gone.
+    long result = CALL(ppoll, waiting, 2, 0, 0, 0);
+    if (result == -EINTR) continue;
+    if (result < 0) fail("ppoll", result);
+    if ((waiting[1].returned & WATCH_POLLIN) != 0) {
+      uint8_t signals[128];
+      CALL(read, children, signals, sizeof signals);
+      reap(program);
+    }
+    if ((waiting[0].returned & WATCH_POLLIN) != 0) {
+      struct notification call;
+      memset(&call, 0, sizeof call);
+      result = CALL(ioctl, listener, NOTIFICATION_RECEIVE, &call);
+      if (result < 0) continue; // its caller was interrupted or killed meanwhile
+      sequence++;
+      const struct call_row *row = find_row(call.data.arch, call.data.nr);
+      note(&call, row);
+      uint32_t answer = row == NULL ? other_answer : row->flags >> ROW_ANSWER;
+      if (is_start(&call)) answer = 0;
+      struct response response = {call.id, 0, -(int32_t)answer, answer == 0};
+      CALL(ioctl, listener, NOTIFICATION_SEND, &response);
+    } else if ((waiting[0].returned & WATCH_POLLHUP) != 0) {
+      return;
+    }
+  }
+}
+
+static void send_counts(void) {
+  for (uint32_t i = 0; i < key_count; i++) {
+    const struct key *key = &keys[key_order[i]];
+    send_numbers(RECORD_COUNT, i, key->count, key->last);
+  }
+  if (lost_keys != 0 || lost_paths != 0) send_numbers(RECORD_LOST, 0, lost_keys, lost_paths);
+  send_numbers(RECORD_END, 0, sequence, 0);
+}
+
+__attribute__((used)) _Noreturn void start(const uint64_t *stack) {
+  int argc = (int)stack[0];
+  const char **argv = (const char **)(uintptr_t)(stack + 1);
+  const char **environment = argv + argc + 1;
+  if (argc < PROGRAM_FIRST) fail("this program is a part of callgate and is started by it: use `callgate learn`", 0);
+  read_job();
+
+  // The watcher outlives what a terminal does to the program: Ctrl-C and Ctrl-Z, and a hang-up.
+  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, 20, 21, 22};
+  struct signal_action ignore = {.handler = SIG_IGN}, standard = {.handler = SIG_DFL};
+  for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) CALL(rt_sigaction, ignored[i], &ignore, 0, 8);
+  CALL(rt_sigaction, SIGCHLD, &standard, 0, 8);
+  uint64_t child_signal = 1U << (SIGCHLD - 1);
+  CALL(rt_sigprocmask, SIG_SETMASK, &child_signal, 0, 8);
+  long children = call6(NUMBER_SIGNALFD, WORD(-1), WORD(&child_signal), 8, O_CLOEXEC, 0, 0);
+  if (children < 0) fail("signalfd4", children);
+  // What the program leaves behind becomes a child of the watcher's, who sees it end.
+  CALL(prctl, WATCH_SUBREAPER, 1, 0, 0, 0);
+
+  long memory = call6(NUMBER_MMAP, 0, 4096, 3, 0x21, WORD(-1), 0);
+  if (memory < 0 && memory > -4096) fail("mmap", memory);
+  shared = (struct hand_over *)memory;
+  long own = CALL(getpid);
+  long program = CALL(clone, WATCH_CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (program < 0) fail("clone", program);
+  if (program == 0) become_program(own, argv, environment);
+
+  int listener = take_listener(program);
+  // The caller of a call that is answered runs at once, on the same processor (6.6; without it, the same but slower).
+  CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, 1);
+  answer_calls(listener, (int)children, program);
+  // The last process is gone from the filter; its status may come a moment later.
+  while (main_status == -1) {
+    reap(program);
+    if (main_status == -1) nap();
+  }
+  send_counts();
+  leave(0);
+}

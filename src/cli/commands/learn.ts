@@ -1,0 +1,239 @@
+/** `callgate learn`: watches a program, writes a policy that permits what it did, and tries the policy on it. */
+import { existsSync, fstatSync, openSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
+import { readFound } from "../../formats/load.ts";
+import {
+  addRules,
+  addressUse,
+  fileUse,
+  historyOf,
+  type LearnedRules,
+  learnedRules,
+  newPolicyText,
+  type Observation,
+  withHistory,
+} from "../../learn/index.ts";
+import type { Policy } from "../../policy/types.ts";
+import { findProgram } from "../../sandbox/find-program.ts";
+import { launcherProblem } from "../../sandbox/verify-launcher.ts";
+import { type WatchedRun, watch } from "../../sandbox/watch.ts";
+import { type AbiName, hostAbi, syscallByNumber } from "../../syscalls/index.ts";
+import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { describeEnd, describePhases, describeUse } from "../learn/describe.ts";
+import { mergePolicies } from "../learn/merge.ts";
+import { prepareOutput, writeOutput } from "../learn/output-file.ts";
+import { printError, terminalOptions } from "../output.ts";
+
+/** A run under the policy may reach further than the first one, and so lack more: it is tried this often. */
+const mostTries = 4;
+
+export async function main(parsed: ParsedArguments): Promise<number> {
+  const output = valueOfOption(parsed, "output");
+  if (output === undefined)
+    throw new UsageError("the policy's file is missing: callgate learn -o FILE -- CMD");
+  const native = hostAbi();
+  if (process.platform !== "linux" || (native !== "x86_64" && native !== "aarch64"))
+    return fail("programs can be watched on Linux only, on x86_64 and aarch64");
+  const prepared = prepareOutput(output, hasOption(parsed, "force"));
+  if (typeof prepared !== "string") return fail(prepared.problem);
+  if (hasOption(parsed, "merge")) return mergePolicies(output, prepared, parsed.operands);
+  const [command, ...args] = parsed.operands;
+  if (command === undefined) throw new UsageError("the command is missing: callgate learn -o FILE -- CMD");
+  const found = findProgram(command, process.env["PATH"]);
+  if (found.kind !== "found") return fail(found.message);
+  const damaged = launcherProblem("watcher");
+  if (damaged !== undefined) return fail(damaged);
+
+  const start = prepared === "" ? newPolicyText(basename(command), parsed.operands, native) : prepared;
+  const policy = policyOf(output, start);
+  if (policy === undefined) return 2;
+  const lesson: Lesson = {
+    output,
+    native,
+    program: { path: found.path, arguments: parsed.operands },
+    command: [command, ...args].join(" "),
+    once: hasOption(parsed, "once"),
+    phases: hasOption(parsed, "phases"),
+  };
+  warnOfRights(found.path);
+  return learn(lesson, start, policy);
+}
+
+interface Lesson {
+  readonly output: string;
+  readonly native: AbiName;
+  readonly program: Parameters<typeof watch>[0]["program"];
+  readonly command: string;
+  readonly once: boolean;
+  readonly phases: boolean;
+}
+
+async function learn(lesson: Lesson, start: string, policy: Policy): Promise<number> {
+  const { output, native } = lesson;
+  const input = inputOf();
+  const run = await watchOnce(lesson, policy, "permit", input.first());
+  const { observation } = run;
+  if (observation.execError !== 0) return fail(`the program could not be started: ${describeEnd(run)}`);
+  const isCut = run.watcherStatus !== 0 && run.interruptedBy === undefined;
+  // It has said why it could not begin.
+  if (isCut && observation.handedUp === 0) return 2;
+  if (isCut) say("the watcher was killed, and the program with it: what was seen until then is written");
+  let learned = learnedRules(observation, policy, native);
+  const { runs, idle } = historyOf(start);
+  const isNew = learned.rules.length > 0;
+  let text = addedTo(lesson, withHistory(start, { runs: runs + 1, idle: isNew ? 0 : idle + 1 }), learned);
+  if (text === undefined) return 2;
+  const wrong = writeOutput(output, text);
+  if (wrong !== undefined) return fail(wrong);
+  sayLearned(lesson, run, learned, { idle: isNew ? 0 : idle + 1 });
+
+  if (isCut) return 1;
+  const again = reasonNotToRepeat(lesson, run, input.second !== undefined);
+  if (again !== undefined) {
+    say(`not tried: ${again}`);
+    return 0;
+  }
+  for (let tries = 1; ; tries += 1) {
+    const current = policyOf(output, text);
+    if (current === undefined) return 2;
+    const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
+    learned = learnedRules(trial.observation, current, native);
+    const same = describeEnd(trial) === describeEnd(run);
+    if (learned.rules.length === 0) {
+      say(
+        same
+          ? `tried: ran again under ${sanitise(output)}: nothing was denied; ${describeEnd(trial)}, as before`
+          : `tried: ran again under ${sanitise(output)}: nothing was denied, but it ended otherwise: ${describeEnd(trial)}, before: ${describeEnd(run)}`,
+      );
+      return same ? 0 : 1;
+    }
+    const lacking = learned.rules.filter(({ isDerived }) => !isDerived).map(({ text: rule }) => rule);
+    const next = addedTo(lesson, text, learned);
+    if (next === undefined) return 2;
+    text = next;
+    const unwritten = writeOutput(output, text);
+    if (unwritten !== undefined) return fail(unwritten);
+    say(`tried: ran again under ${sanitise(output)}: this was still missing, and is added:`);
+    for (const rule of lacking) printError(`  ${rule}\n`);
+    if (trial.interruptedBy !== undefined) return 1;
+    if (tries === mostTries) {
+      say(`after ${mostTries} runs there is still something new: run callgate learn again`);
+      return 1;
+    }
+  }
+}
+
+async function watchOnce(
+  { native, program }: Lesson,
+  policy: Policy,
+  refused: "permit" | "refuse",
+  input: number | "ignore",
+): Promise<WatchedRun> {
+  return watch({
+    policy,
+    native,
+    refused,
+    program,
+    input,
+    env: process.env,
+    onLeftBehind: (count) =>
+      say(
+        `the program has ended and left ${count === 1 ? "a process" : `${count} processes`} behind: Ctrl-C ends learning`,
+      ),
+  });
+}
+
+/** The policy's text with what was learned; undefined, with a message, where there is no place for it. */
+function addedTo({ output }: Lesson, text: string, learned: LearnedRules): string | undefined {
+  const added = addRules({ name: output, text }, learned);
+  if (typeof added === "string") return added;
+  fail(`${sanitise(output)} cannot be added to: ${added.problem}`);
+  return undefined;
+}
+
+function reasonNotToRepeat(lesson: Lesson, run: WatchedRun, hasInput: boolean): string | undefined {
+  if (run.interruptedBy !== undefined)
+    return "learning was ended by a signal; what was seen until then is in the policy";
+  if (lesson.once) return "--once";
+  return hasInput
+    ? undefined
+    : "the program's input came from a pipe and is used up; give it a file, or try callgate run";
+}
+
+/** The program's standard input, for each run: a file is read from its beginning again. */
+function inputOf(): {
+  readonly first: () => number | "ignore";
+  readonly second: (() => number | "ignore") | undefined;
+} {
+  try {
+    const status = fstatSync(0);
+    const again = (): number => openSync("/proc/self/fd/0", "r");
+    if (status.isFile()) return { first: again, second: again };
+    const isUsedUp = status.isFIFO() || status.isSocket();
+    return { first: () => 0, second: isUsedUp ? undefined : () => 0 };
+  } catch {
+    return { first: () => "ignore", second: () => "ignore" };
+  }
+}
+
+function sayLearned(
+  lesson: Lesson,
+  run: WatchedRun,
+  learned: LearnedRules,
+  { idle }: { readonly idle: number },
+): void {
+  const { observation } = run;
+  const seen = learned.rules.filter(({ isDerived }) => !isDerived).length;
+  const derived = learned.rules.length - seen;
+  const file = sanitise(lesson.output);
+  say(
+    learned.rules.length === 0
+      ? `nothing new: ${file} permits what ${sanitise(lesson.command)} did (${describeEnd(run)}); ${idle === 1 ? "this run" : `the last ${idle} runs`} brought nothing new`
+      : `${file}: ${seen} ${seen === 1 ? "rule" : "rules"} for what was seen and ${derived} derived (${describeEnd(run)})`,
+  );
+  const calls = unknownCalls(learned);
+  if (calls !== "") say(`calls that no table knows, and no rule can name: ${calls}`);
+  const { lost } = observation;
+  if (lost.calls > 0 || lost.texts > 0 || (!observation.complete && run.interruptedBy === undefined))
+    say(
+      `not all was kept: ${lost.calls} calls and ${lost.texts} paths did not fit; run it again to learn the rest`,
+    );
+  printError(describeUse(fileUse(observation, existsSync), addressUse(observation)));
+  if (lesson.phases) printError(describePhases(observation, nameOf));
+}
+
+function nameOf(call: Observation["calls"][number]): string {
+  return syscallByNumber(call.abi, call.nr)?.name ?? `#${call.nr}`;
+}
+
+function unknownCalls({ unknown }: LearnedRules): string {
+  return unknown.map(({ abi, nr }) => `${abi}:#${nr}`).join(", ");
+}
+
+function policyOf(name: string, text: string): Policy | undefined {
+  const { policy, diagnostics } = readFound({ filename: name, text });
+  if (policy !== undefined && !hasErrors(diagnostics)) return policy;
+  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+  fail(`${sanitise(name)} is no policy without mistakes, and cannot be extended: --force begins anew`);
+  return undefined;
+}
+
+/** Set-user-id programs run without the rights of their owner, here as under every policy. */
+function warnOfRights(path: string | Uint8Array): void {
+  const status = statSync(typeof path === "string" ? path : Buffer.from(path), { throwIfNoEntry: false });
+  const raised = status === undefined ? 0 : status.mode & 0o6000;
+  if (raised !== 0 && (status?.uid !== process.getuid?.() || (raised & 0o2000) !== 0))
+    say(
+      `${sanitise(Buffer.from(path).toString())} is set-user-id: it runs without the rights of its owner, here as under any policy`,
+    );
+}
+
+function say(text: string): void {
+  printError(`callgate learn: ${text}\n`);
+}
+
+function fail(text: string): 2 {
+  say(text);
+  return 2;
+}

@@ -1,0 +1,55 @@
+/** What learning tells of a run, for people. */
+import { constants } from "node:os";
+import { sanitise } from "../../diagnostics/index.ts";
+import { type FileUse, type Observation, type SeenCall, servingFrom } from "../../learn/index.ts";
+import type { WatchedRun } from "../../sandbox/watch.ts";
+
+/** How the program ended. */
+export function describeEnd({ observation: { status, execError }, interruptedBy }: WatchedRun): string {
+  if (execError !== 0) {
+    const name = Object.entries(constants.errno).find(([, number]) => number === execError)?.[0];
+    return name ?? `error ${execError}`;
+  }
+  if (interruptedBy !== undefined) return `learning was ended by ${interruptedBy}`;
+  if (status === undefined) return "how it ended is not known";
+  const signal = status & 0x7f;
+  if (signal === 0) return `status ${(status >> 8) & 0xff}`;
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+  return `killed by ${name ?? `signal ${signal}`}`;
+}
+
+const shownPaths = 12;
+
+/** Files and addresses; what has none is left out. */
+export function describeUse(files: FileUse, addresses: readonly string[]): string {
+  const lines = [
+    list("reads", files.read),
+    list("writes", files.write),
+    list("starts", files.programs),
+    list("secrets", files.secrets, "keys or passwords: think before you grant them"),
+    list("volatile", files.volatile, "have other names in the next run"),
+    list("network", addresses),
+  ].flat();
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function list(title: string, paths: readonly string[], remark?: string): readonly string[] {
+  if (paths.length === 0) return [];
+  const shown = paths.slice(0, shownPaths).map(sanitise);
+  const rest = paths.length - shown.length;
+  const text = `${shown.join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
+  return [`  ${title.padEnd(9)} ${text}${remark === undefined ? "" : `  (${remark})`}`];
+}
+
+/** What a server needs no more when it serves. */
+export function describePhases(observation: Observation, nameOf: (call: SeenCall) => string): string {
+  const boundary = servingFrom(observation);
+  if (boundary === undefined)
+    return "  phases    the program did not listen for anybody: it has no start-up that ends\n";
+  const names = (calls: readonly SeenCall[]): ReadonlySet<string> => new Set(calls.map(nameOf));
+  const later = names(observation.calls.filter(({ last }) => last >= boundary));
+  const droppable = [...names(observation.calls)].filter((name) => !later.has(name)).sort();
+  return droppable.length === 0
+    ? "  phases    all that was seen before the first listen was seen after it too\n"
+    : `  phases    not seen after the first listen, could be dropped then: ${droppable.join(", ")}\n`;
+}

@@ -1,0 +1,94 @@
+/** `callgate learn --merge`: one policy that permits what several permit that were learned elsewhere. */
+import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
+import { findText, readFound, unreadable } from "../../formats/load.ts";
+import { addRules, type LearnedRule } from "../../learn/index.ts";
+import { printAction } from "../../policy/action.ts";
+import { printSelector } from "../../policy/printer.ts";
+import type { Policy } from "../../policy/types.ts";
+import { abiByName } from "../../syscalls/index.ts";
+import { UsageError } from "../arguments.ts";
+import { printError, terminalOptions } from "../output.ts";
+import { writeOutput } from "./output-file.ts";
+
+interface Read {
+  readonly name: string;
+  readonly text: string;
+  readonly policy: Policy;
+}
+
+/**
+ * Writes the first policy with the rules of the others that it does not have. They have to agree in everything else,
+ * since a rule means what it means only with its default and baseline.
+ * @param existing what is in the output's file already; it is the first policy then
+ */
+export function mergePolicies(output: string, existing: string, names: readonly string[]): number {
+  if (names.length === 0)
+    throw new UsageError("the policies are missing: callgate learn -o FILE --merge A B…");
+  const policies: Read[] = [];
+  const sources = [...(existing === "" ? [] : [output]), ...names];
+  for (const name of sources) {
+    const found = findText(name);
+    if (typeof found === "string")
+      return refuse(renderDiagnostics([unreadable(name, found)], terminalOptions(2)));
+    const { policy, diagnostics } = readFound(found);
+    if (policy === undefined || hasErrors(diagnostics))
+      return refuse(renderDiagnostics(diagnostics, terminalOptions(2)));
+    policies.push({ name, text: found.text, policy });
+  }
+  const [first, ...others] = policies;
+  if (first === undefined) return 2;
+  const different = others.find(({ policy }) => settingsOf(policy) !== settingsOf(first.policy));
+  if (different !== undefined)
+    return refuse(
+      `callgate learn: ${sanitise(first.name)} and ${sanitise(different.name)} differ in default, baseline, newer, other-abis or require: rules of the one mean something else in the other\n`,
+    );
+  const known = new Set(first.policy.syscalls.rules.flatMap(partsOf).map(({ text }) => text));
+  const added: LearnedRule[] = [];
+  for (const { name, policy } of others)
+    for (const { text, call, reason } of policy.syscalls.rules.flatMap(partsOf)) {
+      if (known.has(text)) continue;
+      known.add(text);
+      const comment = sanitise(reason === undefined ? `from ${name}` : `${reason}; from ${name}`).replaceAll(
+        "'",
+        "’",
+      );
+      added.push({ text, comment, call, abi: "x86_64", isDerived: false });
+    }
+  const abis = [...new Set(others.flatMap(({ policy }) => policy.syscalls.abis))].flatMap((abi) => {
+    const found = first.policy.syscalls.abis.includes(abi) ? undefined : abiByName(abi);
+    return found === undefined ? [] : [found.name];
+  });
+  const text = addRules({ name: first.name, text: first.text }, { rules: added, abis, unknown: [] });
+  if (typeof text !== "string")
+    return refuse(`callgate learn: ${sanitise(first.name)} cannot be added to: ${text.problem}\n`);
+  const wrong = writeOutput(output, text);
+  if (wrong !== undefined) return refuse(`callgate learn: ${wrong}\n`);
+  printError(
+    `callgate learn: ${sanitise(output)}: ${policies.length} policies, ${added.length} rules added to the first one's\n`,
+  );
+  return 0;
+}
+
+/** A rule's selectors one by one, each as text that can be compared. */
+function partsOf(rule: Policy["syscalls"]["rules"][number]): readonly {
+  readonly text: string;
+  readonly call: string;
+  readonly reason: string | undefined;
+}[] {
+  return rule.selectors.map((selector) => ({
+    text: `${printAction(rule.action)} ${printSelector(selector)}`,
+    call: selector.target.kind === "name" ? selector.target.name : "",
+    reason: rule.reason,
+  }));
+}
+
+function settingsOf({ syscalls }: Policy): string {
+  const { default: fallback, baseline, newer, otherAbis, multiplexed, require } = syscalls;
+  const floor = require.flatMap(partsOf).map(({ text }) => text);
+  return JSON.stringify([fallback, baseline, newer, otherAbis, multiplexed, floor]);
+}
+
+function refuse(text: string): 2 {
+  printError(text);
+  return 2;
+}

@@ -1,0 +1,61 @@
+/** The file that learning writes: looked at before the program runs, since a run is not to be in vain. */
+import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { sanitise } from "../../diagnostics/index.ts";
+import { readText } from "../../formats/load.ts";
+import { rewritePolicy } from "../rewrite-policy.ts";
+
+/** The text of the policy that is there and will be extended; empty where there is none, or it is to be replaced. */
+export function prepareOutput(path: string, force: boolean): string | { readonly problem: string } {
+  const shown = sanitise(JSON.stringify(path));
+  if (path === "-") return { problem: "the policy is written to a file: -o FILE" };
+  try {
+    const status = statSync(path, { throwIfNoEntry: false });
+    if (status === undefined) {
+      accessSync(dirname(resolve(path)), constants.W_OK | constants.X_OK);
+      return "";
+    }
+    if (!status.isFile()) return { problem: `cannot write ${shown}: it is not a file` };
+    accessSync(path, constants.W_OK);
+    accessSync(dirname(resolve(path)), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return { problem: `cannot write ${shown}: ${reasons[code] ?? code}` };
+  }
+  if (force) return "";
+  const found = readText(path);
+  if (typeof found === "string") return { problem: `cannot read ${shown}, which is there already: ${found}` };
+  return found.text;
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "its folder does not exist",
+  ENOTDIR: "a part of its path is not a folder",
+  EACCES: "permission denied",
+  EROFS: "the file system is read-only",
+};
+
+/** @returns why it could not be done; undefined when it was */
+export function writeOutput(path: string, text: string): string | undefined {
+  if (existsSync(path)) {
+    const failure = rewritePolicy(path, text);
+    return failure === undefined ? undefined : `cannot write ${sanitise(JSON.stringify(path))}: ${failure}`;
+  }
+  try {
+    // Exclusively: what came there meanwhile is not ours to replace.
+    const descriptor = openSync(path, "wx", 0o644);
+    try {
+      const bytes = Buffer.from(text);
+      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
+    } finally {
+      closeSync(descriptor);
+    }
+    return undefined;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return `cannot write ${sanitise(JSON.stringify(path))}: ${reasons[code] ?? code}`;
+  }
+}

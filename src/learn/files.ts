@@ -1,0 +1,100 @@
+/** The files that a program used, as lists that people can read: folded into folders, with what is delicate apart. */
+import { syscallByNumber } from "../syscalls/index.ts";
+import type { Observation, SeenText } from "./records.ts";
+
+export interface FileUse {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  /** Keys and passwords: to be granted by hand, or not at all. */
+  readonly secrets: readonly string[];
+  /** What has another name in the next run: temporary files, /proc of a process. */
+  readonly volatile: readonly string[];
+  readonly programs: readonly string[];
+}
+
+/** More files than this in one folder are the folder. */
+const manyFiles = 6;
+
+const system = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin"];
+const secret =
+  /(?:^|\/)(?:\.ssh|\.gnupg|\.aws|\.kube|\.password-store|\.mozilla|keyrings?)(?:\/|$)|\/(?:shadow|gshadow|sudoers|\.netrc|\.pgpass|\.git-credentials|\.npmrc|\.pypirc|\.docker\/config\.json|id_[a-z0-9]+|[^/]*\.(?:pem|key|p12|pfx|kdbx))$/;
+const volatile = /^\/(?:tmp|var\/tmp|dev\/shm|proc\/\d+|run\/user)(?:\/|$)/;
+const openCalls = ["open", "openat", "openat2", "creat"];
+const accessModes = 3n;
+const creates = 0o100n;
+
+/** @param exists whether there is such a file: programs look for many that are not there */
+export function fileUse(observation: Observation, exists: (path: string) => boolean): FileUse {
+  const read = new Set<string>();
+  const write = new Set<string>();
+  const programs = new Set<string>();
+  for (const text of observation.texts) {
+    if (text.kind !== "path") continue;
+    const path = normalise(new TextDecoder().decode(text.bytes));
+    const call = syscallByNumber(text.call.abi, text.call.nr)?.name ?? "";
+    if (!path.startsWith("/")) continue;
+    if (call.startsWith("exec")) {
+      if (exists(path)) programs.add(path);
+    } else if (writes(call, text)) {
+      write.add(openCalls.includes(call) && exists(path) ? path : parentOf(path));
+    } else if (exists(path)) {
+      read.add(path);
+    }
+  }
+  const all = [...read, ...write];
+  const isPlain = (path: string): boolean => !secret.test(path) && !volatile.test(path);
+  const folded = fold([...write].filter(isPlain));
+  return {
+    read: fold([...read].filter(isPlain)).filter((path) => !folded.some((one) => contains(one, path))),
+    write: folded,
+    secrets: [...new Set(all.filter((path) => secret.test(path)))].sort(),
+    volatile: fold(all.filter((path) => volatile.test(path) && !secret.test(path))),
+    programs: [...programs].sort(),
+  };
+}
+
+function writes(call: string, { call: { args } }: SeenText): boolean {
+  if (!openCalls.includes(call)) return true;
+  if (call === "creat") return true;
+  // openat2's flags lie in memory: taken for reading, and the file lists say what they are made from.
+  const flags = call === "openat2" ? 0n : ((call === "open" ? args[1] : args[2]) ?? 0n);
+  return (flags & accessModes) !== 0n || (flags & creates) !== 0n;
+}
+
+/** Without `.`, `..` and doubled slashes, by the text alone. */
+export function normalise(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return `${path.startsWith("/") ? "/" : ""}${parts.join("/")}`;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+function contains(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
+}
+
+/** System folders whole, and folders instead of the many files in them. */
+export function fold(paths: readonly string[]): readonly string[] {
+  let current = new Set(paths.map((path) => system.find((folder) => contains(folder, path)) ?? path));
+  for (;;) {
+    const children = new Map<string, number>();
+    for (const path of current) children.set(parentOf(path), (children.get(parentOf(path)) ?? 0) + 1);
+    const full = [...children]
+      .filter(([folder, count]) => count > manyFiles && folder.split("/").length > 2)
+      .map(([folder]) => folder);
+    const next = new Set(
+      [...current, ...full].filter(
+        (path) => ![...full, ...current].some((folder) => folder !== path && contains(folder, path)),
+      ),
+    );
+    if (next.size === current.size && [...next].every((path) => current.has(path))) return [...next].sort();
+    current = next;
+  }
+}

@@ -1,0 +1,137 @@
+/** Runs a program under the watcher and gives what it did beyond what a policy permits. */
+import { spawn } from "node:child_process";
+import { Socket } from "node:net";
+import { compile } from "../compiler/index.ts";
+import { answerNumber, encodeJob, type Observation, readRecords, watchPolicy } from "../learn/index.ts";
+import { evaluate } from "../policy/evaluate.ts";
+import { resolve } from "../policy/resolve.ts";
+import type { Policy } from "../policy/types.ts";
+import type { AbiName, Syscall } from "../syscalls/index.ts";
+import type { ProgramFile } from "./command.ts";
+import { descendantsOf } from "./descendants.ts";
+import { nativeProgram } from "./package-files.ts";
+
+export interface WatchOptions {
+  readonly policy: Policy;
+  readonly native: AbiName;
+  /** Calls that the policy does not permit: let them go on, or refuse them as the policy says. */
+  readonly refused: "permit" | "refuse";
+  readonly program: ProgramFile;
+  /** What the program reads on its standard input: a descriptor, or nothing. */
+  readonly input: number | "ignore";
+  readonly env: NodeJS.ProcessEnv;
+  /** Called when the program has ended and has left others behind that are still watched. */
+  readonly onLeftBehind?: (count: number) => void;
+}
+
+export interface WatchedRun {
+  readonly observation: Observation;
+  /** A signal that ended the learning: the program was ended by it, or by callgate after it. */
+  readonly interruptedBy: NodeJS.Signals | undefined;
+  /** The watcher's own status: 0 when it saw the program's end. */
+  readonly watcherStatus: number | null;
+}
+
+const eperm = 1;
+/** After a Ctrl-C the program has this long, then it is told to end, then it is killed. */
+const patience = { terminate: 1000, kill: 4000 };
+const leftBehindAfter = 2000;
+
+/** @throws ProofError, TooLargeError as `compile`; an error where the watcher cannot be started */
+export function watch(options: WatchOptions): Promise<WatchedRun> {
+  const { policy, native, refused, program, env } = options;
+  const filter = compile(watchPolicy(policy, refused === "permit"), { target: native });
+  const job = encodeJob({
+    filter: filter.bytes,
+    answer: refused === "permit" ? undefined : answersOf(policy, native),
+  });
+  const child = spawn(nativeProgram("watcher"), [textOf(program.path), ...program.arguments], {
+    stdio: [options.input, "inherit", "inherit", "pipe", "pipe"],
+    env,
+  });
+  const chunks: Buffer[] = [];
+  const [, , , jobs, records] = child.stdio;
+  const timers: NodeJS.Timeout[] = [];
+  let interruptedBy: NodeJS.Signals | undefined;
+
+  const end = (signal: NodeJS.Signals): void => {
+    const { pid } = child;
+    if (pid === undefined) return;
+    for (const one of descendantsOf(pid)) {
+      try {
+        process.kill(one, signal);
+      } catch {
+        // It has ended by itself meanwhile.
+      }
+    }
+  };
+  // The terminal has sent the signal to the program too; one that does not end by it is ended.
+  const interrupt = (signal: NodeJS.Signals): void => {
+    if (interruptedBy !== undefined) return;
+    interruptedBy = signal;
+    timers.push(setTimeout(end, patience.terminate, "SIGTERM"));
+    timers.push(setInterval(end, patience.kill, "SIGKILL"));
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+
+  return new Promise<WatchedRun>((settle, reject) => {
+    child.on("error", reject);
+    if (jobs instanceof Socket) {
+      // A watcher that did not even read its job says so itself.
+      jobs.on("error", () => {});
+      jobs.end(job);
+    }
+    if (records instanceof Socket) {
+      records.on("data", (chunk: Buffer) => {
+        chunks.push(chunk);
+        if (options.onLeftBehind !== undefined && hasEnded(chunk))
+          timers.push(setTimeout(tellLeftBehind, leftBehindAfter));
+      });
+      records.on("error", () => records.destroy());
+    }
+    const tellLeftBehind = (): void => {
+      const count = child.pid === undefined ? 0 : descendantsOf(child.pid).length;
+      if (count > 0) options.onLeftBehind?.(count);
+    };
+    child.on("close", (watcherStatus) =>
+      settle({ observation: readRecords(Buffer.concat(chunks)), interruptedBy, watcherStatus }),
+    );
+  }).finally(() => {
+    for (const timer of timers) clearTimeout(timer);
+    for (const signal of signals) process.off(signal, interrupt);
+  });
+}
+
+/** The end of the main program is a short record of its own; that other bytes look like one costs a look at /proc. */
+function hasEnded(chunk: Buffer): boolean {
+  return chunk.includes(Buffer.from([4, 0, 0, 0, 32, 0, 0, 0]));
+}
+
+/**
+ * The errno that each call gets where no rule of the policy decides: `newer`'s or the default's. A notification can
+ * only be answered by an errno, so that a default which kills is EPERM here.
+ */
+function answersOf(policy: Policy, native: AbiName): (call: Syscall | undefined) => number {
+  const { resolved } = resolve(policy, native);
+  const calls = new Map(
+    resolved.abis.flatMap((own) =>
+      own.calls.map((call) => [`${own.abi.name} ${call.nr}`, call.fallback] as const),
+    ),
+  );
+  return (call) => {
+    const abi = call?.abi ?? native;
+    const fallback = call === undefined ? undefined : calls.get(`${abi} ${call.nr}`);
+    // Starting programs is handed up always, permitted or not.
+    const isStart = call?.name === "execve" || call?.name === "execveat";
+    const action = isStart
+      ? evaluate(policy, { abi, syscall: call.nr }, { target: native }).action
+      : (fallback?.action ?? policy.syscalls.newer);
+    if (action.kind === "errno") return answerNumber(abi, action.errno);
+    return isStart && action.kind === "allow" ? 0 : eperm;
+  };
+}
+
+function textOf(path: ProgramFile["path"]): string {
+  return typeof path === "string" ? path : Buffer.from(path).toString();
+}

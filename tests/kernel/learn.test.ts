@@ -1,0 +1,520 @@
+// callgate learn on real programs: what it writes lets them work, and lets nothing else be done.
+// Debian packages: busybox-static coreutils curl dash gcc git libc6-dev procps python3
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, get } from "node:http";
+import { dirname, join } from "node:path";
+import { describe, test } from "node:test";
+import { loadPolicy } from "../../src/formats/load.ts";
+import {
+  architecture,
+  compileC,
+  isRoot,
+  ordinaryUser,
+  probePath,
+  root,
+  scratchFile,
+  scratchPath,
+} from "./native.ts";
+
+const callgate = join(root, "bin", "callgate");
+const path = `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`;
+
+interface Outcome {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Circumstances {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly input?: string;
+}
+
+function run(args: readonly string[], { cwd, uid, gid, input }: Circumstances = {}): Outcome {
+  const { status, signal, stdout, stderr, error } = spawnSync(callgate, args, {
+    encoding: "utf8",
+    timeout: 120_000,
+    killSignal: "SIGKILL",
+    env: { PATH: path, HOME: cwd ?? "/nonexistent", LC_ALL: "C", NO_COLOR: "1", GIT_CONFIG_NOSYSTEM: "1" },
+    ...(input === undefined ? { stdio: ["ignore", "pipe", "pipe"] } : { input }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(uid === undefined ? {} : { uid, gid }),
+  });
+  if (error !== undefined) throw error;
+  return { status, signal, stdout, stderr };
+}
+
+/** Learns and confirms; the policy's path. */
+function learn(name: string, command: readonly string[], circumstances: Circumstances = {}): string {
+  const folder = scratchPath(name);
+  mkdirSync(folder, { mode: 0o777 });
+  if (circumstances.uid !== undefined) spawnSync("chmod", ["777", folder]);
+  const policy = join(folder, "learned.toml");
+  const outcome = run(["learn", "-o", policy, "--", ...command], circumstances);
+  assert.equal(outcome.status, 0, outcome.stderr);
+  assert.match(outcome.stderr, /tried: ran again under .*: nothing was denied/);
+  const { diagnostics } = loadPolicy(policy);
+  assert.deepEqual(
+    diagnostics.filter(({ severity }) => severity !== "note"),
+    [],
+  );
+  return policy;
+}
+
+/** Processes whose command line has this text in it. */
+function processesWith(text: string): readonly string[] {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text);
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 1200; tries += 1) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`waited a minute for: ${what}`);
+}
+
+const attacks = [
+  "keyctl",
+  "add_key",
+  "bpf",
+  "perf_event_open",
+  "userfaultfd",
+  "io_uring_setup",
+  "process_vm_readv",
+  "unshare-user",
+  "clone-user",
+  "clone3",
+  "setns",
+  "mount",
+  "kcmp",
+  "socket-vsock",
+  "socket-alg",
+  "socket-netlink-audit",
+  "socket-packet-high",
+  "tiocsti",
+  "tiocsti-high",
+  "personality",
+  "tcp-ulp",
+];
+
+/** What the program never did is refused: each attack for real, as a program under the policy. */
+function refusesAttacks(policy: string): void {
+  for (const attack of attacks) {
+    const { status, stdout, stderr } = run(["run", "--policy", policy, "--", probePath, attack]);
+    assert.notEqual(status, 0, `${attack}: ${stdout}`);
+    assert.match(stdout + stderr, /EPERM|ENOSYS/, attack);
+  }
+}
+
+const python = `
+import sqlite3, subprocess, threading, sys
+c = sqlite3.connect(sys.argv[1]); c.execute("create table t(a)"); c.execute("insert into t values (42)"); c.commit()
+print(c.execute("select a from t").fetchall()); c.execute("drop table t"); c.commit()
+print(subprocess.check_output(["echo", "hello"]))
+t = threading.Thread(target=print, args=("thread",)); t.start(); t.join()
+`;
+
+describe("a learned policy lets the program work, and refuses what it never did", () => {
+  const work = scratchPath("work");
+  mkdirSync(work);
+  writeFileSync(join(work, "hello.c"), '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n');
+  spawnSync("git", ["init", "-q"], { cwd: work });
+  const programs: readonly (readonly [name: string, command: readonly string[]])[] = [
+    ["git", ["git", "status", "--short"]],
+    ["gcc", ["gcc", "-O1", "hello.c", "-o", "hello"]],
+    ["python", ["/usr/bin/python3", "-c", python, join(work, "a.db")]],
+    ["node", ["node", "-e", 'console.log(require("fs").readdirSync("/").length > 2)']],
+    ["shell", ["sh", "-c", "ls / | sort | head -1; exit 3"]],
+    ["find", ["find", "/etc", "-maxdepth", "1", "-name", "passwd"]],
+    ["busybox", ["busybox", "sh", "-c", "echo $((6 * 7)) | busybox cat"]],
+  ];
+  for (const [name, command] of programs) {
+    test(name, () => {
+      const [program = "", ...args] = command;
+      const plain = spawnSync(program, args, {
+        cwd: work,
+        encoding: "utf8",
+        env: { PATH: path, HOME: work, LC_ALL: "C" },
+      });
+      const policy = learn(name, command, { cwd: work });
+      const under = run(["run", "--policy", policy, "--", ...command], { cwd: work });
+      assert.equal(under.stderr, "");
+      assert.equal(under.status, plain.status);
+      assert.equal(under.stdout, plain.stdout);
+      if (name === "git" || name === "python") refusesAttacks(policy);
+    });
+  }
+
+  test("curl, against a server on loopback", async () => {
+    const server = createServer((_, response) => response.end("hello\n"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const address = server.address();
+      assert.ok(address !== null && typeof address === "object");
+      const url = `http://127.0.0.1:${address.port}/`;
+      const policy = scratchPath("curl.toml");
+      // Not by spawnSync: the server is in this process.
+      const learned = await finish(
+        spawn(callgate, ["learn", "-o", policy, "--", "curl", "-s", url], { env: { PATH: path } }),
+      );
+      assert.equal(learned.status, 0, learned.stderr);
+      assert.match(learned.stderr, new RegExp(`connect 127\\.0\\.0\\.1:${address.port}`));
+      const under = await finish(
+        spawn(callgate, ["run", "--policy", policy, "--", "curl", "-s", url], { env: { PATH: path } }),
+      );
+      assert.deepEqual([under.status, under.stdout], [0, "hello\n"]);
+      assert.match(
+        readFileSync(policy, "utf8"),
+        /allow socket\(.*domain == AF_INET && \(type & SOCK_TYPE_MASK\) == SOCK_STREAM/,
+      );
+      refusesAttacks(policy);
+    } finally {
+      server.close();
+    }
+  });
+
+  test("a server that never ends: Ctrl-C ends learning, and the policy serves", async () => {
+    const folder = scratchPath("site");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "index.html"), "served\n");
+    const policy = scratchPath("httpd.toml");
+    const port = await freePort();
+    const command = ["busybox", "httpd", "-f", "-p", `127.0.0.1:${port}`, "-h", folder];
+    const fetched = (): Promise<string> =>
+      new Promise((resolve) => {
+        const request = get({ port, host: "127.0.0.1", path: "/index.html", agent: false }, (response) => {
+          let text = "";
+          response.on("data", (chunk) => {
+            text += chunk;
+          });
+          response.on("end", () => resolve(text));
+        });
+        request.on("error", () => resolve(""));
+      });
+    const learning = spawn(callgate, ["learn", "-o", policy, "--phases", "--", ...command], {
+      env: { PATH: path },
+    });
+    const learned = finish(learning);
+    await until("the server to answer", async () => (await fetched()) === "served\n");
+    learning.kill("SIGINT");
+    const { status, stderr } = await learned;
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /not tried: learning was ended by a signal/);
+    assert.match(stderr, /phases +not seen after the first listen, could be dropped then: .*\bbind\b/);
+    assert.match(readFileSync(policy, "utf8"), /allow accept4?\b.* {2}# busybox ×\d+, later/);
+    assert.match(readFileSync(policy, "utf8"), /allow bind\b.* {2}# busybox ×1, in start-up only/);
+    const serving = spawn(callgate, ["run", "--policy", policy, "--", ...command], {
+      stdio: "ignore",
+      env: { PATH: path },
+    });
+    const served = finish(serving);
+    try {
+      await until("the server to answer under its policy", async () => (await fetched()) === "served\n");
+    } finally {
+      serving.kill("SIGKILL");
+      await served;
+    }
+    assert.deepEqual(processesWith(folder), []);
+  });
+
+  test("a 32-bit program", { skip: architecture !== "x86_64" && "needs x86" }, () => {
+    // write(1, "hi\n", 3); exit(7), by int 0x80 in a program without a C library.
+    const source = `__asm__(".globl _start\\n_start: mov $4, %eax; mov $1, %ebx; lea text, %ecx; mov $3, %edx; int $0x80\\n"
+      " mov $1, %eax; mov $7, %ebx; int $0x80\\n text: .ascii \\"hi\\\\n\\"");\n`;
+    const program = compileC("small32", source, ["-m32", "-nostdlib", "-static", "-no-pie"]);
+    const policy = learn("small32", [program]);
+    const text = readFileSync(policy, "utf8");
+    assert.match(text, /abis = \["native", "x86"\]/);
+    assert.match(text, /allow x86:write\b/);
+    const { status, stdout } = run(["run", "--policy", policy, "--", program]);
+    assert.deepEqual([status, stdout], [7, "hi\n"]);
+  });
+
+  test("as an ordinary user", { skip: !isRoot && "needs root" }, () => {
+    learn("user", ["sh", "-c", "id -u; ls /"], ordinaryUser);
+  });
+});
+
+/** A port that nobody has just now. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  await new Promise((resolve) => server.close(resolve));
+  return address.port;
+}
+
+/** What a command came to; killed after a minute. */
+function finish(child: ChildProcess): Promise<Outcome> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr?.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), 100_000);
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      clearTimeout(timer);
+      resolve({ status, signal, stdout, stderr });
+    });
+  });
+}
+
+describe("learning converges", () => {
+  test("what is permitted already is not watched, and only its history changes", () => {
+    const command = ["sh", "-c", "ls / > /dev/null"];
+    const policy = learn("again", command);
+    const first = readFileSync(policy, "utf8");
+    const outcome = run(["learn", "-o", policy, "--", ...command]);
+    assert.equal(outcome.status, 0);
+    assert.match(outcome.stderr, /nothing new: .* this run brought nothing new/);
+    const second = readFileSync(policy, "utf8");
+    assert.match(second, /^# learned: 2 runs, the last 1 brought nothing new$/m);
+    assert.equal(second.replace(/^# learned.*$/m, ""), first.replace(/^# learned.*$/m, ""));
+  });
+
+  test("what is new is added behind what there is", () => {
+    const policy = learn("more", ["true"]);
+    const first = readFileSync(policy, "utf8");
+    assert.doesNotMatch(first, /allow execve/);
+    assert.equal(run(["learn", "-o", policy, "--", "sh", "-c", "true; /bin/true"]).status, 0);
+    const second = readFileSync(policy, "utf8");
+    assert.match(second, /allow execve +# sh ×1\n/);
+    assert.ok(second.startsWith(first.slice(0, first.indexOf("# learned"))));
+  });
+
+  test("what a rule refuses stays refused", () => {
+    const policy = scratchFile(
+      "refuses.toml",
+      `version = 1\nextends = ["default"]\n[syscalls]\nrules = '''\nerrno(ENOTTY) ioctl   # by hand\ndeny mkdir, mkdirat\n'''\n`,
+    );
+    const folder = scratchPath("made");
+    const outcome = run(["learn", "-o", policy, "--", "mkdir", folder]);
+    assert.match(outcome.stderr, /Operation not permitted/);
+    assert.equal(outcome.status, 0, outcome.stderr);
+    assert.ok(!existsSync(folder));
+    assert.match(readFileSync(policy, "utf8"), /deny mkdir, mkdirat\n'''\n$/);
+  });
+
+  test("a run under the policy that goes further is learned from too", () => {
+    const marker = scratchPath("marker");
+    // Only the second run finds the file, and makes a call that the first did not make.
+    const policy = scratchPath("further.toml");
+    const script = `if [ -e ${marker} ]; then mkfifo ${marker}.fifo; else : > ${marker}; fi`;
+    const outcome = run(["learn", "-o", policy, "--", "sh", "-c", script]);
+    assert.match(
+      outcome.stderr,
+      /this was still missing, and is added:\n(?: {2}allow .*\n)* {2}allow (?:mknod|mknodat|execve)/,
+    );
+    assert.match(readFileSync(policy, "utf8"), /allow mknod(?:at)?\b/);
+  });
+
+  test("policies are merged", () => {
+    const [a, b] = [learn("a", ["true"]), learn("b", ["sh", "-c", "/bin/true"])];
+    const merged = scratchPath("merged.toml");
+    const outcome = run(["learn", "-o", merged, "--merge", a, b]);
+    assert.equal(outcome.status, 0, outcome.stderr);
+    assert.equal(run(["run", "--policy", merged, "--", "sh", "-c", "/bin/true"]).status, 0);
+    const other = scratchFile(
+      "other.toml",
+      "version = 1\n[syscalls]\ndefault = \"kill\"\nrules = '''\nallow read\n'''\n",
+    );
+    const refused = run(["learn", "-o", scratchPath("no.toml"), "--merge", a, other]);
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /differ in default/);
+  });
+});
+
+describe("programs that are hard to watch", () => {
+  test("signals while calls wait for their answers", () => {
+    const script = `
+import signal, os
+count = 0
+def note(*_):
+    global count
+    count += 1
+signal.signal(signal.SIGALRM, note)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+for _ in range(3000):
+    os.close(os.open("/etc/passwd", os.O_RDONLY))
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(count > 0)
+`;
+    learn("signals", ["/usr/bin/python3", "-c", script]);
+  });
+
+  test("many threads", () => {
+    const source = `#include <pthread.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *work(void *unused) {
+  for (int i = 0; i < 20; i++) { int fd = open("/etc/passwd", O_RDONLY); if (fd >= 0) close(fd); }
+  return unused;
+}
+int main(void) {
+  for (int round = 0; round < 20; round++) {
+    pthread_t all[100];
+    for (int i = 0; i < 100; i++) if (pthread_create(&all[i], 0, work, 0) != 0) return 1;
+    for (int i = 0; i < 100; i++) pthread_join(all[i], 0);
+  }
+  puts("2000 threads");
+  return 0;
+}
+`;
+    const policy = learn("threads", [compileC("threads", source, ["-pthread"])]);
+    const text = readFileSync(policy, "utf8");
+    assert.match(text, /allow clone\(flags within .*CLONE_THREAD/);
+    assert.match(text, / ×40\d\d\d\n/);
+  });
+
+  test("a program that is killed while it waits", () => {
+    learn("killed", ["sh", "-c", "kill -9 $$"]);
+  });
+
+  test("a program that installs a filter of its own", () => {
+    const policy = scratchPath("filter.toml");
+    const outcome = run(["learn", "-o", policy, "--", callgate, "run", "--", "true"]);
+    assert.equal(outcome.status, 0, outcome.stderr);
+    assert.match(
+      readFileSync(policy, "utf8"),
+      /allow seccomp\(operation (?:== SECCOMP_SET_MODE_FILTER|in \{)/,
+    );
+  });
+
+  test("a program that ends by no polite signal", async () => {
+    const policy = scratchPath("stubborn.toml");
+    const marker = `stubborn-${process.pid}`;
+    const script = `trap '' INT TERM HUP; echo ready; while :; do sleep 1; done; : ${marker}`;
+    const learning = spawn(callgate, ["learn", "-o", policy, "--", "sh", "-c", script], {
+      env: { PATH: path },
+    });
+    const ended = finish(learning);
+    await new Promise((resolve) => learning.stdout.once("data", resolve));
+    learning.kill("SIGTERM");
+    const { status, stderr } = await ended;
+    assert.equal(status, 0, stderr);
+    assert.ok(existsSync(policy));
+    assert.deepEqual(processesWith(marker), []);
+  });
+
+  test("the watcher is killed: the program goes with it, and nothing stays", async () => {
+    const policy = scratchPath("orphan.toml");
+    const marker = `orphan-${process.pid}`;
+    const script = `echo ready; while :; do : < /etc/passwd; done; : ${marker}`;
+    const learning = spawn(callgate, ["learn", "-o", policy, "--", "sh", "-c", script], {
+      env: { PATH: path },
+    });
+    const ended = finish(learning);
+    await new Promise((resolve) => learning.stdout.once("data", resolve));
+    const watcher = processesWith(marker).find(
+      (pid) => readFileSync(`/proc/${pid}/comm`, "utf8") === "watcher\n",
+    );
+    assert.ok(watcher !== undefined);
+    process.kill(Number(watcher), "SIGKILL");
+    const { status, stderr } = await ended;
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /the watcher was killed/);
+    await until("the program's end", () => processesWith(marker).length === 0);
+  });
+
+  test("a process that is left behind", async () => {
+    const policy = scratchPath("behind.toml");
+    const marker = `behind-${process.pid}`;
+    const script = `sh -c 'while :; do sleep 1; done; : ${marker}' & echo ready`;
+    const learning = spawn(callgate, ["learn", "-o", policy, "--", "sh", "-c", script], {
+      env: { PATH: path },
+    });
+    const ended = finish(learning);
+    await new Promise((resolve) => learning.stderr.once("data", resolve));
+    learning.kill("SIGINT");
+    const { stderr } = await ended;
+    assert.match(stderr, /has ended and left \S+ (?:process|processes) behind: Ctrl-C ends learning/);
+    assert.deepEqual(processesWith(marker), []);
+  });
+});
+
+describe("bad input of learn", () => {
+  const lines: readonly (readonly [name: string, args: readonly string[], says: RegExp])[] = [
+    ["no file", ["--", "true"], /the policy's file is missing/],
+    ["no command", ["-o", "/tmp/x.toml"], /the command is missing/],
+    ["a folder that is not there", ["-o", "/nonexistent/x.toml", "--", "true"], /its folder does not exist/],
+    ["a folder as the file", ["-o", "/tmp", "--", "true"], /it is not a file/],
+    ["standard output", ["-o", "-", "--", "true"], /is written to a file/],
+    ["no such program", ["-o", scratchPath("n.toml"), "--", "no-such-program"], /command not found/],
+    [
+      "a file that is no policy",
+      ["-o", scratchFile("text", "hello\n"), "--", "true"],
+      /cannot be extended: --force begins anew/,
+    ],
+  ];
+  for (const [name, args, says] of lines) {
+    test(name, () => {
+      const { status, stderr } = run(["learn", ...args]);
+      assert.equal(status, 2);
+      assert.match(stderr, says);
+    });
+  }
+
+  test("a file is replaced with --force only", () => {
+    const file = scratchFile("old.toml", "not a policy\n");
+    assert.equal(run(["learn", "-o", file, "--", "true"]).status, 2);
+    assert.equal(readFileSync(file, "utf8"), "not a policy\n");
+    assert.equal(run(["learn", "-o", file, "--force", "--", "true"]).status, 0);
+    assert.match(readFileSync(file, "utf8"), /Written by callgate learn/);
+  });
+
+  test("a program's input: a file is read again, a pipe is not", () => {
+    const policy = scratchPath("input.toml");
+    const piped = run(["learn", "-o", policy, "--", "cat"], { input: "hello\n" });
+    assert.equal(piped.stdout, "hello\n");
+    assert.match(piped.stderr, /not tried: the program's input came from a pipe/);
+    const file = scratchFile("input", "from a file\n");
+    const shell = spawnSync("sh", ["-c", `"$1" learn -o "$2" -- cat < "$3"`, "sh", callgate, policy, file], {
+      encoding: "utf8",
+    });
+    assert.equal(shell.stdout, "from a file\nfrom a file\n");
+  });
+
+  test("a set-user-id program is said to run without its owner's rights", {
+    skip: !isRoot && "needs root",
+  }, () => {
+    const program = compileC("raised", "int main(void) { return 0; }\n");
+    spawnSync("chmod", ["4755", program]);
+    const folder = scratchPath("raised-out");
+    mkdirSync(folder);
+    spawnSync("chmod", ["777", folder]);
+    const { stderr } = run(["learn", "-o", join(folder, "x.toml"), "--", program], ordinaryUser);
+    assert.match(stderr, /is set-user-id: it runs without the rights of its owner/);
+  });
+
+  test("a name with escapes in it does not reach the terminal", () => {
+    const folder = scratchPath("escape");
+    mkdirSync(folder);
+    const program = join(folder, "a\u001b[31mb'''#");
+    spawnSync("cp", ["/bin/true", program]);
+    const policy = join(folder, "x.toml");
+    const { status, stderr } = run(["learn", "-o", policy, "--", program]);
+    assert.equal(status, 0, stderr);
+    assert.ok(!stderr.includes("\u001b"));
+    assert.ok(!readFileSync(policy, "utf8").includes("\u001b"));
+  });
+});
