@@ -398,9 +398,13 @@ export const commands: readonly Command[] = [
     operands: "",
     description: [
       "Runs an ordinary program under the built-in policy, then tries eight system calls that exploits use, each without and with callgate, and names the rule that forbids it. Every command is printed so that it can be repeated by hand.",
+      "With --lxc (as root) it makes a real container, states two lines in its configuration, and shows that they hold, that the kernel has exactly them, and that they go again; docs/demo.md is the same plan.",
     ],
-    options: [help],
-    examples: [{ command: "callgate demo", comment: "takes a few seconds" }],
+    options: [{ name: "lxc", help: "an LXC container, from nothing" }, help],
+    examples: [
+      { command: "callgate demo", comment: "takes a few seconds" },
+      { command: "callgate demo --lxc", comment: "needs root, lxc and busybox-static" },
+    ],
     stopAtOperand: false,
     usageStatus: 2,
     load: () => import("./commands/demo.ts"),

@@ -33,7 +33,9 @@ export function changesOf({ policy, floor }: Protection): readonly Change[] {
       ? maker.answer(RET_ALLOW, "nothing")
       : decisionsOfPolicy(resolveSound(floor.policy), maker, { telling: "values" });
   const own = decisionsOfPolicy(resolveSound(policy), maker, { telling: "values" });
-  return syscallsOf(abi).flatMap((call) => changesOfCall(call, before, own));
+  // What no kernel has served has the kernel's own answer, before and after.
+  const served = syscallsOf(abi).filter((call) => call.since !== undefined);
+  return served.flatMap((call) => changesOfCall(call, before, own));
 }
 
 type Decisions = ReturnType<typeof decisionsOfPolicy>;

@@ -25,7 +25,7 @@ const noIds = new Set([
   // Kinds of failure of the launcher and of programs that are looked for.
   ..."not-executable not-found too-long odd-length".split(" "),
   // Programs and hooks of LXC, kinds of completion.
-  ..."lxc-start lxc-info lxc-attach pre-start builtin-policy".split(" "),
+  ..."lxc-start lxc-stop lxc-create lxc-destroy lxc-info lxc-attach pre-start builtin-policy".split(" "),
 ]);
 
 /** Arguments of calls, and values of `id`: over-complete, so that no new id is missed. */

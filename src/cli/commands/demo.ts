@@ -10,7 +10,7 @@ import { resolve } from "../../policy/resolve.ts";
 import type { ResolvedPolicy } from "../../policy/resolved.ts";
 import { callCases } from "../../proof/call-cases.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
-import { type ParsedArguments, UsageError } from "../arguments.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
 
 /** One attack: what `probe` calls it, the call as `explain` takes it, and what it is good for. */
@@ -47,8 +47,9 @@ const attacks = [
 
 const ordinaryWork = 'ls /etc | sort | head -n 3; echo "2 + 2 = $((2 + 2))"; date +%Y';
 
-export function main(parsed: ParsedArguments): number {
+export async function main(parsed: ParsedArguments): Promise<number> {
   if (parsed.operands.length > 0) throw new UsageError("demo takes no operands");
+  if (hasOption(parsed, "lxc")) return (await import("../lxc/demo.ts")).lxcDemo();
   const probe = nativeProgram("probe");
   if (!existsSync(probe)) {
     printError(
