@@ -123,7 +123,7 @@ function build(machine, architecture) {
   // Modes as Debian wants them, whatever umask the checkout was made with.
   for (const entry of readdirSync(tree, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    const isProgram = /\/(bin\/callgate|launcher|probe|tracer|watcher)$/.test(path);
+    const isProgram = /\/(bin\/callgate|prebuilt\/linux-\w+\/[a-z]+)$/.test(path);
     if (!entry.isSymbolicLink()) chmodSync(path, entry.isDirectory() || isProgram ? 0o755 : 0o644);
   }
   chmodSync(tree, 0o755);

@@ -393,6 +393,27 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/learn.ts"),
   },
   {
+    name: "doctor",
+    summary: "what this kernel and system can do, and the fix for what is missing",
+    operands: "",
+    description: [
+      "Asks the kernel, by trying: filters and their actions, calls handed to a supervisor, ABIs, Landlock, user namespaces and what restricts them, a fresh /proc, cgroups, reading filters back; and looks for the launcher, LXC and gcc. Nothing is changed.",
+      "The exit status is 0 when everything is there that run needs for its default, else 1.",
+    ],
+    options: [
+      { name: "fix", help: "print the commands and files that mend what is missing, for a shell" },
+      json,
+      help,
+    ],
+    examples: [
+      { command: "callgate doctor", comment: "a line for each" },
+      { command: "callgate doctor --fix", comment: "how to mend it" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
     name: "demo",
     summary: "see it work: a program runs, and eight attacks on the kernel fail",
     operands: "",

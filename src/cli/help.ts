@@ -2,7 +2,7 @@
 import type { Command, CommandGroup } from "./command.ts";
 
 /** Text broken into lines of at most `width` columns, each behind `indent`. */
-function wrap(text: string, width: number, indent: string): string {
+export function wrap(text: string, width: number, indent: string): string {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {
