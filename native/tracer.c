@@ -2,6 +2,8 @@
 //
 //   tracer filters PID        writes the process's seccomp filters to standard output, the oldest first:
 //                             u32 instructions, then the instructions; needs CAP_SYS_ADMIN, and no filter on itself
+//   tracer loads PROGRAM ARG… runs a program, and writes the filters of each of its tasks that ends with any to
+//                             descriptor 3: u32 process, u32 filters, its name in 16 bytes, then the filters as above
 //   tracer guard FILE LOG     LXC's start-host hook: the container's init (LXC_PID) may execute FILE and nothing else
 //   tracer attach FILE CMD…   runs lxc-attach: what it starts may execute FILE and nothing else
 //
@@ -17,8 +19,8 @@ enum {
   PTRACE_CONT = 7, PTRACE_DETACH = 17, PTRACE_SECCOMP_GET_FILTER = 0x420c,
   PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208,
   PTRACE_O_TRACEFORK = 1 << 1, PTRACE_O_TRACEVFORK = 1 << 2, PTRACE_O_TRACECLONE = 1 << 3,
-  PTRACE_O_TRACEEXEC = 1 << 4, PTRACE_O_EXITKILL = 1 << 20,
-  PTRACE_EVENT_FORK = 1, PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_STOP = 128,
+  PTRACE_O_TRACEEXEC = 1 << 4, PTRACE_O_TRACEEXIT = 1 << 6, PTRACE_O_EXITKILL = 1 << 20,
+  PTRACE_EVENT_FORK = 1, PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_EXIT = 6, PTRACE_EVENT_STOP = 128,
   WALL = 0x40000000,
   O_RDWR = 2, O_APPEND = 0x400,
   AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000,
@@ -65,10 +67,10 @@ static long wait_for(long pid, int *status) {
   return result;
 }
 
-static void write_all(const void *bytes, size_t length) {
+static void write_all(int descriptor, const void *bytes, size_t length) {
   const uint8_t *at = bytes;
   while (length > 0) {
-    long count = CALL(write, 1, at, length);
+    long count = CALL(write, descriptor, at, length);
     if (count == -EINTR) continue;
     if (count < 0) fail("cannot write the filters", NULL, count);
     at += count;
@@ -77,6 +79,23 @@ static void write_all(const void *bytes, size_t length) {
 }
 
 // ── filters ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// A stopped task's filters; nothing where it has none.
+static void write_filters(int descriptor, long pid) {
+  long count;
+  for (long index = 0;; index++) {
+    count = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, index, 0);
+    if (count <= 0) break;
+    if (count > INSTRUCTIONS_MAXIMUM) fail("a filter is longer than the kernel takes one", NULL, 0);
+    long result = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, index, instructions);
+    if (result != count) fail("cannot read a filter", NULL, result);
+    uint32_t length = (uint32_t)count;
+    write_all(descriptor, &length, sizeof length);
+    write_all(descriptor, instructions, (size_t)count * sizeof instructions[0]);
+  }
+  // ENOENT: there is no further one. EINVAL: the process has none at all.
+  if (count != -ENOENT && count != -EINVAL) fail("cannot read the filters back", NULL, count);
+}
 
 static void print_filters(long pid) {
   long result = CALL(ptrace, PTRACE_SEIZE, pid, 0, 0);
@@ -88,22 +107,76 @@ static void print_filters(long pid) {
   if (result < 0) fail("cannot wait for the process", NULL, result);
   if ((status & 0xff) != 0x7f) fail("the process has ended", NULL, 0);
 
-  long count;
-  for (long index = 0;; index++) {
-    count = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, index, 0);
-    if (count <= 0) break;
-    if (count > INSTRUCTIONS_MAXIMUM) fail("a filter is longer than the kernel takes one", NULL, 0);
-    result = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, index, instructions);
-    if (result != count) fail("cannot read a filter", NULL, result);
-    uint32_t length = (uint32_t)count;
-    write_all(&length, sizeof length);
-    write_all(instructions, (size_t)count * sizeof instructions[0]);
-  }
+  write_filters(1, pid);
   // What the process was about to get, it gets; ptrace's own stop has no signal.
   long signal = status >> 16 == PTRACE_EVENT_STOP ? 0 : status >> 8 & 0xff;
   CALL(ptrace, PTRACE_DETACH, pid, 0, signal);
-  // ENOENT: there is no further one. EINVAL: the process has none at all.
-  if (count != -ENOENT && count != -EINVAL) fail("cannot read the filters back", NULL, count);
+}
+
+// ── loads ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+enum { NAME_SIZE = 16, OUTPUT = 3 };
+
+static void report_filters(long pid) {
+  struct {
+    uint32_t pid, filters;
+    char name[NAME_SIZE];
+  } head = {.pid = (uint32_t)pid};
+  long result;
+  while ((result = CALL(ptrace, PTRACE_SECCOMP_GET_FILTER, pid, head.filters, 0)) > 0) head.filters++;
+  if (result == -EACCES) fail("cannot read filters back: that needs CAP_SYS_ADMIN, and no filter on callgate", NULL, 0);
+  if (head.filters == 0) return;
+
+  struct line path = {.length = 0};
+  put(&path, "/proc/");
+  put_number(&path, (uint64_t)pid);
+  put(&path, "/comm");
+  put_byte(&path, 0);
+  long file = CALL(openat, AT_FDCWD, path.text, O_RDONLY | O_CLOEXEC, 0);
+  if (file >= 0) {
+    CALL(read, file, head.name, NAME_SIZE);
+    CALL(close, file);
+  }
+  write_all(OUTPUT, &head, sizeof head);
+  write_filters(OUTPUT, pid);
+}
+
+// At a task's end its filters are still there, and no further one can come.
+static void loads(const char **program, const char **environment) {
+  int ends[2];
+  long result = CALL(pipe2, ends, O_CLOEXEC);
+  if (result < 0) fail("cannot make a pipe", NULL, result);
+  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) fail("cannot make a process", NULL, child);
+  if (child == 0) {
+    char byte;
+    CALL(close, ends[1]);
+    CALL(close, OUTPUT);
+    if (CALL(read, ends[0], &byte, 1) != 1) leave(1); // the tracer has said why
+    result = CALL(execve, program[0], program, environment);
+    fail("cannot execute", program[0], result);
+  }
+  const int options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXIT |
+                      PTRACE_O_EXITKILL;
+  result = CALL(ptrace, PTRACE_SEIZE, child, 0, options);
+  if (result < 0) fail("cannot trace the program", NULL, result);
+  CALL(close, ends[0]);
+  CALL(write, ends[1], "+", 1);
+  CALL(close, ends[1]);
+
+  for (;;) {
+    int status = 0;
+    long pid = wait_for(-1, &status);
+    if (pid < 0) return; // nobody is left
+    if ((status & 0xff) != 0x7f) continue;
+    int event = status >> 16, signal = status >> 8 & 0xff;
+    if (event == PTRACE_EVENT_EXIT) report_filters(pid);
+    bool stops = signal == SIGSTOP || signal == 20 || signal == 21 || signal == 22;
+    if (event == PTRACE_EVENT_STOP && stops)
+      CALL(ptrace, PTRACE_LISTEN, pid, 0, 0);
+    else
+      CALL(ptrace, PTRACE_CONT, pid, 0, event == 0 ? signal : 0);
+  }
 }
 
 // ── guard ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,11 +355,13 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   // LXC puts the container's name, "lxc" and the hook's name behind a hook's own arguments.
   if (argc == 3 && is_word(argv[1], "filters") && process_id(argv[2]) != 0)
     print_filters(process_id(argv[2]));
+  else if (argc >= 3 && is_word(argv[1], "loads"))
+    loads(argv + 2, environment);
   else if (argc >= 4 && is_word(argv[1], "guard"))
     guard(argv[2], argv[3], environment);
   else if (argc >= 4 && is_word(argv[1], "attach"))
     attach(argv[2], argv + 3, environment);
   else
-    fail("usage: tracer filters PID, tracer guard FILE LOG, or tracer attach FILE CMD…", NULL, 0);
+    fail("usage: tracer filters PID, loads PROGRAM ARG…, guard FILE LOG, or attach FILE CMD…", NULL, 0);
   leave(0);
 }

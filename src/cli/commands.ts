@@ -319,6 +319,26 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/completions.ts"),
   },
   {
+    name: "inspect",
+    summary: "what filters do, and what they overlook",
+    operands: "FILE|PID|-- CMD [ARG…]",
+    completes: ["file"],
+    description: [
+      "Says in words what the filters in FILE, of the process PID, or of the processes that CMD starts allow, under which conditions and on which ABI, how long they are, what the kernel's action cache holds, and what they overlook: each weakness with a call that passes and the remedy. Several files are joined by +, the oldest first.",
+      "To read filters of processes back, callgate has to be root outside of containers, and under no filter itself. Without, /proc/PID/status says whether a process has filters, and how many.",
+      "The exit status is 0 when it could be said, 2 when there is nothing to read, and 3 when a filter computes more than can be told.",
+    ],
+    options: [{ name: "asm", help: "the instructions too, with the calls that they are about" }, json, help],
+    examples: [
+      { command: "sudo callgate inspect 4711", comment: "a process" },
+      { command: "sudo callgate inspect -- man true", comment: "whatever a command loads, until it ends" },
+      { command: "callgate inspect --asm filter.bpf", comment: "a file" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/inspect.ts"),
+  },
+  {
     name: "prove",
     summary: "whether a filter says the same as a policy",
     operands: "FILTER POLICY",

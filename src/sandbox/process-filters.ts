@@ -33,3 +33,45 @@ export function readProcessFilters(pid: number): ProcessFilters {
   }
   return { filters };
 }
+
+/** The filters that a process of an observed program had when it ended. */
+export interface ObservedFilters {
+  readonly pid: number;
+  /** The name of its program, as the kernel has it: 15 bytes. */
+  readonly name: string;
+  /** The oldest first. */
+  readonly filters: readonly Filter[];
+}
+
+/**
+ * Runs a program to its end, on this terminal, and reads back the filters of each of its processes and threads that has
+ * any. The same right is needed as for `readProcessFilters`.
+ */
+export function observeFilters(
+  path: string,
+  args: readonly string[],
+): { readonly processes: readonly ObservedFilters[] } | { readonly problem: string } {
+  const { error, output, status, signal } = spawnSync(nativeProgram("tracer"), ["loads", path, ...args], {
+    maxBuffer: 64 << 20,
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
+  });
+  if (error !== undefined) return { problem: `the tracer cannot be started: ${error.message}` };
+  if (status !== 0)
+    return { problem: signal === null ? "the program could not be observed" : `ended by ${signal}` };
+  const found = output[3];
+  const bytes = Buffer.isBuffer(found) ? found : Buffer.from(found ?? "");
+  const processes: ObservedFilters[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const [pid, count] = [bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4)];
+    const name = bytes.toString("latin1", at + 8, at + 24).replace(/[\n\0].*$/s, "");
+    at += 24;
+    const filters: Filter[] = [];
+    for (let index = 0; index < count; index++) {
+      const end = at + 4 + bytes.readUInt32LE(at) * 8;
+      filters.push(readFilter(bytes.subarray(at + 4, end)));
+      at = end;
+    }
+    processes.push({ pid, name, filters });
+  }
+  return { processes };
+}

@@ -1,0 +1,109 @@
+// Debian packages: firejail
+// callgate inspect: the filters of live processes, read back from the kernel.
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { callgate, callgatePath } from "../cli/callgate.ts";
+import { isRoot, ordinaryUser, scratchFile, scratchPath } from "./native.ts";
+
+const policy = scratchFile(
+  "inspect.toml",
+  `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nabis = ["x86_64"]\nrules = '''\ndeny keyctl, socket(domain == AF_VSOCK)\n'''\n`,
+);
+
+/** Waits until the process has a filter. */
+async function filtered(child: ChildProcess): Promise<string> {
+  const pid = String(child.pid);
+  for (let tries = 0; tries < 600; tries++) {
+    assert.equal(child.exitCode, null);
+    if (/^Seccomp:\s*2$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) return pid;
+    await sleep(50);
+  }
+  throw new Error("the process has no filter after 30 seconds");
+}
+
+async function withFilteredProcess(body: (pid: string) => void): Promise<void> {
+  const child = spawn(callgatePath, ["run", "--policy", policy, "--", "sleep", "600"], { stdio: "ignore" });
+  try {
+    body(await filtered(child));
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+describe("a process", () => {
+  test("its filters are read back as they were loaded, or it is said what that needs", async () => {
+    const out = scratchPath("inspect.bpf");
+    assert.equal(callgate(["compile", policy, "-o", out]).status, 0);
+    await withFilteredProcess((pid) => {
+      const { status, stdout, stderr } = callgate(["inspect", pid]);
+      if (!isRoot) {
+        assert.equal(status, 2);
+        assert.match(stderr, /needs root/);
+        return;
+      }
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, new RegExp(`^pid ${pid} {2}sleep {2}1 filter, \\d+ instructions$`, "m"));
+      assert.match(stdout, /refuses +\d+ calls always: .*errno\(EPERM\) 1 \(keyctl\)/);
+      assert.match(stdout, /socket +if domain == AF_VSOCK: errno\(EPERM\)/);
+      const { filters } = JSON.parse(callgate(["inspect", "--json", pid]).stdout);
+      assert.deepEqual(
+        filters.map((one: { bytes: string }) => one.bytes),
+        [readFileSync(out).toString("hex")],
+      );
+    });
+  });
+
+  test("an ordinary user is told what is needed, and what is known without", {
+    skip: !isRoot && "only root can be somebody else",
+  }, async () => {
+    await withFilteredProcess((pid) => {
+      const { status, stderr } = callgate(["inspect", pid], { ...ordinaryUser });
+      assert.equal(status, 2);
+      assert.match(stderr, /cannot read the filters of process \d+ \(sleep\)/);
+      assert.match(stderr, /this needs root .*it has 1 filter/s);
+      assert.doesNotMatch(stderr, /\n\s+at /);
+    });
+  });
+
+  test("one without filters, and one that is gone", () => {
+    const gone = spawn("true", { stdio: "ignore" });
+    assert.match(callgate(["inspect", String(process.pid)]).stderr, /has no filter/);
+    assert.match(callgate(["inspect", "4194304"]).stderr, /there is no process 4194304/);
+    gone.kill();
+  });
+});
+
+describe("a command", () => {
+  test("what it loads is told at its end, all filters together", { skip: !isRoot && "needs root" }, () => {
+    const run = callgate([
+      "inspect",
+      "--json",
+      "--",
+      "firejail",
+      "--noprofile",
+      "--quiet",
+      "--seccomp",
+      "true",
+    ]);
+    assert.equal(run.status, 0, run.stderr);
+    const line = run.stdout.split("\n").find((one) => one.startsWith('{"title"')) ?? "{}";
+    const { filters, abis } = JSON.parse(line);
+    assert.ok(filters.length >= 1);
+    assert.ok(abis.length >= 1);
+  });
+
+  test("its own filter is seen too, and one without any is said to have none", {
+    skip: !isRoot && "needs root",
+  }, () => {
+    const seen = callgate(["inspect", "--", callgatePath, "run", "--policy", policy, "--", "true"]);
+    assert.equal(seen.status, 0, seen.stderr);
+    assert.match(seen.stdout, /^pid \d+ {2}true {2}1 filter/m);
+    const none = callgate(["inspect", "--", "true"]);
+    assert.equal(none.status, 2);
+    assert.match(none.stderr, /no process of it had a filter/);
+    assert.match(callgate(["inspect", "--", "no-such-command"]).stderr, /command not found/);
+  });
+});
