@@ -45,7 +45,14 @@ import {
   TXA,
 } from "./instruction.ts";
 import { RET_ALLOW } from "./return-value.ts";
-import { ARCH_OFFSET, dataWords, type Endianness, NR_OFFSET, type SeccompData } from "./seccomp-data.ts";
+import {
+  ARCH_OFFSET,
+  dataWords,
+  type Endianness,
+  endiannessOf,
+  NR_OFFSET,
+  type SeccompData,
+} from "./seccomp-data.ts";
 
 /** A run, told step by step. */
 export interface Trace {
@@ -60,13 +67,14 @@ export class EmulationError extends Error {
 }
 
 /**
- * What the kernel gets when it runs the filter on this call: the 32-bit return value, unsigned.
+ * What the kernel gets when it runs the filter on this call: the 32-bit return value, unsigned. The call is laid
+ * out as its architecture has it: on a big-endian one the high half of an argument lies first.
  * The program must be one that `check` accepts.
  */
 export function emulate(
   instructions: readonly Instruction[],
   data: SeccompData,
-  endianness: Endianness = "little",
+  endianness: Endianness = endiannessOf(data.arch),
 ): number {
   return execute(instructions, dataWords(data, endianness), undefined);
 }
@@ -80,7 +88,7 @@ export function emulateWords(instructions: readonly Instruction[], words: Uint32
 export function trace(
   instructions: readonly Instruction[],
   data: SeccompData,
-  endianness: Endianness = "little",
+  endianness: Endianness = endiannessOf(data.arch),
 ): Trace {
   const path: number[] = [];
   const returnValue = execute(instructions, dataWords(data, endianness), path);

@@ -30,6 +30,13 @@ export const ARGUMENTS_OFFSET = 16;
 /** The number of arguments. */
 export const ARGUMENT_COUNT = 6;
 
+/** The order of bytes of the machines with this `AUDIT_ARCH_…` value: a bit of it says so. */
+export function endiannessOf(arch: number): Endianness {
+  return (arch & AUDIT_ARCH_LITTLE_ENDIAN) === 0 ? "big" : "little";
+}
+
+const AUDIT_ARCH_LITTLE_ENDIAN = 0x4000_0000;
+
 /** The offsets of the halves of the instruction pointer. */
 export function instructionPointerOffsets(endianness: Endianness = "little"): Halves {
   return halvesAt(INSTRUCTION_POINTER_OFFSET, endianness);
@@ -45,7 +52,7 @@ function halvesAt(offset: number, endianness: Endianness): Halves {
 }
 
 /** The call as the sixteen words a filter can load: the word at offset n is `words[n / 4]`. */
-export function dataWords(data: SeccompData, endianness: Endianness = "little"): Uint32Array {
+export function dataWords(data: SeccompData, endianness: Endianness = endiannessOf(data.arch)): Uint32Array {
   const words = new Uint32Array(16);
   words[NR_OFFSET / 4] = data.nr;
   words[ARCH_OFFSET / 4] = data.arch;
@@ -54,6 +61,20 @@ export function dataWords(data: SeccompData, endianness: Endianness = "little"):
     putHalves(words, ARGUMENTS_OFFSET / 4 + 2 * index, data.args[index] ?? 0n, endianness);
   }
   return words;
+}
+
+/** The call that these sixteen words are, as its architecture lays it out. */
+export function callOfWords(words: readonly number[]): Required<SeccompData> {
+  const [nr = 0, arch = 0] = words;
+  const endianness = endiannessOf(arch);
+  const at = (offset: number): bigint => BigInt(words[offset / 4] ?? 0);
+  const join = ({ low, high }: Halves): bigint => at(low) | (at(high) << 32n);
+  return {
+    nr,
+    arch,
+    args: Array.from({ length: ARGUMENT_COUNT }, (_, index) => join(argumentOffsets(index, endianness))),
+    instructionPointer: join(instructionPointerOffsets(endianness)),
+  };
 }
 
 function putHalves(words: Uint32Array, at: number, value: bigint, endianness: Endianness): void {

@@ -17,7 +17,7 @@ import { type Assembly, assemble } from "./assemble.ts";
 import { Graph } from "./graph.ts";
 import { lower } from "./lower.ts";
 
-export { returnValueOf } from "./return-value.ts";
+export { returnValueOf, returnValueOfDecision } from "./return-value.ts";
 
 export interface CompileOptions {
   /** What `native` in the policy means; by default this machine's ABI. */
@@ -70,7 +70,8 @@ export function finish(assembly: Assembly, resolved: ResolvedPolicy, launchKey?:
       verdict: "undecided",
       reason: `instruction ${refusal.index}: ${refusal.message}`,
     });
-  const filter = filterOf(instructions);
+  // The bytes are for the machine that the policy is for.
+  const filter = filterOf(instructions, resolved.abis[0]?.abi.endian);
   const verdict = proveResolved(filter, resolved, launchKey);
   if (verdict.verdict !== "proved") throw new ProofError(verdict);
   return filter;

@@ -8,13 +8,16 @@
  */
 import { type Filter, JEQ_K, RET_ALLOW } from "../bpf/index.ts";
 import { resolveSound } from "../policy/resolve.ts";
-import { type ResolvedPolicy, wordOfArch, wordOfArgument, wordOfNumber } from "../policy/resolved.ts";
+import { type ResolvedPolicy, wordOfArch, wordOfNumber, wordsOfArgument } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
 import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
 import { assemble } from "./assemble.ts";
 import { Graph, type Node, type TestNode, wholeWord } from "./graph.ts";
 import { finish } from "./index.ts";
 import { lower } from "./lower.ts";
+
+/** The words of args[3] to args[5] follow each other, whichever half of an argument comes first. */
+const firstKeyWord = wordsOfArgument(3, "little").low;
 
 /** Where the launcher puts a word of its key: 0 and 1 are the halves of args[3], 2 and 3 of args[4], 4 and 5 of args[5]. */
 export interface KeyPlace {
@@ -60,7 +63,7 @@ export function compileForLaunch(policy: Policy, target: AbiName | undefined = h
   const tests: TestNode[] = [];
   let keyed: Node = graph.leaf(RET_ALLOW);
   for (let index = standIns.length - 1; index >= 0; index--) {
-    keyed = equal(wordOfArgument(3) + index, standIns[index] ?? 0, keyed);
+    keyed = equal(firstKeyWord + index, standIns[index] ?? 0, keyed);
     if (keyed.kind === "test") tests.unshift(keyed);
   }
   const assembly = assemble(equal(wordOfArch, arch, equal(wordOfNumber, nr, keyed)));

@@ -8,6 +8,7 @@ import {
   RET_TRAP,
   RET_USER_NOTIF,
 } from "../bpf/index.ts";
+import type { Decision, ResolvedPolicy } from "../policy/resolved.ts";
 import type { Action } from "../policy/types.ts";
 import { type AbiName, errnoNumber } from "../syscalls/index.ts";
 
@@ -38,4 +39,17 @@ export function returnValueOf(action: Action, abi: AbiName): number {
     case "ask":
       return RET_USER_NOTIF;
   }
+}
+
+/**
+ * What a filter returns for a decision on a call of an ABI. What the policy says of other ABIs it says in the errnos
+ * of its first: those of one machine have the same ones.
+ */
+export function returnValueOfDecision(
+  { action, by }: Decision,
+  abi: AbiName | undefined,
+  resolved: ResolvedPolicy,
+): number {
+  const first = resolved.abis[0]?.abi.name ?? "x86_64";
+  return returnValueOf(action, by === "other-abis" ? first : (abi ?? first));
 }

@@ -1,6 +1,7 @@
 /** What a container may no longer do, call by call: the floor alone against the floor with the policy. */
 import {
   actionOf,
+  callOfWords,
   dataOf,
   RET_ALLOW,
   RET_ERRNO,
@@ -114,7 +115,7 @@ function exampleOf(call: Syscall, words: readonly number[]): string {
 
 function shownValue({ place, width, signed }: Argument, words: readonly number[]): string {
   if (place.kind !== "word") return "…";
-  const whole = BigInt(words[4 + 2 * place.index] ?? 0) | (BigInt(words[5 + 2 * place.index] ?? 0) << 32n);
+  const whole = callOfWords(words).args[place.index] ?? 0n;
   const value = signed ? BigInt.asIntN(width, whole) : BigInt.asUintN(width, whole);
   return value > 255n ? `0x${value.toString(16)}` : value.toString();
 }

@@ -11,6 +11,19 @@ const elsewhere: Readonly<Record<string, AbiName>> = {
   x86_32: "x86",
   arm64: "aarch64",
   armv8: "aarch64",
+  armhf: "arm",
+  armel: "arm",
+  armv7l: "arm",
+  arm32: "arm",
+  riscv: "riscv64",
+  ppc64el: "ppc64le",
+  powerpc64le: "ppc64le",
+  loong64: "loongarch64",
+  loongarch: "loongarch64",
+  mipsel64: "mips64el",
+  mipso32: "mips",
+  mipselo32: "mipsel",
+  n32: "mips64n32",
 };
 
 /** What stands beside the name of an ABI that does not exist: the one that was meant, or all there are. */

@@ -13,7 +13,7 @@ import type { Report } from "./resolve-report.ts";
 import { abiOfNumber } from "./resolved.ts";
 import type { Condition, Rule, Selector } from "./types.ts";
 
-/** Numbers from here on are the same on every ABI (but mips' and x32's offsets). */
+/** Numbers from here on are the same on every ABI, counted from its first number (mips' and x32's are not 0). */
 const firstCommonNumber = 424;
 
 /** Names that exist on no ABI, and selectors that cannot be meant. */

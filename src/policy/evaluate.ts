@@ -2,7 +2,7 @@
  * What a policy says of one call, found by reading its rules from top to bottom: the meaning of the language.
  * Neither the compiler nor the proof is used here.
  */
-import { type AbiName, hostAbi, syscallByName } from "../syscalls/index.ts";
+import { type AbiName, abiByName, hostAbi, syscallByName } from "../syscalls/index.ts";
 import { compareStrictness } from "./action.ts";
 import { comparisonHolds } from "./comparison.ts";
 import { resolveSound } from "./resolve.ts";
@@ -46,9 +46,11 @@ export function evaluate(policy: Policy, call: Call, options: EvaluateOptions = 
   const resolved = resolveSound(policy, options.target ?? hostAbi());
   const args = call.args ?? [];
   const ip = call.instructionPointer ?? 0n;
+  const lowFirst = abiByName(call.abi)?.endian !== "big";
   const wordAt = (index: WordIndex): bigint => {
     const whole = index < 4 ? ip : (args[(index - 4) >> 1] ?? 0n);
-    return BigInt.asUintN(32, index % 2 === 0 ? whole : whole >> 32n);
+    const isLow = (index % 2 === 0) === lowFirst;
+    return BigInt.asUintN(32, isLow ? whole : whole >> 32n);
   };
   return evaluateWords(resolved, call.abi, nr, wordAt);
 }

@@ -3,22 +3,24 @@
  * argument's width. What cannot be settled is a problem with its place, and the condition unknown there.
  */
 import { listWords, nearest } from "../diagnostics/index.ts";
-import { type Argument, argumentNamed } from "../syscalls/index.ts";
+import { type Argument, abiByName, argumentNamed } from "../syscalls/index.ts";
 import { comparisonHolds } from "./comparison.ts";
 import { printWord } from "./printer.ts";
 import { type ConditionScope, type Problem, ValueReader } from "./resolve-value.ts";
 import {
   type Field,
+  type Halves,
   type ResolvedComparison,
   type ResolvedCondition,
-  wordOfArgument,
-  wordOfInstructionPointer,
+  wordsOfArgument,
+  wordsOfInstructionPointer,
 } from "./resolved.ts";
 import type { Condition, Operand, Test } from "./types.ts";
 
 export type { ConditionScope, Problem } from "./resolve-value.ts";
 
 const unknown = { kind: "unknown" } as const;
+const argumentWords = 6;
 
 export function resolveCondition(condition: Condition, scope: ConditionScope): ResolvedCondition {
   switch (condition.kind) {
@@ -75,14 +77,19 @@ function isNullTest(operand: Operand, comparison: ResolvedComparison | boolean |
 
 function locate(operand: Operand, scope: ConditionScope): Located {
   const { word } = operand;
-  const raw = (low: number): Located => ({
+  const { endian = "little", visibleWords = argumentWords } = abiByName(scope.abi) ?? {};
+  const at = operand.span === undefined ? {} : { span: operand.span };
+  const raw = (halves: Halves): Located => ({
     kind: "field",
-    field: { low, high: low + 1, width: 64, signed: false },
+    field: { ...halves, width: 64, signed: false },
     pointer: false,
   });
-  if (word.kind === "ip") return raw(wordOfInstructionPointer);
-  if (word.kind === "raw") return raw(wordOfArgument(word.index));
-  const at = operand.span === undefined ? {} : { span: operand.span };
+  if (word.kind === "ip") return raw(wordsOfInstructionPointer(endian));
+  if (word.kind === "raw" && word.index < visibleWords) return raw(wordsOfArgument(word.index, endian));
+  if (word.kind === "raw") {
+    scope.report({ ...hidden(operand, scope), ...at });
+    return unknown;
+  }
   if (scope.args === undefined) {
     scope.report({
       id: "unknown-arguments",
@@ -120,12 +127,17 @@ function locate(operand: Operand, scope: ConditionScope): Located {
     case "words":
       return {
         kind: "field",
-        field: { low: wordOfArgument(place.low), high: wordOfArgument(place.high), width: 64, signed },
+        field: {
+          low: wordsOfArgument(place.low, endian).low,
+          high: wordsOfArgument(place.high, endian).low,
+          width: 64,
+          signed,
+        },
         pointer: false,
       };
     case "word": {
-      const low = wordOfArgument(place.index);
-      const field: Field = width === 64 ? { low, high: low + 1, width, signed } : { low, width, signed };
+      const halves = wordsOfArgument(place.index, endian);
+      const field: Field = width === 64 ? { ...halves, width, signed } : { low: halves.low, width, signed };
       return { kind: "field", field, pointer: argument.kind === "pointer" };
     }
   }

@@ -33,7 +33,7 @@ import {
   type ResolvedCall,
   type ResolvedCondition,
   type ResolvedPolicy,
-  wordOfArgument,
+  wordsOfArgument,
 } from "./resolved.ts";
 import type { AbiSelection, Policy, Rule, Selector, SyscallRules } from "./types.ts";
 
@@ -148,7 +148,7 @@ function resolveAbi(abi: Abi, syscalls: SyscallRules, rules: readonly Rule[], re
     return {
       ...own,
       behind: {
-        word: wordOfArgument(first.selector.index),
+        word: wordsOfArgument(first.selector.index, abi.endian).low,
         mask: first.selector.mask,
         calls: codes.map((one) => ({
           code: one.code,

@@ -6,16 +6,29 @@ import type { Abi, AbiName } from "../syscalls/index.ts";
 import type { Action, ComparisonOperator, Policy, Rule } from "./types.ts";
 
 /**
- * The 32-bit words of `struct seccomp_data`, in its order on a little-endian machine: 0 the call's number,
- * 1 the architecture, 2 and 3 the instruction pointer, 4 + 2i and 5 + 2i the low and high half of args[i].
+ * The 32-bit words of `struct seccomp_data`, in the order in which they lie there: 0 the call's number, 1 the
+ * architecture, 2 and 3 the instruction pointer, 4 + 2i and 5 + 2i args[i]. Of two words that are one number the
+ * first is its low half on a little-endian machine and its high half on a big-endian one.
  */
 export type WordIndex = number;
 
 export const wordOfNumber: WordIndex = 0;
 export const wordOfArch: WordIndex = 1;
-/** The low halves; each high half is the next word. */
-export const wordOfInstructionPointer: WordIndex = 2;
-export const wordOfArgument = (index: number): WordIndex => 4 + 2 * index;
+
+/** Where the halves of a 64-bit number lie. */
+export interface Halves {
+  readonly low: WordIndex;
+  readonly high: WordIndex;
+}
+
+type ByteOrder = Abi["endian"];
+
+const halvesAt = (first: WordIndex, order: ByteOrder): Halves =>
+  order === "little" ? { low: first, high: first + 1 } : { low: first + 1, high: first };
+
+export const wordsOfInstructionPointer = (order: ByteOrder): Halves => halvesAt(2, order);
+export const wordsOfArgument = (index: number, order: ByteOrder): Halves => halvesAt(4 + 2 * index, order);
+
 export const wordCount = 16;
 
 /** Where a filter finds an argument, and how the kernel reads it. */

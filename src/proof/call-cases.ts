@@ -6,8 +6,8 @@ import {
   type Field,
   type ResolvedPolicy,
   wordOfArch,
-  wordOfArgument,
   wordOfNumber,
+  wordsOfArgument,
 } from "../policy/resolved.ts";
 import type { Condition } from "../policy/types.ts";
 import { type Abi, type Argument, multiplexedOf, syscallByName, syscallByNumber } from "../syscalls/index.ts";
@@ -83,7 +83,7 @@ function waysOf(abi: Abi, target: WrittenCall["target"]): readonly Way[] {
     const multiplexer = one.name === target.name ? syscallByName(abi.name, one.multiplexer) : undefined;
     if (multiplexer === undefined) continue;
     const { known } = direct(multiplexer.nr, undefined, undefined);
-    const word = wordOfArgument(one.selector.index);
+    const word = wordsOfArgument(one.selector.index, abi.endian).low;
     ways.push({
       nr: multiplexer.nr,
       name: one.name,

@@ -2,8 +2,8 @@
  * Whether a filter says the same as a policy, for every architecture, number and argument. What is not proved is
  * refuted with a call that shows it, or undecided: never taken for proved.
  */
-import { check, emulateWords, type Filter } from "../bpf/index.ts";
-import { returnValueOf } from "../compiler/return-value.ts";
+import { callOfWords, check, emulateWords, type Filter } from "../bpf/index.ts";
+import { returnValueOfDecision } from "../compiler/return-value.ts";
 import { evaluateWords } from "../policy/evaluate.ts";
 import { resolveSound } from "../policy/resolve.ts";
 import { abiOfNumber, type Decision, type ResolvedPolicy } from "../policy/resolved.ts";
@@ -79,19 +79,18 @@ export function proveResolved(filter: Filter, resolved: ResolvedPolicy, launchKe
 /** The witness, confirmed: the filter is emulated and the policy's rules are read, both for this one call. */
 function refutation(filter: Filter, resolved: ResolvedPolicy, words: readonly number[]): Verdict {
   const wordAt = (index: number): number => words[index] ?? 0;
-  const wide = (index: number): bigint => BigInt(wordAt(index)) | (BigInt(wordAt(index + 1)) << 32n);
-  const [nr, arch] = [wordAt(0), wordAt(1)];
+  const { nr, arch, args, instructionPointer } = callOfWords(words);
   const abi = abiOf(arch, nr);
   const expected = decide(resolved, arch, nr, (index) => BigInt(wordAt(index)));
   const witness: Witness = {
     arch,
     abi: abi?.name,
     nr,
-    args: [4, 6, 8, 10, 12, 14].map(wide),
-    instructionPointer: wide(2),
+    args,
+    instructionPointer,
     returnValue: emulateWords(filter.instructions, Uint32Array.from(words)),
     expected,
-    expectedReturnValue: returnValueOf(expected.action, abi?.name ?? resolved.abis[0]?.abi.name ?? "x86_64"),
+    expectedReturnValue: returnValueOfDecision(expected, abi?.name, resolved),
   };
   if (witness.returnValue === witness.expectedReturnValue) {
     return {

@@ -2,8 +2,8 @@
  * Whether a stack of filters, as a process has it, says the same as policies that hold together: of each side the
  * strictest answer counts, and among equal actions the newest one's, as in the kernel.
  */
-import { emulateWords, type Filter, strictest } from "../bpf/index.ts";
-import { returnValueOf } from "../compiler/return-value.ts";
+import { callOfWords, emulateWords, type Filter, strictest } from "../bpf/index.ts";
+import { returnValueOfDecision } from "../compiler/return-value.ts";
 import { evaluateWords } from "../policy/evaluate.ts";
 import type { Decision, ResolvedPolicy } from "../policy/resolved.ts";
 import { type Abi, type AbiName, abis } from "../syscalls/index.ts";
@@ -71,9 +71,8 @@ export function compareStackMembers(
 }
 
 function callOf(words: readonly number[]): Pick<StackDifference, "arch" | "abi" | "nr" | "args"> {
-  const wide = (index: number): bigint => BigInt(words[index] ?? 0) | (BigInt(words[index + 1] ?? 0) << 32n);
-  const [nr = 0, arch = 0] = words;
-  return { arch, abi: abiOf(arch, nr)?.name, nr, args: [4, 6, 8, 10, 12, 14].map(wide) };
+  const { arch, nr, args } = callOfWords(words);
+  return { arch, abi: abiOf(arch, nr)?.name, nr, args };
 }
 
 /** The confirmation: filters are emulated and rules are read for this one call, apart from the search. */
@@ -99,7 +98,7 @@ function answerOfPolicy({ resolved, launchKey }: StackPolicy, words: readonly nu
     abi === undefined
       ? { ...resolved.otherAbis, rule: undefined }
       : evaluateWords(resolved, abi.name, nr, (index) => BigInt(words[index] ?? 0));
-  return returnValueOf(decision.action, abi?.name ?? resolved.abis[0]?.abi.name ?? "x86_64");
+  return returnValueOfDecision(decision, abi?.name, resolved);
 }
 
 function abiOf(arch: number, nr: number): Abi | undefined {

@@ -152,7 +152,8 @@ describe("far jumps", () => {
     const { instructions } = assemble(root);
     assert.deepEqual(check(instructions), []);
     assert.ok(instructions.some((step) => step.code === JA && step.k > 255));
-    const at = (a: bigint, b: bigint): number => emulate(instructions, { nr: 0, arch: 0, args: [a, b] });
+    const at = (a: bigint, b: bigint): number =>
+      emulate(instructions, { nr: 0, arch: 0xc000_003e, args: [a, b] });
     assert.deepEqual(
       [at(9n, 0n), at(9n, 1n), at(0n, 0n), at(599n << 32n, 0n), at(600n << 32n, 1n)],
       [10, 1, 10, 609, 1],

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { returnValueOf } from "../../src/compiler/index.ts";
+import { returnValueOfDecision } from "../../src/compiler/index.ts";
 import { builtinPolicies, builtinPolicyText, readPolicy } from "../../src/formats/index.ts";
 import { readText } from "../../src/formats/load.ts";
 import { lint } from "../../src/lint/index.ts";
@@ -14,7 +14,7 @@ import { printAction } from "../../src/policy/action.ts";
 import { evaluateWords } from "../../src/policy/evaluate.ts";
 import { printRule } from "../../src/policy/printer.ts";
 import { resolve } from "../../src/policy/resolve.ts";
-import { abiOfNumber } from "../../src/policy/resolved.ts";
+import { abiOfNumber, type Decision } from "../../src/policy/resolved.ts";
 import { abis } from "../../src/syscalls/index.ts";
 import { brief, fileOf, policyOfText, target } from "../policy/reading.ts";
 import { callsOn, written } from "../property/arbitrary.ts";
@@ -286,11 +286,11 @@ test("random policies: nothing throws, and what is redundant or idle can all be 
         const [nr = 0, arch = 0] = words;
         const owner = abis.find((one) => one.arch === arch)?.name;
         const abi = owner === undefined ? undefined : abiOfNumber(owner, nr);
-        const { action } =
+        const decision: Decision =
           abi === undefined
-            ? resolved.otherAbis
+            ? { ...resolved.otherAbis, rule: undefined }
             : evaluateWords(resolved, abi, nr, (index) => BigInt(words[index] ?? 0));
-        assert.equal(returnValueOf(action, abi ?? target), expected);
+        assert.equal(returnValueOfDecision(decision, abi, resolved), expected);
       }
     }),
     { numRuns: 150 },

@@ -74,8 +74,8 @@ export function tell(policy: Policy, { action, by, rule }: Decision): string {
 
 /** The value that a filter has to return where the policy decides so. */
 export function returnValueFor(policy: Policy, call: Call & { readonly nr: number }): number {
-  const { action } = evaluate(policy, call, { target });
-  return returnValueOf(action, abiOfNumber(call.abi, call.nr));
+  const { action, by } = evaluate(policy, call, { target });
+  return returnValueOf(action, by === "other-abis" ? target : abiOfNumber(call.abi, call.nr));
 }
 
 export function emulateCall(filter: Filter, call: Call & { readonly nr: number }): number {

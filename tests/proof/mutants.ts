@@ -84,7 +84,10 @@ export function assertWitness(filter: Filter, policy: Policy, verdict: ReturnTyp
     verdict.witness;
   assert.equal(emulate(filter.instructions, { arch, nr, args, instructionPointer }), returnValue);
   assert.notEqual(returnValue, expectedReturnValue);
-  assert.equal(returnValueOf(expected.action, abi ?? target), expectedReturnValue);
+  assert.equal(
+    returnValueOf(expected.action, expected.by === "other-abis" ? target : (abi ?? target)),
+    expectedReturnValue,
+  );
   if (abi === undefined) assert.equal(expected.by, "other-abis");
   else
     assert.deepEqual(evaluate(policy, { abi, syscall: nr, args, instructionPointer }, { target }), expected);

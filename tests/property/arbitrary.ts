@@ -1,9 +1,9 @@
 // Random policies of the whole grammar, and the calls that are worth trying on one.
 import fc from "fast-check";
-import { returnValueOf } from "../../src/compiler/index.ts";
+import { returnValueOfDecision } from "../../src/compiler/index.ts";
 import { evaluateWords } from "../../src/policy/evaluate.ts";
 import { resolve } from "../../src/policy/resolve.ts";
-import { abiOfNumber } from "../../src/policy/resolved.ts";
+import { abiOfNumber, type Decision } from "../../src/policy/resolved.ts";
 import type {
   Action,
   Condition,
@@ -390,10 +390,10 @@ export function* callsOn(policy: Policy, random: () => number, count: number): G
     }
     const owner = abis.find((one) => one.arch === words[1])?.name;
     const decidedBy: AbiName | undefined = owner === undefined ? undefined : abiOfNumber(owner, nr >>> 0);
-    const { action } =
+    const decision: Decision =
       decidedBy === undefined
-        ? resolved.otherAbis
+        ? { ...resolved.otherAbis, rule: undefined }
         : evaluateWords(resolved, decidedBy, nr >>> 0, (index) => BigInt(words[index] ?? 0));
-    yield { words, expected: returnValueOf(action, decidedBy ?? target) };
+    yield { words, expected: returnValueOfDecision(decision, decidedBy, resolved) };
   }
 }

@@ -1,5 +1,5 @@
 /** `callgate explain`: what a policy says of a call, and which rule says it. */
-import { actionOf, dataOf, RET_ERRNO } from "../../bpf/index.ts";
+import { actionOf, callOfWords, dataOf, RET_ERRNO } from "../../bpf/index.ts";
 import { decodeArguments } from "../../denials/index.ts";
 import {
   type Diagnostic,
@@ -221,7 +221,11 @@ function describeRule(rule: Rule): string {
 
 /** A call that has the outcome, argument by argument. */
 function exampleOf(call: CallCases, words: readonly number[]): string {
-  const args = decodeArguments(call.abi.name, call.name ?? "", call.args ?? [], words.slice(4));
+  const halves = callOfWords(words).args.flatMap((arg) => [
+    Number(BigInt.asUintN(32, arg)),
+    Number(arg >> 32n),
+  ]);
+  const args = decodeArguments(call.abi.name, call.name ?? "", call.args ?? [], halves);
   return `${call.name ?? `#${call.nr}`}(${args.map(({ name, text }) => `${name} = ${text}`).join(", ")})`;
 }
 

@@ -244,10 +244,10 @@ function conditionOf(tests: readonly ProfileTest[], abi: Abi): Condition {
   return items.length === 1 && first !== undefined ? first : { kind: "and", items };
 }
 
-/** libseccomp compares whole 64-bit words, but on 32-bit ABIs (it counts x32 among them) their lower halves only. */
+/** libseccomp compares whole 64-bit words, but on 32-bit ABIs (it counts x32 and n32 among them) their lower halves only. */
 function testCondition({ index, operator, value, mask }: ProfileTest, abi: Abi): Condition {
   const half = 0xffff_ffffn;
-  const narrow = abi.bits === 32 || abi.name === "x32";
+  const narrow = abi.bits === 32 || ["x32", "mips64n32", "mipsel64n32"].includes(abi.name);
   const word: Operand["word"] = { kind: "raw", index };
   const cut = (number: bigint): bigint => (narrow ? number & half : number);
   const masked = operator === "&=" ? cut(mask) : narrow ? half : undefined;

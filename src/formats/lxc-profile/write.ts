@@ -9,10 +9,11 @@ import {
   type Decisions,
   type ResolvedAbi,
   type ResolvedCall,
-  wordOfArgument,
+  wordsOfArgument,
 } from "../../policy/resolved.ts";
 import type { Action, Policy } from "../../policy/types.ts";
 import {
+  type Abi,
   type AbiName,
   abiByName,
   compareVersions,
@@ -175,6 +176,8 @@ function writeDecisions(
   scope: readonly Cube[],
 ): readonly string[] {
   const usual = wordsOf(fallback, own);
+  // The ABIs of one machine have one order.
+  const endian = own[0]?.abi.endian ?? "little";
   const lines: string[] = [];
   /** Rules of one kind may overlap; others may not, since libseccomp knows no order between them. */
   const kindOf = (action: Action): string => (below ? action.kind : wordsOf(action, own));
@@ -199,7 +202,7 @@ function writeDecisions(
     const action = plainAction(entry.rule.action, own, lose);
     const words = wordsOf(action, own);
     const cubes = attempt(() => both(areaFor(kindOf(action)), cubesOf(entry.condition))) ?? [];
-    if (words !== usual) lines.push(...cubes.map((cube) => `${words}${testsOf(cube)}`));
+    if (words !== usual) lines.push(...cubes.map((cube) => `${words}${testsOf(cube, endian)}`));
     earlier.add(kindOf(action));
     const open: readonly Cube[] | undefined = left;
     left = open === undefined ? undefined : quietly(() => both(open, cubesOf(entry.condition, true)));
@@ -210,7 +213,7 @@ function writeDecisions(
   if (words === usual) return [...new Set(lines)];
   // Whatever is left gets it; where only rules of its kind came before, that is the whole call.
   const area = attempt(() => areaFor(kindOf(last))) ?? [];
-  return [...new Set([...lines, ...area.map((cube) => `${words}${testsOf(cube)}`)])];
+  return [...new Set([...lines, ...area.map((cube) => `${words}${testsOf(cube, endian)}`)])];
 }
 
 function quietly(act: () => readonly Cube[]): readonly Cube[] | undefined {
@@ -222,11 +225,12 @@ function quietly(act: () => readonly Cube[]): readonly Cube[] | undefined {
   }
 }
 
-function testsOf(cube: Cube): string {
+function testsOf(cube: Cube, endian: Abi["endian"]): string {
   const tests: string[] = [];
   for (let index = 0; index < 6; index++) {
-    const low = cube.get(wordOfArgument(index));
-    const high = cube.get(wordOfArgument(index) + 1);
+    const words = wordsOfArgument(index, endian);
+    const low = cube.get(words.low);
+    const high = cube.get(words.high);
     if (low === undefined && high === undefined) continue;
     const value = BigInt(low?.value ?? 0) | (BigInt(high?.value ?? 0) << 32n);
     const mask = BigInt(low?.mask ?? 0) | (BigInt(high?.mask ?? 0) << 32n);
