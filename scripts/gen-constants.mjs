@@ -6,11 +6,12 @@
 //   --source   linux-source-7.2 7.2.13-1 (Debian sid), unpacked, for include/linux/{socket,net,fs,swap,splice}.h: names that
 //              programs get from their C library, with the kernel's values
 //
-// Needs gcc 12 (x86_64, with -m32 and -mx32; no 32-bit C library) and gcc-12-aarch64-linux-gnu. Nothing of the
-// target is run: each header's names are compiled to an array, and the values are read from the assembler text.
+// Needs clang 16 (`--clang` where it has another name): one compiler for every ABI. Nothing of the
+// target is run: each header's names are compiled to an array, and the values are read from LLVM's text for it.
 // Only the kernel's own headers are looked at, so the values are those that a filter sees.
 //
-// A row: a name and its value, or a value for each ABI in the order of src/syscalls/abi.ts, `-` where it is not known.
+// A row of constants.ts and errnos.ts: a name and its value on x86_64, `-` where that has none. Each other ABI has a
+// table of the names whose value is another one there, or which it has not.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,6 +23,7 @@ const { values: options } = parseArgs({
   options: {
     headers: { type: "string" },
     source: { type: "string" },
+    clang: { type: "string", default: "clang-16" },
     out: { type: "string", default: "src/syscalls/tables" },
     verbose: { type: "boolean", default: false },
     date: { type: "string", default: new Date().toISOString().slice(0, 10) },
@@ -30,36 +32,46 @@ const { values: options } = parseArgs({
 const include = join(options.headers, "usr/include");
 
 const abis = [
-  { name: "x86_64", compiler: ["gcc", "-m64"], folder: "x86_64-linux-gnu" },
-  { name: "x86", compiler: ["gcc", "-m32"], folder: "i386-linux-gnu" },
-  { name: "x32", compiler: ["gcc", "-mx32"], folder: "x86_64-linux-gnu" },
-  { name: "aarch64", compiler: ["aarch64-linux-gnu-gcc-12"], folder: "aarch64-linux-gnu" },
+  { name: "x86_64", target: "x86_64-linux-gnu", folder: "x86_64-linux-gnu" },
+  { name: "x86", target: "i386-linux-gnu", folder: "i386-linux-gnu" },
+  { name: "x32", target: "x86_64-linux-gnux32", folder: "x86_64-linux-gnu" },
+  { name: "aarch64", target: "aarch64-linux-gnu", folder: "aarch64-linux-gnu" },
+  { name: "arm", target: "arm-linux-gnueabihf", folder: "arm-linux-gnueabihf" },
+  { name: "riscv64", target: "riscv64-linux-gnu", folder: "riscv64-linux-gnu" },
+  { name: "ppc64le", target: "powerpc64le-linux-gnu", folder: "powerpc64le-linux-gnu" },
+  { name: "s390x", target: "s390x-linux-gnu", folder: "s390x-linux-gnu" },
+  { name: "loongarch64", target: "loongarch64-linux-gnu", folder: "loongarch64-linux-gnu" },
+  { name: "mips64", target: "mips64-linux-gnuabi64", folder: "mips64-linux-gnuabi64" },
+  { name: "mips64n32", target: "mips64-linux-gnuabin32", folder: "mips64-linux-gnuabi64" },
+  { name: "mips", target: "mips-linux-gnu", folder: "mips-linux-gnu" },
 ];
 
 const scratch = mkdtempSync(join(tmpdir(), "callgate-constants-"));
 
 /** Lines of the kernel's internal headers that define numbers which programs pass to calls. */
-function internalHeader() {
-  const read = (file) =>
-    readFileSync(join(options.source, "include/linux", file), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+function internalHeader(abi) {
+  const readAt = (path) => readFileSync(join(options.source, path), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+  const read = (file) => readAt(join("include/linux", file));
   const defines = (file, wanted) =>
     read(file)
       .split("\n")
       .filter((line) => wanted.test(line) && !line.endsWith("\\"));
-  const enumOf = (file, name) => new RegExp(`enum ${name} \\{[^}]*\\};`).exec(read(file))?.[0] ?? "";
+  const enumIn = (text, name) => new RegExp(`enum ${name} \\{[^}]*\\};`).exec(text)?.[0] ?? "";
+  const enumOf = (file, name) => enumIn(read(file), name);
+  // mips numbers the types of sockets in its own way (ARCH_HAS_SOCKET_TYPES); the other ABIs here do not.
+  const ownTypes = abi.name.startsWith("mips") ? readAt("arch/mips/include/asm/socket.h") : read("net.h");
   return [
     "#include <linux/types.h>",
     "#include <asm/fcntl.h>",
     ...defines("socket.h", /^#define\s+(AF|PF|SOL|MSG)_\w+\s+\S/),
     ...defines("net.h", /^#define\s+SOCK_\w+\s+\S/),
-    enumOf("net.h", "sock_type"),
+    enumIn(ownTypes, "sock_type"),
     enumOf("net.h", "sock_shutdown_cmd"),
     ...defines("fs.h", /^#define\s+(MNT|UMOUNT)_\w+\s+\S/),
     ...defines("swap.h", /^#define\s+SWAP_FLAG_\w+\s+\S/),
     ...defines("splice.h", /^#define\s+SPLICE_F_\w+\s+\S/),
   ].join("\n");
 }
-writeFileSync(join(scratch, "callgate-internal.h"), internalHeader());
 // Some of the kernel's headers want a C library's socket address.
 mkdirSync(join(scratch, "sys"));
 writeFileSync(
@@ -72,13 +84,15 @@ writeFileSync(join(scratch, "sys/types.h"), "#include <linux/types.h>\n");
 mkdirSync(join(scratch, "netinet"));
 writeFileSync(join(scratch, "netinet/in.h"), "#include <linux/in.h>\n#include <linux/in6.h>\n");
 
+const ownIncludes = execFileSync(options.clang, ["-print-resource-dir"], { encoding: "utf8" }).trim();
+
 function compilerArguments(abi) {
-  const own = execFileSync(abi.compiler[0], ["-print-file-name=include"], { encoding: "utf8" }).trim();
   return [
+    `--target=${abi.target}`,
     "-ffreestanding",
     "-nostdinc",
     "-isystem",
-    own,
+    join(ownIncludes, "include"),
     "-isystem",
     join(include, abi.folder),
     "-isystem",
@@ -114,10 +128,9 @@ const includes = (header, after = needy.includes(header) ? prelude : "") => `${a
 
 /** Names that a header's own text (and what it includes of its own kind) defines: macros and enumerators. */
 function namesOf(abi, header) {
-  const [command, ...flags] = abi.compiler;
   const source = includes(header);
   const run = (more) =>
-    spawnSync(command, [...flags, ...compilerArguments(abi), "-E", ...more, "-x", "c", "-"], {
+    spawnSync(options.clang, [...compilerArguments(abi), "-E", ...more, "-x", "c", "-"], {
       input: source,
       encoding: "utf8",
       maxBuffer: 1 << 28,
@@ -142,27 +155,11 @@ function namesOf(abi, header) {
   return [...names].filter((name) => wanted.test(name) && !unwanted.test(name)).sort();
 }
 
-/** The bytes that an assembler text puts into our array, as 64-bit numbers. */
-function numbersOf(assembler) {
-  const start = assembler.indexOf("callgate_values:");
-  const words = [];
-  for (const line of assembler.slice(start).split("\n").slice(1)) {
-    const match = /^\s*\.(quad|xword|long|word|zero)\s+(-?\w+)/.exec(line);
-    if (match === null) {
-      if (/^\s*\.(section|ident|size)/.test(line)) break;
-      continue;
-    }
-    const [, directive, text] = match;
-    if (directive === "zero") for (let i = 0; i < Number(text); i += 4) words.push(0n);
-    else if (directive === "quad" || directive === "xword") {
-      const value = BigInt.asUintN(64, BigInt(text));
-      words.push(value & 0xffff_ffffn, value >> 32n);
-    } else words.push(BigInt.asUintN(32, BigInt(text)));
-  }
-  const numbers = [];
-  for (let i = 0; i + 1 < words.length; i += 2)
-    numbers.push(BigInt.asIntN(64, words[i] | (words[i + 1] << 32n)));
-  return numbers;
+/** The numbers that LLVM's text has for our array, with their sign. */
+function numbersOf(llvm, count) {
+  const [, text] = /^@callgate_values = .*? \[\d+ x i64\] (zeroinitializer|\[.*?\])/m.exec(llvm);
+  if (text === "zeroinitializer") return Array.from({ length: count }, () => 0n);
+  return [...text.matchAll(/i64 (-?\d+)/g)].map((match) => BigInt(match[1]));
 }
 
 /** name → value, of those names of a header that are integer constants on this ABI; with other headers' help. */
@@ -179,7 +176,6 @@ function valuesOf(abi, header, names) {
 }
 
 function valuesWith(before, abi, header, names) {
-  const [command, ...flags] = abi.compiler;
   let left = names;
   while (left.length > 0) {
     const head = `${before}const long long callgate_values[] = {\n`;
@@ -188,12 +184,12 @@ function valuesWith(before, abi, header, names) {
     const file = join(scratch, "values.c");
     writeFileSync(file, source);
     const result = spawnSync(
-      command,
-      [...flags, ...compilerArguments(abi), "-O0", "-fmax-errors=0", "-S", "-o", "-", file],
+      options.clang,
+      [...compilerArguments(abi), "-O0", "-ferror-limit=0", "-S", "-emit-llvm", "-o", "-", file],
       { encoding: "utf8", maxBuffer: 1 << 28 },
     );
     if (result.status === 0) {
-      const numbers = numbersOf(result.stdout);
+      const numbers = numbersOf(result.stdout, 2 * left.length);
       if (numbers.length !== 2 * left.length)
         throw new Error(`${abi.name} ${header}: ${left.length} names, ${numbers.length} values`);
       const value = (i) => (numbers[2 * i + 1] === 0n ? BigInt.asUintN(64, numbers[2 * i]) : numbers[2 * i]);
@@ -221,6 +217,7 @@ const found = new Map();
 const errnoNames = new Set(["ENOTSUP"]);
 for (const [index, abi] of abis.entries()) {
   const seen = new Map();
+  writeFileSync(join(scratch, "callgate-internal.h"), internalHeader(abi));
   for (const header of headers) {
     const names = namesOf(abi, header);
     if (names === undefined) {
@@ -248,39 +245,49 @@ for (const [index, abi] of abis.entries()) {
   console.log(`${abi.name}: ${seen.size} constants`);
 }
 for (const [name, value] of Object.entries(extra)) {
-  if (!found.has(name))
-    found.set(name, typeof value === "string" ? found.get(value) : abis.map(() => BigInt(value)));
+  const own = found.get(name);
+  found.set(
+    name,
+    abis.map((_, i) => own?.[i] ?? (typeof value === "string" ? found.get(value)?.[i] : BigInt(value))),
+  );
 }
 
 const isErrno = (name) => errnoNames.has(name);
 
-function row(name, values) {
-  const same = values.every((value) => value !== undefined && value === values[0]);
-  return `${name} ${same ? values[0] : values.map((value) => value ?? "-").join(" ")}`;
-}
+const written = (value) => `${value ?? "-"}`;
 
-function write(file, entries) {
+function write(file, what, rows) {
   const head = `// Generated by scripts/gen-constants.mjs on ${options.date}; do not edit.
 // Headers: linux-libc-dev 7.2.13-1; sockets and unmounting: linux-source-7.2 7.2.13-1 (both Debian sid).
-// A row: name, then one value, or one for each of ${abis.map(({ name }) => name).join(", ")} ("-": not known there).
+// ${what}
 `;
-  writeFileSync(
-    join(options.out, file),
-    `${head}export const rows = \`\n${entries.map(([name, values]) => row(name, values)).join("\n")}\n\`;\n`,
-  );
-  console.log(`${file}: ${entries.length} names`);
+  writeFileSync(join(options.out, file), `${head}export const rows = \`\n${rows.join("\n")}\n\`;\n`);
+  console.log(`${file}: ${rows.length} names`);
 }
 
 const all = [...found].sort(([a], [b]) => (a < b ? -1 : 1));
-write(
-  "constants.ts",
-  all.filter(([name]) => !isErrno(name)),
-);
+const base = ([name, values]) => `${name} ${written(values[0])}`;
+const baseRow = 'A row: name and value on x86_64 ("-": not known there).';
+write("constants.ts", baseRow, all.filter(([name]) => !isErrno(name)).map(base));
 // By number, the kernel's own name before its alias.
 const aliases = ["EWOULDBLOCK", "EDEADLOCK", "ENOTSUP"];
+const byNumber = ([a, x], [b, y]) =>
+  Number((x[0] ?? 0x1000n) - (y[0] ?? 0x1000n)) || aliases.indexOf(a) - aliases.indexOf(b);
 write(
   "errnos.ts",
+  baseRow,
   all
     .filter(([name]) => isErrno(name))
-    .sort(([a, x], [b, y]) => Number(x[0] - y[0]) || aliases.indexOf(a) - aliases.indexOf(b)),
+    .sort(byNumber)
+    .map(base),
 );
+for (const [index, { name: abi }] of abis.entries()) {
+  if (index === 0) continue;
+  write(
+    `constants_${abi}.ts`,
+    `A row: name and value on ${abi} ("-": not known there), where x86_64's is another.`,
+    all
+      .filter(([, values]) => values[index] !== values[0])
+      .map(([name, values]) => `${name} ${written(values[index])}`),
+  );
+}

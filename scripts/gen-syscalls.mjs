@@ -40,10 +40,37 @@ const { values: options } = parseArgs({
 
 /** ABI → the folder of its kernel's sources and the bits of its `long` as its entry points see it. */
 const abis = {
-  x86_64: { arch: "x86", word: 64, headers: "x86_64-linux-gnu/asm/unistd_64.h" },
-  x86: { arch: "x86", word: 32, headers: "i386-linux-gnu/asm/unistd_32.h" },
-  x32: { arch: "x86", word: 64, headers: "x86_64-linux-gnu/asm/unistd_x32.h" },
+  x86_64: { arch: "x86", word: 64, headers: "x86_64-linux-gnu/asm/unistd_64.h", clone: "plain" },
+  x86: { arch: "x86", word: 32, headers: "i386-linux-gnu/asm/unistd_32.h", native: "x86" },
+  x32: { arch: "x86", word: 64, headers: "x86_64-linux-gnu/asm/unistd_x32.h", clone: "plain" },
   aarch64: { arch: "arm64", word: 64, headers: "aarch64-linux-gnu/asm/unistd_64.h" },
+  // As arm64's kernel serves it; an arm kernel's own entry points are compared with.
+  arm: { arch: "arm64", word: 32, headers: "arm-linux-gnueabihf/asm/unistd-eabi.h", native: "arm" },
+  riscv64: { arch: "riscv", word: 64, headers: "riscv64-linux-gnu/asm/unistd_64.h" },
+  ppc64le: { arch: "powerpc", word: 64, headers: "powerpc64le-linux-gnu/asm/unistd_64.h" },
+  s390x: { arch: "s390", word: 64, headers: "s390x-linux-gnu/asm/unistd_64.h", clone: "backwards2" },
+  loongarch64: {
+    arch: "loongarch",
+    word: 64,
+    headers: "loongarch64-linux-gnu/asm/unistd_64.h",
+    clone: "plain",
+  },
+  mips64: { arch: "mips", word: 64, headers: "mips64-linux-gnuabi64/asm/unistd_n64.h" },
+  mips64n32: { arch: "mips", word: 64, headers: "mips64-linux-gnuabi64/asm/unistd_n32.h" },
+  mips: {
+    arch: "mips",
+    word: 32,
+    headers: "mips-linux-gnu/asm/unistd_o32.h",
+    native: "mips",
+    visibleWords: 3,
+  },
+};
+
+/** The orders of clone's words, by which the kernel's configuration chooses its definition. */
+const cloneOrders = {
+  plain: "clone_flags,newsp,parent_tidptr,child_tidptr,tls",
+  backwards: "clone_flags,newsp,parent_tidptr,tls,child_tidptr",
+  backwards2: "newsp,clone_flags,parent_tidptr,child_tidptr,tls",
 };
 
 const calls = JSON.parse(readFileSync(join(options.data, "syscalls.json"), "utf8"));
@@ -59,15 +86,12 @@ function kernelArguments(abi, name, from = definitions, entry = entries[abi].get
   const { arch } = abis[abi];
   if (entry === undefined) return undefined;
   const all = from.get(entry);
-  // Variants chosen by the configuration: x86_64 has the plain order of clone, all others here the "backwards" one.
+  // Variants chosen by the configuration: CLONE_BACKWARDS, CLONE_BACKWARDS2, or neither.
   if (entry === "sys_clone") {
-    const order =
-      abi === "x86_64" || abi === "x32"
-        ? "clone_flags,newsp,parent_tidptr,child_tidptr,tls"
-        : "clone_flags,newsp,parent_tidptr,tls,child_tidptr";
-    return all?.find(({ args }) => args.map((arg) => arg.name).join() === order)?.args;
+    const order = cloneOrders[abis[abi].clone ?? "backwards"];
+    return from.get("sys_clone")?.find(({ args }) => args.map((arg) => arg.name).join() === order)?.args;
   }
-  if (entry === "sys_sigsuspend") return all?.find(({ args }) => args.length === 3)?.args;
+  if (entry === "sys_sigsuspend" && arch !== "mips") return all?.find(({ args }) => args.length === 3)?.args;
   return definitionFor(from, entry, arch)?.args;
 }
 
@@ -77,7 +101,8 @@ function placed(abi, name, args) {
   for (let i = 0; i < args.length; i += 1) {
     const arg = args[i];
     const pair =
-      abis[abi].word === 32 && facts.wordPairs.find(([a, b]) => a === arg.name && b === args[i + 1]?.name);
+      (abis[abi].word === 32 || (arg.type === "u32" && args[i + 1]?.type === "u32")) &&
+      facts.wordPairs.find(([a, b]) => a === arg.name && b === args[i + 1]?.name);
     if (pair) {
       const [low, high] = pair[3] === "first" ? [i, i + 1] : [i + 1, i];
       const signed = facts.signedValues.includes(pair[2]);
@@ -164,12 +189,22 @@ const fromPair =
     return { name, aliases, ...typeInfo(type, abis[abi].word), word: abis[abi].word, place };
   };
 
+/** Where only the first words are what the kernel will read, an argument in a later one is out of sight. */
+function visible(abi, arg) {
+  const { visibleWords = 6 } = abis[abi];
+  const { index = 0, low = 0, high = 0 } = arg.place;
+  return Math.max(index, low, high) < visibleWords ? arg : { ...arg, place: "memory" };
+}
+
 /** All arguments of a call as its ABI has them, or undefined. */
 export function argumentsOf(abi, name) {
   const { word } = abis[abi];
   const memory = facts.inMemory[abi]?.[name];
   if (memory) return memory.map(fromPair(abi, "memory"));
-  const gone = ((abi === "x86" && facts.goneOnX86[name]) || facts.gone[name])?.map(([argName, type]) => ({
+  const byHand = facts.byHand[abi]?.[name];
+  if (byHand)
+    return byHand.map(([names, type, place], index) => fromPair(abi, place ?? { index })([names, type]));
+  const gone = ((word === 32 && facts.goneOn32Bits[name]) || facts.gone[name])?.map(([argName, type]) => ({
     name: argName,
     type,
   }));
@@ -178,10 +213,11 @@ export function argumentsOf(abi, name) {
     kernelArguments(abi, name, older, olderEntries[abi].get(name) ?? entries[abi].get(name)) ??
     gone;
   if (raw === undefined) return undefined;
-  const constants = (facts.constants[abi]?.[name] ?? []).map(([argName, type, value]) => ({
+  const constants = (facts.constants[name] ?? []).map(([argName, type, value]) => ({
     ...fromPair(abi, { value })([argName, type]),
   }));
-  return [...named(name, placed(abi, name, raw)).map((arg) => ({ ...arg, word })), ...constants];
+  const args = named(name, placed(abi, name, raw)).map((arg) => ({ ...arg, word }));
+  return [...args.map((arg) => visible(abi, arg)), ...constants];
 }
 
 /** Where the older kernel reads other bits than the newer one: to be looked at by a person. */
@@ -196,20 +232,23 @@ function compareWithOlder(abi, name) {
     );
 }
 
-/** Where an i386 kernel and a 64-bit kernel's compat entry differ in what they read. */
-function compareWithNative(name) {
-  const compat = kernelArguments("x86", name);
-  const native = kernelArguments("x86", name, definitions, entries.native.get(name));
-  if (compat === undefined || native === undefined || compat === native) return;
+/** Where a 32-bit kernel's entry and a 64-bit kernel's compat entry differ in what they read. */
+function compareWithNative(abi, name) {
+  const { native: own } = abis[abi];
+  if (own === undefined) return;
+  const foreign = kernelArguments(abi, name);
+  const entry = entries.native[own].get(name);
+  const native =
+    entry && (definitionFor(definitions, entry, own) ?? definitionFor(definitions, entry, abis[abi].arch));
+  if (foreign === undefined || native === undefined || foreign === native.args) return;
   const text = (args) => args.map((arg) => JSON.stringify(typeInfo(arg.type, 32))).join();
-  if (text(compat) !== text(native))
-    console.error(
-      `x86 ${name}: compat ${compat.map((a) => `${a.type} ${a.name}`)}; native ${native.map((a) => `${a.type} ${a.name}`)}`,
-    );
+  const shown = (args) => args.map((a) => `${a.type} ${a.name}`);
+  if (text(foreign) !== text(native.args))
+    console.error(`${abi} ${name}: compat ${shown(foreign)}; native ${shown(native.args)}`);
 }
 
 function releaseOf(abi, call) {
-  return facts.lateNumbers[abi][call.name] ?? facts.otherReleases[call.name] ?? call.since;
+  return facts.lateNumbers[abi]?.[call.name] ?? facts.otherReleases[call.name] ?? call.since;
 }
 
 function fileHead(abi) {
@@ -228,7 +267,7 @@ for (const abi of Object.keys(abis)) {
     .sort((a, b) => a.nr - b.nr)
     .map(({ nr, call }) => {
       compareWithOlder(abi, call.name);
-      if (abi === "x86") compareWithNative(call.name);
+      compareWithNative(abi, call.name);
       const args = argumentsOf(abi, call.name);
       const release = releaseOf(abi, call);
       if (release === undefined && facts.withoutRelease[call.name] === undefined)

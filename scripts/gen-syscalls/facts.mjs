@@ -69,9 +69,10 @@ export const namesByKernelName = {
   pwritev2: { vec: "iov", vlen: "iovcnt", pos_l: "offset", pos: "offset" },
   statfs64: { pathname: "path", sz: "size" },
   fstatfs64: { sz: "size" },
-  _llseek: {},
+  _llseek: { origin: "whence" },
   sysfs: {},
   sigsuspend: {},
+  arm_fadvise64_64: {},
   ioctl: { cmd: "request", arg32: "arg" },
   fcntl: {},
   fcntl64: {},
@@ -98,7 +99,7 @@ export const namesByKernelName = {
 };
 
 /** Words that a 64-bit kernel shifts out of its value: no argument at all. */
-export const ignoredWords = ["pos_h"];
+export const ignoredWords = ["pos_h", "__pad", "__dummy"];
 
 /** More aliases: `call: { name: [alias] }`. */
 export const moreAliases = {
@@ -106,6 +107,7 @@ export const moreAliases = {
   open_tree: { pathname: ["path"] },
   open_tree_attr: { pathname: ["path"] },
   fspick: { pathname: ["path"] },
+  arm_fadvise64_64: { len: ["size"] },
   move_mount: { from_pathname: ["from_path"], to_pathname: ["to_path"] },
   io_uring_enter: { arg: ["sig", "argp"] },
   keyctl: { operation: ["cmd", "op"] },
@@ -127,6 +129,9 @@ export const wordPairs = [
   ["len_low", "len_high", "len", "first"],
   ["len_lo", "len_hi", "len", "first"],
   ["mask_lo", "mask_hi", "mask", "first"],
+  ["pos_lo", "pos_hi", "pos", "first"],
+  ["length_lo", "length_hi", "length", "first"],
+  ["nbytes_lo", "nbytes_hi", "nbytes", "first"],
   ["w0", "w1", "w", "first"],
   ["offset_high", "offset_low", "offset", "second"],
 ];
@@ -148,6 +153,8 @@ export const narrowed = {
   pwritev2: { fd },
   mmap: { fd: [false, "mm/mmap.c: fget() takes an unsigned int"] },
   ptrace: { pid: [true, "kernel/ptrace.c: find_get_task_by_vpid() takes a pid_t"] },
+  // mips' n32 and o32, and ppc64; the others' own entry points say so themselves.
+  personality: { personality: [false, "kernel/exec_domain.c: ksys_personality() takes an unsigned int"] },
   mbind: { mode: [true, "mm/mempolicy.c: int lmode = mode"] },
 };
 
@@ -159,22 +166,111 @@ const fiveOfSelect = [
   ["exceptfds", "fd_set *"],
   ["timeout", "void *"],
 ];
+const sixOfMmap = [
+  ["addr", "unsigned long"],
+  ["length/len", "unsigned long"],
+  ["prot", "unsigned long"],
+  ["flags", "unsigned long"],
+  ["fd", "unsigned long"],
+  ["offset/off", "unsigned long"],
+];
 export const inMemory = {
   x86: {
-    mmap: [
-      ["addr", "unsigned long"],
-      ["length/len", "unsigned long"],
-      ["prot", "unsigned long"],
-      ["flags", "unsigned long"],
-      ["fd", "unsigned long"],
-      ["offset/off", "unsigned long"],
-    ],
+    mmap: sixOfMmap,
     select: fiveOfSelect,
+  },
+  // old_mmap: its six words behind a pointer.
+  s390x: { mmap: sixOfMmap },
+};
+
+/**
+ * Calls of mips o32 that take 64-bit values: a 32-bit kernel has them as plain arguments, a 64-bit one as
+ * halves (arch/mips/kernel/linux32.c), each beginning at an even word. All reach into a word that is out of sight.
+ */
+/** Gives both descriptors in registers, so it takes nothing. */
+const mipsPipe = { pipe: [] };
+const o32Offset = ["offset/pos", "loff_t", "memory"];
+export const byHand = {
+  // Served outside the table, by arm_syscall() and compat_arm_syscall().
+  arm: {
+    breakpoint: [],
+    cacheflush: [
+      ["start", "unsigned long"],
+      ["end", "unsigned long"],
+      ["flags", "unsigned long"],
+    ],
+    usr26: [],
+    usr32: [],
+    set_tls: [["tls", "unsigned long"]],
+    get_tls: [],
+  },
+  mips64: mipsPipe,
+  mips64n32: mipsPipe,
+  mips: {
+    ...mipsPipe,
+    sigsuspend: [["mask/uset", "sigset_t *"]],
+    pread64: [["fd", "unsigned int"], ["buf", "char *"], ["count", "size_t"], o32Offset],
+    pwrite64: [["fd", "unsigned int"], ["buf", "char *"], ["count", "size_t"], o32Offset],
+    truncate64: [
+      ["path", "char *"],
+      ["length", "loff_t", "memory"],
+    ],
+    ftruncate64: [
+      ["fd", "unsigned int"],
+      ["length", "loff_t", "memory"],
+    ],
+    readahead: [
+      ["fd", "int"],
+      ["offset", "loff_t", "memory"],
+      ["count", "size_t", "memory"],
+    ],
+    sync_file_range: [
+      ["fd", "int"],
+      ["offset", "loff_t", "memory"],
+      ["nbytes", "loff_t", "memory"],
+      ["flags", "unsigned int", "memory"],
+    ],
+    fadvise64: [
+      ["fd", "int"],
+      ["offset", "loff_t", "memory"],
+      ["len", "loff_t", "memory"],
+      ["advice", "int", "memory"],
+    ],
+    fallocate: [
+      ["fd", "int"],
+      ["mode", "int"],
+      ["offset", "loff_t", "memory"],
+      ["len/length", "loff_t", "memory"],
+    ],
+    fanotify_mark: [
+      ["fanotify_fd", "int"],
+      ["flags", "unsigned int"],
+      ["mask", "u64", "memory"],
+      ["dirfd/dfd", "int", "memory"],
+      ["pathname", "char *", "memory"],
+    ],
+    // Which of its two words is the high one depends on the machine's byte order.
+    lookup_dcookie: [
+      ["cookie", "u64", "memory"],
+      ["buffer/buf", "char *", { index: 2 }],
+      ["len", "size_t", "memory"],
+    ],
   },
 };
 
-/** An argument that this call lacks and for which the kernel puts a number: { abi: { call: [[name, type, value]] } }. */
-export const constants = { x86: { umount: [["flags", "int", 0]], waitpid: [["rusage", "void *", 0]] } };
+/** An argument that a call lacks and for which the kernel puts a number: { call: [[name, type, value]] }. */
+export const constants = {
+  umount: [["flags", "int", 0]],
+  waitpid: [["rusage", "void *", 0]],
+  send: [
+    ["dest_addr/addr", "void *", 0],
+    ["addrlen/addr_len", "int", 0],
+  ],
+  recv: [
+    ["src_addr/addr", "void *", 0],
+    ["addrlen", "void *", 0],
+  ],
+};
 
 /** Calls that no kernel of the sources has: arguments from their manual pages, types from the last kernel with them. */
 export const gone = {
@@ -211,7 +307,7 @@ export const gone = {
   sigreturn: [],
 };
 
-export const goneOnX86 = {
+export const goneOn32Bits = {
   lookup_dcookie: [
     ["w0", "u32"],
     ["w1", "u32"],
@@ -239,23 +335,40 @@ export const withoutRelease = {
   tuxcall: "never implemented",
   ulimit: "never implemented",
   vserver: "never implemented",
+  cachectl: "never implemented",
+  multiplexer: "never implemented",
+  timerfd: "never implemented: its number was given up for timerfd_create's",
+  ...Object.fromEntries(
+    list("reserved82 reserved177 reserved193 reserved221").map((name) => [name, "never implemented"]),
+  ),
+  ...Object.fromEntries(
+    list("unused18 unused28 unused59 unused84 unused109 unused150").map((name) => [
+      name,
+      "never implemented",
+    ]),
+  ),
 };
 
 /** First releases that syscalls.json lacks, or has from a page that disagrees with the call's own (pkey_alloc(2)). */
-export const otherReleases = { idle: "1.0", pkey_mprotect: "4.9", pkey_alloc: "4.9", pkey_free: "4.9" };
+export const otherReleases = {
+  arm_fadvise64_64: "2.6.14",
+  idle: "1.0",
+  pkey_mprotect: "4.9",
+  pkey_alloc: "4.9",
+  pkey_free: "4.9",
+};
 
 /** Numbers that an ABI got later than others got the call. */
 const late = (release, names) => list(names).map((name) => [name, release]);
+const splitIpc = late("5.1", "semget semctl shmget shmctl shmat shmdt msgget msgsnd msgrcv msgctl");
+const splitSockets = late(
+  "4.3",
+  "socket socketpair bind connect listen accept4 getsockopt setsockopt getsockname getpeername sendto sendmsg recvfrom recvmsg shutdown",
+);
 export const lateNumbers = {
-  x86_64: {},
-  x86: Object.fromEntries([
-    ...late(
-      "4.3",
-      "socket socketpair bind connect listen accept4 getsockopt setsockopt getsockname getpeername sendto sendmsg recvfrom recvmsg shutdown",
-    ),
-    ...late("4.12", "arch_prctl"),
-    ...late("5.1", "semget semctl shmget shmctl shmat shmdt msgget msgsnd msgrcv msgctl"),
-  ]),
-  x32: {},
+  x86: Object.fromEntries([...splitSockets, ...late("4.12", "arch_prctl"), ...splitIpc]),
   aarch64: Object.fromEntries([...late("5.0", "kexec_file_load"), ...late("6.13", "map_shadow_stack")]),
+  s390x: Object.fromEntries([...splitSockets, ...splitIpc]),
+  ppc64le: Object.fromEntries(splitIpc),
+  mips: Object.fromEntries(splitIpc),
 };

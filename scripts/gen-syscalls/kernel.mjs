@@ -16,7 +16,12 @@ const folders = [
   "lib",
   "init",
 ];
-const archFolders = { x86: "arch/x86", arm64: "arch/arm64" };
+const archFolders = Object.fromEntries(
+  ["x86", "arm64", "arm", "riscv", "powerpc", "s390", "loongarch", "mips"].map((arch) => [
+    arch,
+    `arch/${arch}`,
+  ]),
+);
 /** Alternatives for kernels that nobody runs containers on. */
 const ignoredFiles = ["mm/nommu.c", "kernel/sys_ni.c"];
 
@@ -39,7 +44,8 @@ export function readDefinitions(source) {
     const plain = text
       .replace(/\/\*[\s\S]*?\*\//g, "")
       .replace(/\bSYSCALL32_DEFINE/g, "COMPAT_SYSCALL_DEFINE") // what it is on a 64-bit kernel
-      .replace(/SC_ARG64\((\w+)\)/g, "unsigned int, $1_lo, unsigned int, $1_hi"); // little-endian
+      .replace(/SC_ARG64\((\w+)\)/g, "unsigned int, $1_lo, unsigned int, $1_hi") // little-endian
+      .replace(/arg_u32p\((\w+)\)/g, "u32, $1_lo, u32, $1_hi"); // little-endian
     for (const match of plain.matchAll(/\b(COMPAT_)?SYSCALL_DEFINE([0-6])\s*\(\s*(\w+)\s*((?:,[^)]*)?)\)/g)) {
       const [, compat, count, name, rest] = match;
       const parts = rest
@@ -80,33 +86,56 @@ function readTable(path) {
 }
 
 const implemented = (entry) =>
-  entry === undefined || entry === "-" || entry.endsWith("ni_syscall") || entry === "" ? undefined : entry;
+  entry === undefined || entry === "-" || entry.endsWith("ni_syscall") || entry === ""
+    ? undefined
+    : entry.replace(/^__sys_/, "sys_"); // mips saves more registers before some
+
+/** The rows of a table whose second column is one of `kinds`, as call name → entry point. */
+function entriesOf(source, file, kinds, entryOf = (row) => row.entry) {
+  const path = join(source, file);
+  if (!existsSync(path)) return new Map();
+  return new Map(
+    readTable(path)
+      .filter((row) => kinds.includes(row.kind))
+      .map((row) => [row.name, implemented(entryOf(row))]),
+  );
+}
+
+const compat = (row) => implemented(row.compat) ?? row.entry;
 
 /**
- * Per ABI: call name → entry point. An i386 program on a 64-bit kernel enters by the compat column where
+ * Per ABI: call name → entry point. A 32-bit program on a 64-bit kernel enters by the compat column where
  * there is one; `native` keeps what a 32-bit kernel would use, so that both can be compared.
  */
 export function readEntries(source) {
-  const x86 = new Map();
-  const native = new Map();
-  for (const row of readTable(join(source, "arch/x86/entry/syscalls/syscall_32.tbl"))) {
-    x86.set(row.name, implemented(row.compat) ?? implemented(row.entry));
-    native.set(row.name, implemented(row.entry));
-  }
-  const x86_64 = new Map();
-  const x32 = new Map();
-  for (const row of readTable(join(source, "arch/x86/entry/syscalls/syscall_64.tbl"))) {
-    if (row.kind !== "x32") x86_64.set(row.name, implemented(row.entry));
-    if (row.kind !== "64") x32.set(row.name, implemented(row.entry));
-  }
-  const aarch64 = new Map();
-  const arm64Table = join(source, "arch/arm64/tools/syscall_64.tbl");
-  if (existsSync(arm64Table)) {
-    const kinds = ["common", "64", "renameat", "rlimit", "memfd_secret"];
-    for (const row of readTable(arm64Table)) {
-      if (kinds.includes(row.kind)) aarch64.set(row.name, implemented(row.entry));
-    }
-    aarch64.set("personality", "sys_arm64_personality");
-  }
-  return { x86_64, x32, x86, aarch64, native };
+  const generic = "scripts/syscall.tbl";
+  const power = "arch/powerpc/kernel/syscalls/syscall.tbl";
+  const mips = (file) => `arch/mips/kernel/syscalls/syscall_${file}.tbl`;
+  const entries = {
+    x86_64: entriesOf(source, "arch/x86/entry/syscalls/syscall_64.tbl", ["common", "64"]),
+    x86: entriesOf(source, "arch/x86/entry/syscalls/syscall_32.tbl", ["i386"], compat),
+    x32: entriesOf(source, "arch/x86/entry/syscalls/syscall_64.tbl", ["common", "x32"]),
+    aarch64: entriesOf(source, "arch/arm64/tools/syscall_64.tbl", [
+      "common",
+      "64",
+      "renameat",
+      "rlimit",
+      "memfd_secret",
+    ]),
+    arm: entriesOf(source, "arch/arm64/tools/syscall_32.tbl", ["common"], compat),
+    riscv64: entriesOf(source, generic, ["common", "64", "riscv", "rlimit", "memfd_secret"]),
+    ppc64le: entriesOf(source, power, ["common", "nospu", "64"]),
+    s390x: entriesOf(source, "arch/s390/kernel/syscalls/syscall.tbl", ["common", "64"]),
+    loongarch64: entriesOf(source, generic, ["common", "64", "memfd_secret"]),
+    mips64: entriesOf(source, mips("n64"), ["n64", "common"]),
+    mips64n32: entriesOf(source, mips("n32"), ["n32"]),
+    mips: entriesOf(source, mips("o32"), ["o32"], compat),
+    native: {
+      x86: entriesOf(source, "arch/x86/entry/syscalls/syscall_32.tbl", ["i386"]),
+      arm: entriesOf(source, "arch/arm/tools/syscall.tbl", ["common", "eabi"]),
+      mips: entriesOf(source, mips("o32"), ["o32"]),
+    },
+  };
+  if (entries.aarch64.size > 0) entries.aarch64.set("personality", "sys_arm64_personality");
+  return entries;
 }

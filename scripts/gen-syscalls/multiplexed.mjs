@@ -1,4 +1,4 @@
-// What stands behind socketcall and ipc of x86, after net/socket.c and ipc/syscall.c.
+// What stands behind socketcall and ipc, after net/socket.c and ipc/syscall.c.
 
 /** net.h: SYS_SOCKET is 1, and so on. */
 const socketCalls =
@@ -6,7 +6,7 @@ const socketCalls =
     " ",
   );
 
-/** Calls that x86 has behind socketcall only: prototypes as of x86_64's, or of their manual pages. */
+/** Calls that some ABIs have behind socketcall only: prototypes as of x86_64's, or of their manual pages. */
 const onlyThere = { accept: "x86_64", send: "sendto", recv: "recvfrom" };
 
 /**
@@ -29,30 +29,46 @@ const ipcCalls = [
   [24, "shmctl", { shmid: 1, buf: 4 }],
 ];
 
-/** Rows: multiplexer, index of the selector, its mask, code, name, arguments. */
+/** What is special: s390's ipc has no sixth word, mips o32's words from the fourth on are out of sight. */
+const machines = {
+  x86: { word: 32 },
+  ppc64le: { word: 64 },
+  s390x: { word: 64, semtimedop: { timeout: 3 } },
+  mips: { word: 32, visibleWords: 3 },
+};
+
+/** Rows: ABI, multiplexer, index of the selector, its mask, code, name, arguments. */
 export function multiplexedRows(argumentsOf, writeArguments) {
-  const narrow = (arg) => ({ ...arg, width: Math.min(arg.width, 32), word: 32 });
+  return Object.entries(machines).flatMap(([abi, machine]) =>
+    rowsOf(abi, machine, argumentsOf, writeArguments),
+  );
+}
+
+function rowsOf(abi, machine, argumentsOf, writeArguments) {
+  const { word, visibleWords = 6 } = machine;
+  const narrow = (arg) => ({ ...arg, width: Math.min(arg.width, word), word });
   const rows = socketCalls.map((name, index) => {
     const like = onlyThere[name];
-    let args = argumentsOf("x86", name) ?? undefined;
-    if (like === "x86_64") args = argumentsOf("x86_64", name);
-    else if (like !== undefined) args = argumentsOf("x86", like);
+    let args = argumentsOf(abi, name) ?? undefined;
+    if (like === "x86_64") args ??= argumentsOf("x86_64", name);
+    else if (like !== undefined) args ??= argumentsOf(abi, like);
     if (args === undefined) throw new Error(`no arguments for ${name} behind socketcall`);
     // send and recv are sendto and recvfrom with no address.
     const place = (i) => (name in { send: 1, recv: 1 } && i >= 4 ? { value: 0 } : "memory");
-    return `socketcall 0 0xffffffff ${index + 1} ${name} ${writeArguments(args.map((arg, i) => ({ ...narrow(arg), place: place(i) })))}`;
+    return `${abi} socketcall 0 0xffffffff ${index + 1} ${name} ${writeArguments(args.map((arg, i) => ({ ...narrow(arg), place: place(i) })))}`;
   });
-  for (const [code, name, words] of ipcCalls) {
+  for (const [code, name, generic] of ipcCalls) {
+    const words = { ...generic, ...(machine[name] ?? {}) };
     // x86 has semop and semtimedop only behind ipc (and semtimedop_time64): the 64-bit ABI's names hold.
-    const args = argumentsOf("x86", name) ?? argumentsOf("x86_64", name);
-    for (const word of Object.keys(words)) {
-      if (!args.some((arg) => arg.name === word)) throw new Error(`${name} has no argument ${word}`);
+    const args = argumentsOf(abi, name) ?? argumentsOf("x86_64", name);
+    for (const known of Object.keys(words)) {
+      if (!args.some((arg) => arg.name === known)) throw new Error(`${name} has no argument ${known}`);
     }
     const placed = args.map((arg) => ({
       ...narrow(arg),
-      place: words[arg.name] === undefined ? "memory" : { index: words[arg.name] },
+      place: words[arg.name] < visibleWords ? { index: words[arg.name] } : "memory",
     }));
-    rows.push(`ipc 0 0xffff ${code} ${name} ${writeArguments(placed)}`);
+    rows.push(`${abi} ipc 0 0xffff ${code} ${name} ${writeArguments(placed)}`);
   }
   return rows;
 }

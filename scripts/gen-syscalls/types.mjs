@@ -17,6 +17,7 @@ const int32 = [
 const uint32 = [
   "unsigned int",
   "unsigned",
+  "uint",
   "u32",
   "__u32",
   "uid_t",
@@ -28,7 +29,7 @@ const uint32 = [
 ];
 const uint16 = ["umode_t", "old_uid_t", "old_gid_t", "compat_mode_t", "u16"];
 const long = ["long", "off_t"];
-const ulong = ["unsigned long", "size_t", "aio_context_t", "old_sigset_t"];
+const ulong = ["unsigned long", "uintptr_t", "size_t", "aio_context_t", "old_sigset_t"];
 const compatLong = ["compat_long_t", "compat_off_t", "compat_ssize_t"];
 const compatUlong = ["compat_ulong_t", "compat_size_t", "compat_aio_context_t"];
 const pointers = ["cap_user_header_t", "cap_user_data_t", "__sighandler_t"];

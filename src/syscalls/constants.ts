@@ -2,9 +2,20 @@
  * Names for numbers, with the value that each ABI's kernel gives them. Where the C library and the kernel
  * disagree (O_LARGEFILE, SIGRTMIN) the kernel's counts: the filter sees what the kernel sees.
  */
-import { type AbiName, abis } from "./abi.ts";
+import type { AbiName } from "./abi.ts";
 import { readRows } from "./parse.ts";
 import { rows as constantRows } from "./tables/constants.ts";
+import { rows as aarch64 } from "./tables/constants_aarch64.ts";
+import { rows as arm } from "./tables/constants_arm.ts";
+import { rows as loongarch64 } from "./tables/constants_loongarch64.ts";
+import { rows as mips } from "./tables/constants_mips.ts";
+import { rows as mips64 } from "./tables/constants_mips64.ts";
+import { rows as mips64n32 } from "./tables/constants_mips64n32.ts";
+import { rows as ppc64le } from "./tables/constants_ppc64le.ts";
+import { rows as riscv64 } from "./tables/constants_riscv64.ts";
+import { rows as s390x } from "./tables/constants_s390x.ts";
+import { rows as x32 } from "./tables/constants_x32.ts";
+import { rows as x86 } from "./tables/constants_x86.ts";
 import { rows as errnoRows } from "./tables/errnos.ts";
 
 /** A name and its value on one ABI. */
@@ -13,26 +24,45 @@ export interface Constant {
   readonly value: bigint;
 }
 
-/** One text for all ABIs, or one for each in the order of `abis`; `-` where an ABI has no such name. */
-type Values = readonly string[];
+/**
+ * Where an ABI's values are others than x86_64's, which the tables for all names have: functions, so that a table
+ * is read when it is asked for. Both byte orders of mips have the same.
+ */
+const differences: Readonly<Record<Exclude<AbiName, "x86_64">, () => string>> = {
+  x86: () => x86,
+  x32: () => x32,
+  aarch64: () => aarch64,
+  arm: () => arm,
+  riscv64: () => riscv64,
+  ppc64le: () => ppc64le,
+  s390x: () => s390x,
+  loongarch64: () => loongarch64,
+  mips64: () => mips64,
+  mips64n32: () => mips64n32,
+  mips: () => mips,
+  mips64el: () => mips64,
+  mipsel64n32: () => mips64n32,
+  mipsel: () => mips,
+};
 
-/** The values of one name. A search in the text: most runs ask for few names, and none for all. */
-function valuesIn(table: string, name: string): Values | undefined {
+/** What stands behind a name. A search in the text: most runs ask for few names, and none for all. */
+function textIn(table: string, name: string): string | undefined {
   if (!/^\w+$/.test(name)) return undefined;
   const at = table.indexOf(`\n${name} `);
   if (at === -1) return undefined;
   const start = at + name.length + 2;
-  return table.slice(start, table.indexOf("\n", start)).split(" ");
+  return table.slice(start, table.indexOf("\n", start));
 }
 
 function namesIn(table: string): readonly string[] {
   return readRows(table, 1).map(([name = ""]) => name);
 }
 
-function valueFor(abi: AbiName, values: Values | undefined): bigint | undefined {
-  if (values === undefined) return undefined;
-  const text = values.length === 1 ? values[0] : values[abis.findIndex(({ name }) => name === abi)];
-  return text === undefined || text === "-" ? undefined : BigInt(text);
+/** The value on an ABI of a name with this text in one of the tables for all names; `-` is none. */
+function valueFor(abi: AbiName, name: string, text: string | undefined): bigint | undefined {
+  const own = abi === "x86_64" || text === undefined ? undefined : textIn(differences[abi](), name);
+  const value = own ?? text;
+  return value === undefined || value === "-" ? undefined : BigInt(value);
 }
 
 /**
@@ -40,12 +70,12 @@ function valueFor(abi: AbiName, values: Values | undefined): bigint | undefined 
  * be refused and never guessed. Flags are positive; what C writes as a negative number (AT_FDCWD) is negative.
  */
 export function constantValue(abi: AbiName, name: string): bigint | undefined {
-  return valueFor(abi, valuesIn(constantRows, name) ?? valuesIn(errnoRows, name));
+  return valueFor(abi, name, textIn(constantRows, name) ?? textIn(errnoRows, name));
 }
 
 /** Whether any ABI has a constant of this name. */
 export function isConstant(name: string): boolean {
-  return valuesIn(constantRows, name) !== undefined || valuesIn(errnoRows, name) !== undefined;
+  return textIn(constantRows, name) !== undefined || textIn(errnoRows, name) !== undefined;
 }
 
 /** Every constant's name, errnos' among them, sorted. */
@@ -66,7 +96,7 @@ export function constantsNamed(abi: AbiName, prefix: string): readonly Constant[
   const found: Constant[] = [];
   for (const [name = "", rest = ""] of readRows(constantRows, 1)) {
     if (!name.startsWith(prefix)) continue;
-    const value = valueFor(abi, rest.split(" "));
+    const value = valueFor(abi, name, rest);
     if (value !== undefined) found.push({ name, value });
   }
   found.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : a.name < b.name ? -1 : 1));
@@ -76,7 +106,7 @@ export function constantsNamed(abi: AbiName, prefix: string): readonly Constant[
 
 /** The number of an errno (`EPERM`: 1), or undefined where this ABI has none of that name. */
 export function errnoNumber(abi: AbiName, name: string): number | undefined {
-  const value = valueFor(abi, valuesIn(errnoRows, name));
+  const value = valueFor(abi, name, textIn(errnoRows, name));
   return value === undefined ? undefined : Number(value);
 }
 

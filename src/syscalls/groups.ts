@@ -166,7 +166,11 @@ export const groups: readonly Group[] = [
     "sigaction sigpending sigprocmask sigsuspend signal sigaltstack signalfd signalfd4",
   ),
   group("@swap", "swap space", "swapon swapoff"),
-  group("@sync", "writing what is cached to the disk", "sync syncfs fsync fdatasync msync sync_file_range"),
+  group(
+    "@sync",
+    "writing what is cached to the disk",
+    "sync syncfs fsync fdatasync msync sync_file_range sync_file_range2 arm_sync_file_range",
+  ),
   group(
     "@system-service",
     "a generous set for system services: everything but what administers the machine",
@@ -174,7 +178,7 @@ export const groups: readonly Group[] = [
     "@resources @setuid @signal @sync @timer",
     "capget capset personality ioctl uname olduname oldolduname umask setpgid setsid setfsuid setfsuid32",
     "setfsgid setfsgid32 flock readdir copy_file_range splice tee vmsplice sendfile sendfile64 readahead",
-    "fadvise64 fadvise64_64 name_to_handle_at kcmp userfaultfd sysinfo getcpu getpriority ioprio_get",
+    "fadvise64 fadvise64_64 arm_fadvise64_64 name_to_handle_at kcmp userfaultfd sysinfo getcpu getpriority ioprio_get",
     "get_mempolicy madvise mremap remap_file_pages",
     "sched_get_priority_max sched_get_priority_min sched_getattr sched_getparam sched_getscheduler",
     "sched_rr_get_interval sched_rr_get_interval_time64 sched_yield",

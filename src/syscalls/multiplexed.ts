@@ -1,8 +1,8 @@
-/** Calls behind one number: socketcall and ipc of x86. */
+/** Calls behind one number: socketcall and ipc of x86, ppc64le, s390x and mips' o32. */
 import { type AbiName, abis } from "./abi.ts";
 import type { Argument } from "./argument.ts";
 import { readArguments, readRows } from "./parse.ts";
-import { rows as x86 } from "./tables/multiplexed.ts";
+import { rows } from "./tables/multiplexed.ts";
 
 export interface Multiplexed {
   /** The call that has the number: `socketcall`. */
@@ -11,13 +11,20 @@ export interface Multiplexed {
   readonly selector: { readonly index: number; readonly mask: number };
   /** The value of args[index] & mask that chooses this call. */
   readonly code: number;
-  /** The call behind: `socket`; `send` and `recv` have no number of their own on any ABI here. */
+  /** The call behind: `socket`; on x86 `send` and `recv` have no number of their own. */
   readonly name: string;
   /** Its arguments where they stand behind this multiplexer: in memory, or in words of the multiplexer. */
   readonly args: readonly Argument[];
 }
 
-const sources: Readonly<Partial<Record<AbiName, () => string>>> = { x86: () => x86 };
+/** Whose rows of the table are an ABI's. */
+const rowsOf: ReadonlyMap<AbiName, string> = new Map([
+  ["x86", "x86"],
+  ["ppc64le", "ppc64le"],
+  ["s390x", "s390x"],
+  ["mips", "mips"],
+  ["mipsel", "mips"],
+]);
 const parsed = new Map<AbiName, readonly Multiplexed[]>();
 
 /** The calls that an ABI hides behind another, in the order of their codes. Source: net/socket.c, ipc/syscall.c. */
@@ -25,8 +32,10 @@ export function multiplexedOf(abi: AbiName): readonly Multiplexed[] {
   const known = parsed.get(abi);
   if (known !== undefined) return known;
   const bits = abis.find(({ name }) => name === abi)?.bits ?? 64;
-  const calls = readRows(sources[abi]?.() ?? "", 5).map(
-    ([multiplexer = "", index, mask, code, name = "", rest = ""]): Multiplexed => ({
+  const owner = rowsOf.get(abi);
+  const own = owner === undefined ? [] : readRows(rows, 6).filter(([name]) => name === owner);
+  const calls = own.map(
+    ([, multiplexer = "", index, mask, code, name = "", rest = ""]): Multiplexed => ({
       multiplexer,
       selector: { index: Number(index), mask: Number(mask) },
       code: Number(code),

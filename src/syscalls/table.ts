@@ -7,6 +7,14 @@ import type { Argument } from "./argument.ts";
 import { multiplexedOf } from "./multiplexed.ts";
 import { readArguments } from "./parse.ts";
 import { rows as aarch64 } from "./tables/aarch64.ts";
+import { rows as arm } from "./tables/arm.ts";
+import { rows as loongarch64 } from "./tables/loongarch64.ts";
+import { rows as mips } from "./tables/mips.ts";
+import { rows as mips64 } from "./tables/mips64.ts";
+import { rows as mips64n32 } from "./tables/mips64n32.ts";
+import { rows as ppc64le } from "./tables/ppc64le.ts";
+import { rows as riscv64 } from "./tables/riscv64.ts";
+import { rows as s390x } from "./tables/s390x.ts";
 import { rows as x32 } from "./tables/x32.ts";
 import { rows as x86 } from "./tables/x86.ts";
 import { rows as x86_64 } from "./tables/x86_64.ts";
@@ -29,12 +37,26 @@ interface Table {
   readonly byName: ReadonlyMap<string, Syscall>;
 }
 
-/** Functions, so that a table is read when it is asked for: in the command's bundle each is a file of its own. */
+/**
+ * Functions, so that a table is read when it is asked for: in the command's bundle each is a file of its own.
+ * Both byte orders of mips have the same calls, and their arguments in the same words.
+ */
 const sources: Readonly<Record<AbiName, () => string>> = {
   x86_64: () => x86_64,
   x86: () => x86,
   x32: () => x32,
   aarch64: () => aarch64,
+  arm: () => arm,
+  riscv64: () => riscv64,
+  ppc64le: () => ppc64le,
+  s390x: () => s390x,
+  loongarch64: () => loongarch64,
+  mips64: () => mips64,
+  mips64n32: () => mips64n32,
+  mips: () => mips,
+  mips64el: () => mips64,
+  mipsel64n32: () => mips64n32,
+  mipsel: () => mips,
 };
 const tables = new Map<AbiName, Table>();
 
@@ -124,8 +146,8 @@ function readNames(): readonly string[] {
 }
 
 /**
- * The name of every call of any ABI, sorted; `send` and `recv` among them, which on the ABIs here are only
- * behind socketcall.
+ * The name of every call of any ABI, sorted; `send` and `recv` among them, which on some ABIs are only behind
+ * socketcall.
  */
 export function syscallNames(): readonly string[] {
   allNames ??= readNames();

@@ -27,7 +27,9 @@ const families: readonly (readonly string[])[] = [
   "newfstatat fstatat64",
   ...suffixed("64", "statfs fstatfs truncate ftruncate fcntl sendfile"),
   "lseek _llseek",
-  "fadvise64 fadvise64_64",
+  "fadvise64 fadvise64_64 arm_fadvise64_64",
+  // The same operation with its arguments in an order that needs no gap between registers.
+  "sync_file_range sync_file_range2 arm_sync_file_range",
   // Arguments behind a pointer, then in registers; mmap2 counts its offset in pages.
   "mmap mmap2",
   "select _newselect",

@@ -4,36 +4,132 @@
 // Names: manpages-dev 6.03-2, then 6.20-2. First releases: syscalls(2) of manpages-dev 6.20-2, release headers.
 // The rows' form is described at the head of the generator and in ../parse.ts.
 export const rows = `
-socketcall 0 0xffffffff 1 socket domain/family:s32@mem type:s32@mem protocol:s32@mem
-socketcall 0 0xffffffff 2 bind sockfd/fd:s32@mem addr/umyaddr:p@mem addrlen:s32@mem
-socketcall 0 0xffffffff 3 connect sockfd/fd:s32@mem addr/uservaddr:p@mem addrlen:s32@mem
-socketcall 0 0xffffffff 4 listen sockfd/fd:s32@mem backlog:s32@mem
-socketcall 0 0xffffffff 5 accept sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem
-socketcall 0 0xffffffff 6 getsockname sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
-socketcall 0 0xffffffff 7 getpeername sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
-socketcall 0 0xffffffff 8 socketpair domain/family:s32@mem type:s32@mem protocol:s32@mem sv/usockvec:p@mem
-socketcall 0 0xffffffff 9 send sockfd/fd:s32@mem buf/buff:p@mem len:u32@mem flags:u32@mem dest_addr/addr:p=0 addrlen/addr_len:s32=0
-socketcall 0 0xffffffff 10 recv sockfd/fd:s32@mem buf:p@mem len:u32@mem flags:u32@mem src_addr/addr:p=0 addrlen:p=0
-socketcall 0 0xffffffff 11 sendto sockfd/fd:s32@mem buf/buff:p@mem len:u32@mem flags:u32@mem dest_addr/addr:p@mem addrlen/addr_len:s32@mem
-socketcall 0 0xffffffff 12 recvfrom sockfd/fd:s32@mem buf:p@mem len:u32@mem flags:u32@mem src_addr/addr:p@mem addrlen:p@mem
-socketcall 0 0xffffffff 13 shutdown sockfd/fd:s32@mem how:s32@mem
-socketcall 0 0xffffffff 14 setsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:s32@mem
-socketcall 0 0xffffffff 15 getsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:p@mem
-socketcall 0 0xffffffff 16 sendmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
-socketcall 0 0xffffffff 17 recvmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
-socketcall 0 0xffffffff 18 accept4 sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem flags:s32@mem
-socketcall 0 0xffffffff 19 recvmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem timeout:p@mem
-socketcall 0 0xffffffff 20 sendmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem
-ipc 0 0xffff 1 semop semid:s32@1 sops/tsops:p@4 nsops:u32@2
-ipc 0 0xffff 2 semget key:s32@1 nsems:s32 semflg:s32
-ipc 0 0xffff 3 semctl semid:s32@1 semnum:s32 cmd/op:s32@mem arg:s32@mem
-ipc 0 0xffff 4 semtimedop semid:s32@1 sops/tsops:p@4 nsops:u32@2 timeout:p@5
-ipc 0 0xffff 11 msgsnd msqid:s32@1 msgp:p@4 msgsz:s32@2 msgflg:s32
-ipc 0 0xffff 12 msgrcv msqid:s32@1 msgp:p@mem msgsz:s32 msgtyp:s32@mem msgflg:s32
-ipc 0 0xffff 13 msgget key:s32@1 msgflg:s32
-ipc 0 0xffff 14 msgctl msqid:s32@1 cmd/op:s32@mem buf/uptr:p@4
-ipc 0 0xffff 21 shmat shmid:s32@1 shmaddr:p@4 shmflg:s32@2
-ipc 0 0xffff 22 shmdt shmaddr:p@4
-ipc 0 0xffff 23 shmget key:s32@1 size:u32 shmflg:s32
-ipc 0 0xffff 24 shmctl shmid:s32@1 cmd/op:s32@mem buf/uptr:p@4
+x86 socketcall 0 0xffffffff 1 socket domain/family:s32@mem type:s32@mem protocol:s32@mem
+x86 socketcall 0 0xffffffff 2 bind sockfd/fd:s32@mem addr/umyaddr:p@mem addrlen:s32@mem
+x86 socketcall 0 0xffffffff 3 connect sockfd/fd:s32@mem addr/uservaddr:p@mem addrlen:s32@mem
+x86 socketcall 0 0xffffffff 4 listen sockfd/fd:s32@mem backlog:s32@mem
+x86 socketcall 0 0xffffffff 5 accept sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem
+x86 socketcall 0 0xffffffff 6 getsockname sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+x86 socketcall 0 0xffffffff 7 getpeername sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+x86 socketcall 0 0xffffffff 8 socketpair domain/family:s32@mem type:s32@mem protocol:s32@mem sv/usockvec:p@mem
+x86 socketcall 0 0xffffffff 9 send sockfd/fd:s32@mem buf/buff:p@mem len:u32@mem flags:u32@mem dest_addr/addr:p=0 addrlen/addr_len:s32=0
+x86 socketcall 0 0xffffffff 10 recv sockfd/fd:s32@mem buf:p@mem len:u32@mem flags:u32@mem src_addr/addr:p=0 addrlen:p=0
+x86 socketcall 0 0xffffffff 11 sendto sockfd/fd:s32@mem buf/buff:p@mem len:u32@mem flags:u32@mem dest_addr/addr:p@mem addrlen/addr_len:s32@mem
+x86 socketcall 0 0xffffffff 12 recvfrom sockfd/fd:s32@mem buf:p@mem len:u32@mem flags:u32@mem src_addr/addr:p@mem addrlen:p@mem
+x86 socketcall 0 0xffffffff 13 shutdown sockfd/fd:s32@mem how:s32@mem
+x86 socketcall 0 0xffffffff 14 setsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:s32@mem
+x86 socketcall 0 0xffffffff 15 getsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:p@mem
+x86 socketcall 0 0xffffffff 16 sendmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+x86 socketcall 0 0xffffffff 17 recvmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+x86 socketcall 0 0xffffffff 18 accept4 sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem flags:s32@mem
+x86 socketcall 0 0xffffffff 19 recvmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem timeout:p@mem
+x86 socketcall 0 0xffffffff 20 sendmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem
+x86 ipc 0 0xffff 1 semop semid:s32@1 sops/tsops:p@4 nsops:u32@2
+x86 ipc 0 0xffff 2 semget key:s32@1 nsems:s32 semflg:s32
+x86 ipc 0 0xffff 3 semctl semid:s32@1 semnum:s32 cmd/op:s32@mem arg:s32@mem
+x86 ipc 0 0xffff 4 semtimedop semid:s32@1 sops/tsops:p@4 nsops:u32@2 timeout:p@5
+x86 ipc 0 0xffff 11 msgsnd msqid:s32@1 msgp:p@4 msgsz:s32@2 msgflg:s32
+x86 ipc 0 0xffff 12 msgrcv msqid:s32@1 msgp:p@mem msgsz:s32 msgtyp:s32@mem msgflg:s32
+x86 ipc 0 0xffff 13 msgget key:s32@1 msgflg:s32
+x86 ipc 0 0xffff 14 msgctl msqid:s32@1 cmd/op:s32@mem buf/uptr:p@4
+x86 ipc 0 0xffff 21 shmat shmid:s32@1 shmaddr:p@4 shmflg:s32@2
+x86 ipc 0 0xffff 22 shmdt shmaddr:p@4
+x86 ipc 0 0xffff 23 shmget key:s32@1 size:u32 shmflg:s32
+x86 ipc 0 0xffff 24 shmctl shmid:s32@1 cmd/op:s32@mem buf/uptr:p@4
+ppc64le socketcall 0 0xffffffff 1 socket domain/family:s32@mem type:s32@mem protocol:s32@mem
+ppc64le socketcall 0 0xffffffff 2 bind sockfd/fd:s32@mem addr/umyaddr:p@mem addrlen:s32@mem
+ppc64le socketcall 0 0xffffffff 3 connect sockfd/fd:s32@mem addr/uservaddr:p@mem addrlen:s32@mem
+ppc64le socketcall 0 0xffffffff 4 listen sockfd/fd:s32@mem backlog:s32@mem
+ppc64le socketcall 0 0xffffffff 5 accept sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem
+ppc64le socketcall 0 0xffffffff 6 getsockname sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+ppc64le socketcall 0 0xffffffff 7 getpeername sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+ppc64le socketcall 0 0xffffffff 8 socketpair domain/family:s32@mem type:s32@mem protocol:s32@mem sv/usockvec:p@mem
+ppc64le socketcall 0 0xffffffff 9 send sockfd/fd:s32@mem buf/buff:p@mem len:u64@mem flags:u32@mem dest_addr/addr:p=0 addrlen/addr_len:s32=0
+ppc64le socketcall 0 0xffffffff 10 recv sockfd/fd:s32@mem buf/ubuf:p@mem len/size:u64@mem flags:u32@mem src_addr/addr:p=0 addrlen:p=0
+ppc64le socketcall 0 0xffffffff 11 sendto sockfd/fd:s32@mem buf/buff:p@mem len:u64@mem flags:u32@mem dest_addr/addr:p@mem addrlen/addr_len:s32@mem
+ppc64le socketcall 0 0xffffffff 12 recvfrom sockfd/fd:s32@mem buf/ubuf:p@mem len/size:u64@mem flags:u32@mem src_addr/addr:p@mem addrlen/addr_len:p@mem
+ppc64le socketcall 0 0xffffffff 13 shutdown sockfd/fd:s32@mem how:s32@mem
+ppc64le socketcall 0 0xffffffff 14 setsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:s32@mem
+ppc64le socketcall 0 0xffffffff 15 getsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:p@mem
+ppc64le socketcall 0 0xffffffff 16 sendmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+ppc64le socketcall 0 0xffffffff 17 recvmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+ppc64le socketcall 0 0xffffffff 18 accept4 sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem flags:s32@mem
+ppc64le socketcall 0 0xffffffff 19 recvmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem timeout:p@mem
+ppc64le socketcall 0 0xffffffff 20 sendmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem
+ppc64le ipc 0 0xffff 1 semop semid:s32@1 sops/tsops:p@4 nsops:u32@2
+ppc64le ipc 0 0xffff 2 semget key:s32@1 nsems:s32 semflg:s32
+ppc64le ipc 0 0xffff 3 semctl semid:s32@1 semnum:s32 cmd/op:s32@mem arg:u64@mem
+ppc64le ipc 0 0xffff 4 semtimedop semid:s32@1 sops/tsops:p@4 nsops:u32@2 timeout:p@5
+ppc64le ipc 0 0xffff 11 msgsnd msqid:s32@1 msgp:p@4 msgsz:u64@2 msgflg:s32
+ppc64le ipc 0 0xffff 12 msgrcv msqid:s32@1 msgp:p@mem msgsz:u64 msgtyp:s64@mem msgflg:s32
+ppc64le ipc 0 0xffff 13 msgget key:s32@1 msgflg:s32
+ppc64le ipc 0 0xffff 14 msgctl msqid:s32@1 cmd/op:s32@mem buf:p@4
+ppc64le ipc 0 0xffff 21 shmat shmid:s32@1 shmaddr:p@4 shmflg:s32@2
+ppc64le ipc 0 0xffff 22 shmdt shmaddr:p@4
+ppc64le ipc 0 0xffff 23 shmget key:s32@1 size:u64 shmflg:s32
+ppc64le ipc 0 0xffff 24 shmctl shmid:s32@1 cmd/op:s32@mem buf:p@4
+s390x socketcall 0 0xffffffff 1 socket domain/family:s32@mem type:s32@mem protocol:s32@mem
+s390x socketcall 0 0xffffffff 2 bind sockfd/fd:s32@mem addr/umyaddr:p@mem addrlen:s32@mem
+s390x socketcall 0 0xffffffff 3 connect sockfd/fd:s32@mem addr/uservaddr:p@mem addrlen:s32@mem
+s390x socketcall 0 0xffffffff 4 listen sockfd/fd:s32@mem backlog:s32@mem
+s390x socketcall 0 0xffffffff 5 accept sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem
+s390x socketcall 0 0xffffffff 6 getsockname sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+s390x socketcall 0 0xffffffff 7 getpeername sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+s390x socketcall 0 0xffffffff 8 socketpair domain/family:s32@mem type:s32@mem protocol:s32@mem sv/usockvec:p@mem
+s390x socketcall 0 0xffffffff 9 send sockfd/fd:s32@mem buf/buff:p@mem len:u64@mem flags:u32@mem dest_addr/addr:p=0 addrlen/addr_len:s32=0
+s390x socketcall 0 0xffffffff 10 recv sockfd/fd:s32@mem buf/ubuf:p@mem len/size:u64@mem flags:u32@mem src_addr/addr:p=0 addrlen/addr_len:p=0
+s390x socketcall 0 0xffffffff 11 sendto sockfd/fd:s32@mem buf/buff:p@mem len:u64@mem flags:u32@mem dest_addr/addr:p@mem addrlen/addr_len:s32@mem
+s390x socketcall 0 0xffffffff 12 recvfrom sockfd/fd:s32@mem buf/ubuf:p@mem len/size:u64@mem flags:u32@mem src_addr/addr:p@mem addrlen/addr_len:p@mem
+s390x socketcall 0 0xffffffff 13 shutdown sockfd/fd:s32@mem how:s32@mem
+s390x socketcall 0 0xffffffff 14 setsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:s32@mem
+s390x socketcall 0 0xffffffff 15 getsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:p@mem
+s390x socketcall 0 0xffffffff 16 sendmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+s390x socketcall 0 0xffffffff 17 recvmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+s390x socketcall 0 0xffffffff 18 accept4 sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem flags:s32@mem
+s390x socketcall 0 0xffffffff 19 recvmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem timeout:p@mem
+s390x socketcall 0 0xffffffff 20 sendmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem
+s390x ipc 0 0xffff 1 semop semid:s32@1 sops/tsops:p@4 nsops:u32@2
+s390x ipc 0 0xffff 2 semget key:s32@1 nsems:s32 semflg:s32
+s390x ipc 0 0xffff 3 semctl semid:s32@1 semnum:s32 cmd/op:s32@mem arg:u64@mem
+s390x ipc 0 0xffff 4 semtimedop semid:s32@1 sops/tsops:p@4 nsops:u32@2 timeout:p
+s390x ipc 0 0xffff 11 msgsnd msqid:s32@1 msgp:p@4 msgsz:u64@2 msgflg:s32
+s390x ipc 0 0xffff 12 msgrcv msqid:s32@1 msgp:p@mem msgsz:u64 msgtyp:s64@mem msgflg:s32
+s390x ipc 0 0xffff 13 msgget key:s32@1 msgflg:s32
+s390x ipc 0 0xffff 14 msgctl msqid:s32@1 cmd/op:s32@mem buf:p@4
+s390x ipc 0 0xffff 21 shmat shmid:s32@1 shmaddr:p@4 shmflg:s32@2
+s390x ipc 0 0xffff 22 shmdt shmaddr:p@4
+s390x ipc 0 0xffff 23 shmget key:s32@1 size:u64 shmflg:s32
+s390x ipc 0 0xffff 24 shmctl shmid:s32@1 cmd/op:s32@mem buf:p@4
+mips socketcall 0 0xffffffff 1 socket domain/family:s32@mem type:s32@mem protocol:s32@mem
+mips socketcall 0 0xffffffff 2 bind sockfd/fd:s32@mem addr/umyaddr:p@mem addrlen:s32@mem
+mips socketcall 0 0xffffffff 3 connect sockfd/fd:s32@mem addr/uservaddr:p@mem addrlen:s32@mem
+mips socketcall 0 0xffffffff 4 listen sockfd/fd:s32@mem backlog:s32@mem
+mips socketcall 0 0xffffffff 5 accept sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem
+mips socketcall 0 0xffffffff 6 getsockname sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+mips socketcall 0 0xffffffff 7 getpeername sockfd/fd:s32@mem addr/usockaddr:p@mem addrlen/usockaddr_len:p@mem
+mips socketcall 0 0xffffffff 8 socketpair domain/family:s32@mem type:s32@mem protocol:s32@mem sv/usockvec:p@mem
+mips socketcall 0 0xffffffff 9 send sockfd/fd:s32@mem buf/buff:p@mem len:u32@mem flags:u32@mem dest_addr/addr:p=0 addrlen/addr_len:s32=0
+mips socketcall 0 0xffffffff 10 recv sockfd/fd:s32@mem buf:p@mem len:u32@mem flags:u32@mem src_addr/addr:p=0 addrlen:p=0
+mips socketcall 0 0xffffffff 11 sendto sockfd/fd:s32@mem buf/buff:p@mem len:u32@mem flags:u32@mem dest_addr/addr:p@mem addrlen/addr_len:s32@mem
+mips socketcall 0 0xffffffff 12 recvfrom sockfd/fd:s32@mem buf:p@mem len:u32@mem flags:u32@mem src_addr/addr:p@mem addrlen:p@mem
+mips socketcall 0 0xffffffff 13 shutdown sockfd/fd:s32@mem how:s32@mem
+mips socketcall 0 0xffffffff 14 setsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:s32@mem
+mips socketcall 0 0xffffffff 15 getsockopt sockfd/fd:s32@mem level:s32@mem optname:s32@mem optval:p@mem optlen:p@mem
+mips socketcall 0 0xffffffff 16 sendmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+mips socketcall 0 0xffffffff 17 recvmsg sockfd/fd:s32@mem msg:p@mem flags:u32@mem
+mips socketcall 0 0xffffffff 18 accept4 sockfd/fd:s32@mem addr/upeer_sockaddr:p@mem addrlen/upeer_addrlen:p@mem flags:s32@mem
+mips socketcall 0 0xffffffff 19 recvmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem timeout:p@mem
+mips socketcall 0 0xffffffff 20 sendmmsg sockfd/fd:s32@mem msgvec/mmsg:p@mem vlen:u32@mem flags:u32@mem
+mips ipc 0 0xffff 1 semop semid:s32@1 sops/tsops:p@mem nsops:u32
+mips ipc 0 0xffff 2 semget key:s32@1 nsems:s32 semflg:s32@mem
+mips ipc 0 0xffff 3 semctl semid:s32@1 semnum:s32 cmd/op:s32@mem arg:s32@mem
+mips ipc 0 0xffff 4 semtimedop semid:s32@1 sops/tsops:p@mem nsops:u32 timeout:p@mem
+mips ipc 0 0xffff 11 msgsnd msqid:s32@1 msgp:p@mem msgsz:s32 msgflg:s32@mem
+mips ipc 0 0xffff 12 msgrcv msqid:s32@1 msgp:p@mem msgsz:s32 msgtyp:s32@mem msgflg:s32@mem
+mips ipc 0 0xffff 13 msgget key:s32@1 msgflg:s32
+mips ipc 0 0xffff 14 msgctl msqid:s32@1 cmd/op:s32@mem buf/uptr:p@mem
+mips ipc 0 0xffff 21 shmat shmid:s32@1 shmaddr:p@mem shmflg:s32
+mips ipc 0 0xffff 22 shmdt shmaddr:p@mem
+mips ipc 0 0xffff 23 shmget key:s32@1 size:u32 shmflg:s32@mem
+mips ipc 0 0xffff 24 shmctl shmid:s32@1 cmd/op:s32@mem buf/uptr:p@mem
 `;
