@@ -96,6 +96,8 @@ test("it installs into a Debian, works there, and goes without a trace", (t) => 
     "doc/callgate/docs/library.md",
   ])
     assert.equal(inTree("test", "-s", `/usr/share/${path}`).status, 0, path);
+  assert.equal(inTree("callgate", "doctor").status, 0);
+  assert.equal(inTree("callgate", "explain", "default", "keyctl").status, 0);
   const completion = "/usr/share/bash-completion/completions/callgate";
   assert.match(inTree("bash", "-c", `. ${completion}; complete -p callgate`).output, /-F _callgate callgate/);
   assert.equal(inTree("dpkg", "--purge", "callgate").status, 0);

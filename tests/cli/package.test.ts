@@ -2,6 +2,7 @@
 /** The package as users get it: packed, installed without scripts and without a compiler, and used in every way. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -10,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -109,7 +111,16 @@ function versionOf(folder: string): string {
 }
 
 const use = `const policy = readPolicy('version = 1\\n[syscalls]\\nrules = "allow read"\\n').policy;
-console.log(compile(policy, { target: "x86_64" }).instructions.length > 0, syscallNumber("x86_64", "read"));\n`;
+console.log(compile(policy, { target: "x86_64" }).instructions.length > 0, syscallNumber("x86_64", "read"));
+exec("sh", ["-c", "exit 7"], { policy: "default" }).catch((error) => error).then(({ exitCode }) => console.log(exitCode));\n`;
+
+test("without gcc, doctor says that run works, and that gcc is not needed", (t) => {
+  if (problem !== undefined) return t.skip(problem);
+  const { status, stdout, stderr } = start(callgate, ["doctor"], { cwd: app });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^gcc +note +not installed: not needed, the launcher is there$/m);
+  assert.match(stdout, /^launcher +ok /m);
+});
 
 test("a global install brings the manual pages; every install has completions and the schema", (t) => {
   if (problem !== undefined) return t.skip(problem);
@@ -129,19 +140,19 @@ test("it can be imported", (t) => {
   if (problem !== undefined) return t.skip(problem);
   writeFileSync(
     join(app, "use.mjs"),
-    `import { compile, readPolicy, syscallNumber } from "callgate";\n${use}`,
+    `import { compile, exec, readPolicy, syscallNumber } from "callgate";\n${use}`,
   );
-  assert.equal(start("node", ["use.mjs"], { cwd: app }).stdout, "true 0\n");
+  assert.equal(start("node", ["use.mjs"], { cwd: app }).stdout, "true 0\n7\n");
 });
 
 test("it can be required", (t) => {
   if (problem !== undefined) return t.skip(problem);
   writeFileSync(
     join(app, "use.cjs"),
-    `const { compile, readPolicy, syscallNumber } = require("callgate");\n${use}`,
+    `const { compile, exec, readPolicy, syscallNumber } = require("callgate");\n${use}`,
   );
   const { stdout, stderr } = start("node", ["use.cjs"], { cwd: app });
-  assert.equal(stdout, "true 0\n", stderr);
+  assert.equal(stdout, "true 0\n7\n", stderr);
 });
 
 test("its types are found by a program that uses it", (t) => {
@@ -181,11 +192,19 @@ test("it brings one dependency, launchers for both machines, and no cache of com
   const installed = join(app, "node_modules", "callgate");
   const dependencies = readdirSync(join(app, "node_modules")).filter((name) => !name.startsWith("."));
   assert.deepEqual(dependencies, ["callgate", "eslint-visitor-keys", "toml-eslint-parser"]);
+  // Every native program that the command starts, for both machines, executable, and as its checksum says.
+  const prebuilt = join(installed, "native", "prebuilt");
+  const sums = readFileSync(join(prebuilt, "SHA256SUMS"), "utf8").trimEnd().split("\n");
   for (const machine of ["x86_64", "aarch64"]) {
-    assert.ok(
-      existsSync(join(installed, "native", "prebuilt", `linux-${machine}`, "launcher")),
-      `launcher for ${machine}`,
-    );
+    const folder = join(prebuilt, `linux-${machine}`);
+    const programs = readdirSync(folder).sort();
+    assert.ok(programs.includes("launcher") && programs.includes("doctor"), `programs for ${machine}`);
+    for (const program of programs) {
+      const file = join(folder, program);
+      assert.equal(statSync(file).mode & 0o111, 0o111, file);
+      const sum = createHash("sha256").update(readFileSync(file)).digest("hex");
+      assert.ok(sums.includes(`${sum}  linux-${machine}/${program}`), file);
+    }
   }
   assert.deepEqual(readdirSync(join(installed, "dist", "cli")).sort(), ["callgate.js", "main.cjs", "tables"]);
 });
