@@ -178,6 +178,36 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/explain.ts"),
   },
   {
+    name: "audit",
+    summary: "which known kernel holes a policy leaves in reach",
+    operands: "FILE",
+    completes: ["policy"],
+    description: [
+      "Goes through published holes of the Linux kernel and says which of them a program could still use under the policy, by which call, and which rule lets that call pass. A hole counts as out of reach only where every published way to it needs something that the policy makes impossible, whatever the values of arguments.",
+      "It is the reach of what was published: no proof that a policy keeps out what nobody has found yet. That a program cannot get other rights by set-user-id programs is taken for granted: run sees to it.",
+      "The exit status is 0 when no hole stays in reach, 1 when one does, and 2 when the policy cannot be read.",
+    ],
+    options: [
+      { name: "as-root", help: "the program has every capability (default: none)" },
+      { name: "all", help: "list what is out of reach too, and what it lacks" },
+      {
+        name: "target",
+        value: "ABI",
+        help: "what native means in the policy (default: this machine's ABI)",
+        completes: "abi",
+      },
+      json,
+      help,
+    ],
+    examples: [
+      { command: "callgate audit default", comment: "the built-in policy" },
+      { command: "callgate audit --json policy.toml", comment: "for a program" },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/audit.ts"),
+  },
+  {
     name: "compile",
     summary: "turn a policy into a filter, proved equal to it",
     operands: "FILE",
