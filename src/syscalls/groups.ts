@@ -1,7 +1,7 @@
 /**
- * Named sets of calls. The names are those that systemd has made known; where its set and ours differ, ours
- * has calls that are newer than its table, or the reason stands beside the member. A group's members are part of
- * the policy language: to change one is a breaking change.
+ * Named sets of calls. The names are those that systemd has made known; where its set and ours differ,
+ * group-differences.ts has the reason. A group's members are part of the policy language: to change one is a breaking
+ * change.
  */
 import { syscallNames } from "./table.ts";
 
@@ -42,11 +42,15 @@ export const groups: readonly Group[] = [
     "setting the machine's clocks",
     "adjtimex clock_adjtime clock_adjtime64 clock_settime clock_settime64 settimeofday",
   ),
-  group("@cpu-emulation", "segments and virtual 8086 mode, for emulators", "modify_ldt vm86 vm86old"),
+  group(
+    "@cpu-emulation",
+    "segments and virtual 8086 mode, for emulators",
+    "modify_ldt subpage_prot switch_endian vm86 vm86old",
+  ),
   group(
     "@debug",
     "looking into other processes and into the kernel's counters",
-    "lookup_dcookie perf_event_open pidfd_getfd ptrace",
+    "lookup_dcookie perf_event_open pidfd_getfd ptrace rtas s390_runtime_instr sys_debug_setcontext",
   ),
   group(
     "@default",
@@ -58,6 +62,8 @@ export const groups: readonly Group[] = [
     "rseq_slice_yield map_shadow_stack uretprobe uprobe",
     "clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64",
     "gettimeofday time getrandom",
+    // What C libraries and compilers need on arm, mips and riscv.
+    "cacheflush riscv_flush_icache riscv_hwprobe set_tls",
     "getpid getppid gettid getpgid getpgrp getsid getrlimit ugetrlimit prlimit64",
     "getuid getuid32 geteuid geteuid32 getresuid getresuid32 getgid getgid32 getegid getegid32",
     "getresgid getresgid32 getgroups getgroups32",
@@ -137,9 +143,13 @@ export const groups: readonly Group[] = [
     "@process",
     "starting processes, signalling them, waiting for them, and namespaces",
     "fork vfork clone clone3 execveat wait4 waitid waitpid kill tkill tgkill rt_sigqueueinfo",
-    "rt_tgsigqueueinfo pidfd_open pidfd_send_signal prctl capget getrusage times setns unshare",
+    "rt_tgsigqueueinfo pidfd_open pidfd_send_signal prctl capget getrusage times setns swapcontext unshare",
   ),
-  group("@raw-io", "input and output past the kernel's drivers", "ioperm iopl"),
+  group(
+    "@raw-io",
+    "input and output past the kernel's drivers",
+    "ioperm iopl pciconfig_iobase pciconfig_read pciconfig_write s390_pci_mmio_read s390_pci_mmio_write",
+  ),
   group("@reboot", "restarting the machine or its kernel", "reboot kexec_load kexec_file_load"),
   group(
     "@resources",
@@ -182,7 +192,6 @@ export const groups: readonly Group[] = [
     "get_mempolicy madvise mremap remap_file_pages",
     "sched_get_priority_max sched_get_priority_min sched_getattr sched_getparam sched_getscheduler",
     "sched_rr_get_interval sched_rr_get_interval_time64 sched_yield",
-    // Newer than systemd's table: the same operations in a newer form, or a look at one's own state.
     "cachestat mseal statmount listmount lsm_get_self_attr lsm_list_modules",
   ),
   group(

@@ -22,6 +22,7 @@ export {
   errnoNumber,
   isConstant,
 } from "./constants.ts";
+export { type GroupDifference, groupDifferences } from "./group-differences.ts";
 export { type Group, groupMembers, groups } from "./groups.ts";
 export { type Multiplexed, multiplexedOf } from "./multiplexed.ts";
 export {
