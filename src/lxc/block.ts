@@ -18,8 +18,10 @@ export interface ContainerFiles {
   readonly init: string;
   /** What was wrong at a start. */
   readonly log: string;
-  /** What the last start was made of. */
+  /** What the last start was made of: for people and `verify`. */
   readonly state: string;
+  /** The same for the hook that LXC runs. */
+  readonly kept: string;
 }
 
 export function filesOf(folder: string): ContainerFiles {
@@ -28,6 +30,7 @@ export function filesOf(folder: string): ContainerFiles {
     init: join(folder, "callgate.init"),
     log: join(folder, "callgate.log"),
     state: join(folder, "callgate.state"),
+    kept: join(folder, "callgate.kept"),
   };
 }
 
@@ -39,20 +42,28 @@ export interface BlockOptions {
   readonly folder: string;
   /** The command, absolute. */
   readonly callgate: string;
-  /** The native tracer, absolute. */
+  /** The native tracer and hook, absolute. */
   readonly tracer: string;
+  readonly hook: string;
   /** Statements that hold where the configuration has none of their own. */
   readonly statements: readonly string[];
 }
 
 /** The block's lines, with its marks. */
-export function blockOf({ folder, callgate, tracer, statements }: BlockOptions): readonly string[] {
+export function blockOf({
+  folder,
+  callgate,
+  tracer,
+  hook: native,
+  statements,
+}: BlockOptions): readonly string[] {
   const files = filesOf(folder);
   const hook = (name: string): string => `${quote(callgate)} lxc hook ${name} ${quote(folder)}`;
   return [
     begin,
     ...statements,
-    `lxc.hook.pre-start = ${hook("pre-start")}`,
+    // Where nothing has changed since the last start, the native hook needs no Node; else it executes the rest.
+    `lxc.hook.pre-start = ${quote(native)} ${quote(files.kept)} ${hook("pre-start")}`,
     `lxc.hook.start-host = ${quote(tracer)} guard ${quote(files.init)} ${quote(files.log)}`,
     `lxc.hook.clone = ${hook("clone")}`,
     `lxc.seccomp.profile = ${files.profile}`,

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { type ContainerFiles, filesOf } from "./block.ts";
+import { encodeKept } from "./kept.ts";
 import { initProgram, type Protection } from "./protection.ts";
 import type { Statements } from "./statements.ts";
 
@@ -38,8 +39,11 @@ export function installProtection(
   protection: Protection,
   statements: Statements,
   launcher: Uint8Array,
+  made: { readonly began: number; readonly inputs: readonly string[] },
 ): Installed {
   const files = filesOf(folder);
+  // From here on until all is written there is nothing that a start could rely on.
+  rmSync(files.kept, { force: true });
   const program = initProgram(launcher, protection);
   const state: ContainerState = {
     version: 1,
@@ -59,6 +63,8 @@ export function installProtection(
     [files.init, state.initHash],
   ] as const)
     if (hashOf(readFileSync(file)) !== hash) throw new Error(`${file} is not what was written to it`);
+  const kept = encodeKept({ ...made, made: [files.profile, files.init, files.state] });
+  if (kept !== undefined) replace(files.kept, kept, 0o644);
   return { files, state };
 }
 

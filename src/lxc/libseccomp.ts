@@ -29,10 +29,14 @@ export function newestKnownToLibseccomp(): KernelVersion {
 }
 
 function installedRelease(): string | undefined {
+  return /\.so\.(\d+\.\d+\.\d+)$/.exec(libseccompFile() ?? "")?.[1];
+}
+
+/** The library's file, where it is in one of the usual folders. */
+export function libseccompFile(): string | undefined {
   for (const folder of folders) {
     try {
-      if (!readdirSync(folder).includes("libseccomp.so.2")) continue;
-      return /\.so\.(\d+\.\d+\.\d+)$/.exec(realpathSync(`${folder}/libseccomp.so.2`))?.[1];
+      if (readdirSync(folder).includes("libseccomp.so.2")) return realpathSync(`${folder}/libseccomp.so.2`);
     } catch {}
   }
   return undefined;

@@ -27,7 +27,7 @@ function gcc(...args: readonly string[]): void {
   assert.equal(`${result.stderr}${result.status}`, "0");
 }
 
-for (const file of ["launcher.c", "probe.c", "tracer.c", "doctor.c", "check-plan.c"]) {
+for (const file of ["launcher.c", "probe.c", "tracer.c", "doctor.c", "hook.c", "check-plan.c"]) {
   test(`gcc -fanalyzer finds nothing in ${file}`, () => {
     gcc(
       "-O1",

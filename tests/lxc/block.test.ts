@@ -7,7 +7,13 @@ import { splitCommand } from "../../src/lxc/protection.ts";
 import { readStatements } from "../../src/lxc/statements.ts";
 
 const block = (folder: string) =>
-  blockOf({ folder, callgate: "/opt/call gate/bin/callgate", tracer: "/opt/tracer", statements: [] });
+  blockOf({
+    folder,
+    callgate: "/opt/call gate/bin/callgate",
+    tracer: "/opt/tracer",
+    hook: "/opt/hook",
+    statements: [],
+  });
 
 describe("the block", () => {
   for (const text of [
@@ -35,7 +41,7 @@ describe("the block", () => {
     const lines = block("/srv/it's here");
     assert.ok(
       lines.includes(
-        "lxc.hook.pre-start = /opt/call\\ gate/bin/callgate lxc hook pre-start /srv/it\\'s\\ here",
+        "lxc.hook.pre-start = /opt/hook /srv/it\\'s\\ here/callgate.kept /opt/call\\ gate/bin/callgate lxc hook pre-start /srv/it\\'s\\ here",
       ),
     );
     assert.ok(
@@ -90,7 +96,13 @@ describe("statements", () => {
   test("the baseline that enable wrote gives way to one of the configuration's own, wherever it stands", () => {
     const own = withBlock(
       "syscall.deny = keyctl\n",
-      blockOf({ folder: "/x", callgate: "/c", tracer: "/t", statements: ["syscall.baseline = 6.18"] }),
+      blockOf({
+        folder: "/x",
+        callgate: "/c",
+        tracer: "/t",
+        hook: "/h",
+        statements: ["syscall.baseline = 6.18"],
+      }),
     );
     assert.deepEqual(read(own).policy?.syscalls.baseline, { major: 6, minor: 18, patch: 0 });
     const { policy, diagnostics } = read(`${own}syscall.baseline = 5.4\n`);

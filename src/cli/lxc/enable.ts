@@ -70,6 +70,7 @@ function linesFor(container: Container, bare: string): readonly string[] {
     folder: container.folder,
     callgate: join(packageRoot(), "bin", "callgate"),
     tracer: nativeProgram("tracer"),
+    hook: nativeProgram("hook"),
     statements: lacksBaseline && baseline !== undefined ? [baseline] : [],
   });
 }

@@ -1,15 +1,16 @@
 /** `callgate lxc hook`: run by LXC, before a container's start and when a container is copied. */
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
 import { filesOf, hasBlock, rewriteFolder } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
 import { installProtection } from "../../lxc/install.ts";
+import { libseccompFile } from "../../lxc/libseccomp.ts";
 import { logFailure } from "../../lxc/log.ts";
 import { protectionOf } from "../../lxc/protection.ts";
 import { isInFolder, wiringProblems } from "../../lxc/wiring.ts";
-import { nativeProgram } from "../../sandbox/package-files.ts";
+import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { UsageError } from "../arguments.ts";
 import { printError } from "../output.ts";
@@ -54,16 +55,33 @@ export function prepareStart(folder: string, configFile: string, name: string): 
   const broken = launcherProblem();
   if (broken !== undefined) return `${broken}\n`;
   try {
+    const began = Date.now();
     const config = readConfig(configFile);
-    const { protection, statements, diagnostics } = protectionOf(config, release());
+    const { protection, statements, consulted, diagnostics } = protectionOf(config, release());
     const all = [...diagnostics, ...wiringProblems(config, folder)];
     if (protection === undefined || hasErrors(all))
       return render(all) || "there is no statement: callgate has nothing to enforce\n";
-    installProtection(folder, protection, statements, readFileSync(nativeProgram("launcher")));
+    const inputs = [...consulted, ...ownFiles()];
+    installProtection(folder, protection, statements, readFileSync(nativeProgram("launcher")), {
+      began,
+      inputs,
+    });
     return undefined;
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)}\n`;
   }
+}
+
+/** What callgate itself is made of, and the library whose names LXC goes by. */
+function ownFiles(): readonly string[] {
+  const library = libseccompFile();
+  return [
+    nativeProgram("launcher"),
+    nativeProgram("tracer"),
+    join(dirname(dirname(nativeProgram("launcher"))), "SHA256SUMS"),
+    join(packageRoot(), "dist", "cli", "main.cjs"),
+    ...(library === undefined ? [] : [library]),
+  ];
 }
 
 /** The copy's configuration is still that of the container which it was copied from. */

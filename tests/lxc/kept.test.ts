@@ -1,0 +1,99 @@
+// Debian packages: lxc, busybox-static
+// A start where nothing has changed needs no Node, and any change is seen.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { nativeProgram } from "../../src/sandbox/package-files.ts";
+import { probePath } from "../kernel/native.ts";
+import { createContainer, noContainers, putProgram, run } from "./containers.ts";
+
+describe("starts that need no Node", { skip: noContainers }, () => {
+  const container = createContainer({
+    config: "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n",
+  });
+  if (noContainers === false) putProgram(container, probePath, "probe");
+  after(() => container.stop());
+  const file = (name: string): string => join(container.folder, `callgate.${name}`);
+  const included = join(container.lxcpath, "site.conf");
+  /** Node writes a new file each time. */
+  const written = (): number => statSync(file("state")).ino;
+
+  function restart(): void {
+    container.stop();
+    const started = container.start();
+    assert.equal(started.status, 0, started.stderr);
+  }
+
+  /** Files that have just been written could change again unseen: only when they have settled is anything kept. */
+  function settle(): void {
+    for (
+      const end = Date.now() + 60_000;
+      ;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250)
+    ) {
+      restart();
+      if (existsSync(file("kept"))) return;
+      assert.ok(Date.now() < end, "nothing was ever kept");
+    }
+  }
+
+  test("the second start writes nothing, and is as protected", () => {
+    writeFileSync(included, "syscall.deny = userfaultfd\n");
+    container.configure(`${container.original}lxc.include = ${included}\nsyscall.deny = keyctl\n`);
+    assert.equal(container.callgate("enable", container.name).status, 0);
+    settle();
+    const before = written();
+    restart();
+    assert.equal(written(), before);
+    assert.equal(container.callgate("verify", container.name).status, 0);
+    assert.match(container.inside("/probe keyctl"), /keyctl: EPERM/);
+  });
+
+  const changes: readonly (readonly [name: string, change: () => void])[] = [
+    ["the configuration", () => container.configure(`${container.config()}# a comment\n`)],
+    ["an included file", () => writeFileSync(included, "syscall.deny = userfaultfd # so\n")],
+    [
+      "an included file, in its size the same",
+      () => writeFileSync(included, "syscall.deny = userfaultfd # no\n"),
+    ],
+    [
+      "the profile",
+      () => writeFileSync(file("seccomp"), readFileSync(file("seccomp"), "utf8").replace("keyctl", "KEYCTL")),
+    ],
+    [
+      "the first program",
+      () => {
+        const bytes = readFileSync(file("init"));
+        // Another file in its place: the one that was just executed may still be busy.
+        rmSync(file("init"));
+        bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1;
+        writeFileSync(file("init"), bytes, { mode: 0o555 });
+      },
+    ],
+    ["what is kept: cut off", () => writeFileSync(file("kept"), readFileSync(file("kept")).subarray(0, 200))],
+    ["what is kept: nonsense", () => writeFileSync(file("kept"), "callgate kept 1")],
+    ["what is kept: gone", () => rmSync(file("kept"))],
+  ];
+  for (const [name, change] of changes) {
+    test(`${name} changed: everything is made anew`, () => {
+      settle();
+      const before = written();
+      change();
+      restart();
+      assert.notEqual(written(), before);
+      assert.equal(container.callgate("verify", container.name).status, 0);
+    });
+  }
+
+  test("the hook executes callgate for a configuration that is not the kept one, and where there is none", () => {
+    settle();
+    const hook = nativeProgram("hook");
+    const answer = (kept: string, config: string): string =>
+      run("/bin/sh", ["-c", `LXC_CONFIG_FILE=${config} exec ${hook} ${kept} /bin/echo executed`]).stdout;
+    assert.equal(answer(file("kept"), container.configFile), "");
+    assert.equal(answer(file("kept"), included), "executed\n");
+    assert.equal(answer(join(container.folder, "nothing"), container.configFile), "executed\n");
+    assert.equal(run(hook, []).status, 1);
+  });
+});
