@@ -3,6 +3,7 @@
  *
  *       3  jge   0x103 ? 4 : 79        ; nr from mknodat on
  *      34  ld    [16]                  ; socket: domain
+ *      35  jeq   0x2 ? 38 : 39         ; socket: domain AF_INET
  *      38  ret   ERRNO(16)             ; EBUSY: socket
  *
  * The known calls are carried through the program at once: each test of the number or the architecture divides them,
@@ -34,7 +35,8 @@ import {
   STX,
   TAX,
 } from "../bpf/index.ts";
-import { type Abi, abis, errnoName, type Syscall, syscallsOf } from "../syscalls/index.ts";
+import { type Abi, type Argument, abis, errnoName, type Syscall, syscallsOf } from "../syscalls/index.ts";
+import { type NamedValue, numberOf } from "./policy-constants.ts";
 
 /** A call on its ABI. */
 interface KnownCall {
@@ -61,13 +63,18 @@ const mostNames = 3;
 /**
  * Comments for the listing of a program.
  * @param machine the kernel that the program is for: its ABIs are the ones whose calls are named
+ * @param constants what the policy calls the numbers that it compares with
  */
-export function annotateFilter(instructions: readonly Instruction[], machine: Abi["machine"]): Annotate {
+export function annotateFilter(
+  instructions: readonly Instruction[],
+  machine: Abi["machine"],
+  constants: readonly NamedValue[] = [],
+): Annotate {
   const states = statesBefore(instructions, machine);
   const endian = abis.find((abi) => abi.machine === machine)?.endian ?? "little";
   return (row) => {
     const state = states[row.index];
-    return state === undefined ? undefined : commentOf(row, state, endian);
+    return state === undefined ? undefined : commentOf(row, state, endian, constants);
   };
 }
 
@@ -143,7 +150,12 @@ function passing({ calls, held }: State, { code, k }: Instruction, way: boolean)
   );
 }
 
-function commentOf(row: ListingRow, state: State, endian: Endianness): string | undefined {
+function commentOf(
+  row: ListingRow,
+  state: State,
+  endian: Endianness,
+  constants: readonly NamedValue[],
+): string | undefined {
   const { code, k } = row.instruction;
   if (code === LD_W_ABS) return k < ARGUMENTS_OFFSET ? dataWordName(k) : argumentWord(k, state, endian);
   if (code === RET_K) return returned(k, state);
@@ -151,7 +163,50 @@ function commentOf(row: ListingRow, state: State, endian: Endianness): string | 
   const { offset, mask } = state.held;
   if (offset === ARCH_OFFSET && mask === wholeWord) return abisWithArch(k, state);
   if (offset === NR_OFFSET && mask === wholeWord) return numberTest(code, k, state);
-  return offset < ARGUMENTS_OFFSET ? undefined : argumentWord(offset, state, endian);
+  if (offset < ARGUMENTS_OFFSET) return undefined;
+  const word = argumentWord(offset, state, endian);
+  const name = constantName(k, offset, state, constants);
+  return name === undefined || word === undefined ? word : `${word} ${name}`;
+}
+
+/** What the policy calls a number, where it is the same for every call that comes here. */
+function constantName(
+  k: number,
+  offset: number,
+  { calls }: State,
+  constants: readonly NamedValue[],
+): string | undefined {
+  const word = (offset - ARGUMENTS_OFFSET) / 4;
+  const texts = new Set(
+    [...calls].map(({ abi, call }) => {
+      const found = argumentAt(call, word);
+      if (found === undefined) return undefined;
+      const { argument, shift } = found;
+      return constants.find(({ argument: name, value }) => {
+        if (name !== argument.name && !argument.aliases.includes(name)) return false;
+        const number = numberOf(value, abi.name);
+        return number !== undefined && BigInt.asUintN(32, number >> shift(abi)) === BigInt(k);
+      })?.text;
+    }),
+  );
+  const [text] = texts;
+  return texts.size === 1 ? text : undefined;
+}
+
+/** The argument that a 32-bit word belongs to, and by how many bits its value is shifted there. */
+function argumentAt(
+  call: Syscall,
+  word: number,
+): { readonly argument: Argument; readonly shift: (abi: Abi) => bigint } | undefined {
+  const register = word >> 1;
+  for (const argument of call.args ?? []) {
+    const { place } = argument;
+    if (place.kind === "words" && register === place.low) return { argument, shift: () => 0n };
+    if (place.kind === "words" && register === place.high) return { argument, shift: () => 32n };
+    if (place.kind === "word" && register === place.index)
+      return { argument, shift: (abi) => ((word & 1) === (abi.endian === "little" ? 0 : 1) ? 0n : 32n) };
+  }
+  return undefined;
 }
 
 function abisWithArch(arch: number, { calls }: State): string | undefined {
@@ -192,15 +247,12 @@ function argumentWord(offset: number, { calls }: State, endian: Endianness): str
 
 /** The argument that a 32-bit word belongs to, with its half where it is one of two that count. */
 function argumentLabel({ abi, call }: KnownCall, word: number): string | undefined {
-  for (const { name, place, width } of call.args ?? []) {
-    if (place.kind === "words" && (word >> 1 === place.low || word >> 1 === place.high))
-      return `${name}, ${word >> 1 === place.low ? "low" : "high"} half`;
-    if (place.kind !== "word" || word >> 1 !== place.index) continue;
-    const isLow = (word & 1) === (abi.endian === "little" ? 0 : 1);
-    if (width === 64) return `${name}, ${isLow ? "low" : "high"} half`;
-    return isLow ? name : `${name}, bits that the kernel ignores`;
-  }
-  return undefined;
+  const found = argumentAt(call, word);
+  if (found === undefined) return undefined;
+  const { name, place, width } = found.argument;
+  const isLow = found.shift(abi) === 0n;
+  if (place.kind === "words" || width === 64) return `${name}, ${isLow ? "low" : "high"} half`;
+  return isLow ? name : `${name}, bits that the kernel ignores`;
 }
 
 /** What a return means: the errno's name, and the calls that come to it where they are few. */

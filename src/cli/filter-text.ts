@@ -3,6 +3,7 @@ import { disassemble, type Filter, format, type ListingRow } from "../bpf/index.
 import { sanitise } from "../diagnostics/index.ts";
 import { type Abi, abis } from "../syscalls/index.ts";
 import { annotateFilter } from "./annotate-filter.ts";
+import type { NamedValue } from "./policy-constants.ts";
 import { version } from "./version.ts";
 
 /** Where a filter comes from, for the head of its text. */
@@ -12,6 +13,8 @@ export interface FilterOrigin {
   /** The ABIs that the policy has rules for. */
   readonly abis: readonly string[];
   readonly machine: Abi["machine"];
+  /** What the policy calls the numbers that it compares with. */
+  readonly constants: readonly NamedValue[];
 }
 
 function head({ instructions }: Filter, origin: FilterOrigin): string {
@@ -24,9 +27,12 @@ export function assemblyText(filter: Filter, origin: FilterOrigin): string {
   return `; ${head(filter, origin)}\n${format(rowsOf(filter, origin))}`;
 }
 
-function rowsOf({ instructions }: Filter, { machine }: FilterOrigin): readonly ListingRow[] {
+function rowsOf({ instructions }: Filter, { machine, constants }: FilterOrigin): readonly ListingRow[] {
   const endianness = abis.find((abi) => abi.machine === machine)?.endian ?? "little";
-  return disassemble(instructions, { endianness, annotate: annotateFilter(instructions, machine) });
+  return disassemble(instructions, {
+    endianness,
+    annotate: annotateFilter(instructions, machine, constants),
+  });
 }
 
 /** A C source: `callgate_filter`, and `callgate_program` as prctl and seccomp take it. */

@@ -105,13 +105,23 @@ int main(void) {
 describe("asm", () => {
   const listing = bytesOf("--format=asm", "--target", "x86_64", sockets).toString();
 
+  test("on a machine with the other order of bytes", () => {
+    const other = bytesOf("--format=asm", "--target", "s390x", sockets).toString();
+    assert.match(other, /; setpriority: prio\n/);
+    assert.doesNotMatch(other, /ignores/);
+    const { policy } = loadPolicy(sockets, { target: "s390x" });
+    assert.ok(policy !== undefined);
+    const raw = bytesOf("--target", "s390x", sockets);
+    assert.deepEqual(decode(raw, "big"), compile(policy, { target: "s390x" }).instructions);
+  });
+
   test("names the policy, its ABIs, calls, arguments and errnos", () => {
     assert.match(
       listing,
       /^; policy .*sockets\.toml: \d+ instructions for x86_64; proved equal to the policy by callgate /,
     );
     assert.match(listing, /^ +0 {2}ld +\[4\] +; arch\n +1 {2}jeq +0xc000003e \? .*; x86_64, x32\n/m);
-    assert.match(listing, /ld +\[16\] +; socket: domain\n +\d+ {2}jeq +0x2 \? .*; socket: domain\n/);
+    assert.match(listing, /ld +\[16\] +; socket: domain\n +\d+ {2}jeq +0x2 \? .*; socket: domain AF_INET\n/);
     assert.match(listing, /; setpriority: prio\n/);
     assert.match(listing, /ret +ERRNO\(16\) +; EBUSY: setpriority\n/);
     assert.match(listing, /ret +ALLOW\n/);

@@ -10,6 +10,7 @@ import { type AbiName, abiByName, abis, hostAbi } from "../../syscalls/index.ts"
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { assemblyText, cText, type FilterOrigin } from "../filter-text.ts";
 import { print, printBytes, printError, terminalOptions } from "../output.ts";
+import { namedValues } from "../policy-constants.ts";
 import { writeFile } from "../replace-file.ts";
 
 const formats = ["bpf", "asm", "c"] as const;
@@ -92,6 +93,7 @@ function originOf(file: string, policy: Policy, target: AbiName): FilterOrigin {
     policy: policy.name ?? file,
     abis: resolved.abis.map((one) => one.abi.name),
     machine: abiByName(target)?.machine ?? "x86_64",
+    constants: namedValues(policy),
   };
 }
 
