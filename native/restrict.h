@@ -7,11 +7,13 @@ static void set_limits(const struct limits_step *step) {
   for (uint32_t i = 0; i < step->count; i++) {
     const uint8_t *at = step->limits + (size_t)i * 16;
     uint64_t value = load64(at + 8);
-    struct resource_limit limit = {value, value}, old;
+    enum { RLIMIT_CPU = 0 };
+    // At its end of processor time a program gets SIGXCPU, by which the end can be explained; a second later SIGKILL.
+    struct resource_limit limit = {value, load32(at) == RLIMIT_CPU ? value + 1 : value}, old;
     long result = CALL(prlimit64, 0, load32(at), 0, &old);
     if (result < 0) fail_step(STEP_LIMITS, "prlimit64", NULL, result, NULL);
     // A stricter limit that the caller lives under stays.
-    if (old.maximum < value) limit.current = limit.maximum = old.maximum;
+    if (old.maximum < limit.maximum) limit.maximum = old.maximum;
     if (old.current < limit.current) limit.current = old.current;
     result = CALL(prlimit64, 0, load32(at), &limit, 0);
     if (result < 0) fail_step(STEP_LIMITS, "prlimit64", NULL, result, NULL);

@@ -3,6 +3,7 @@
  * gave this process an empty standard input and closed the rest, since all of that is the program's.
  */
 import { fstatSync, statSync } from "node:fs";
+import { isatty } from "node:tty";
 import { UsageError } from "./arguments.ts";
 
 /** Where what the user names is found. */
@@ -10,6 +11,20 @@ export interface Caller {
   /** The file that the user means by a name: standard input and `/dev/fd/N` are the caller's. */
   readonly fileNamed: (name: string) => string;
   readonly hasDescriptor: (descriptor: number) => boolean;
+  /** One of the standard streams is a terminal. */
+  readonly hasTerminal: () => boolean;
+}
+
+const standardStreams = [0, 1, 2] as const;
+
+/** Standard input is not this process's own: what it is can be told by its device. */
+function isCallersTerminal(descriptor: number): boolean {
+  const path = descriptorPath(descriptor);
+  if (path === undefined) return false;
+  const status = statSync(path);
+  const major = status.rdev >> 8;
+  // Virtual consoles and serial lines; /dev/tty and /dev/console; pseudo-terminals.
+  return status.isCharacterDevice() && (major === 4 || major === 5 || (major >= 136 && major <= 143));
 }
 
 /** Where the launcher waits for the plan. */
@@ -35,12 +50,14 @@ export const directCaller: Caller = {
       return false;
     }
   },
+  hasTerminal: () => standardStreams.some((descriptor) => isatty(descriptor)),
 };
 
 /** Who called the launcher, this process's parent. */
 export const launchersCaller: Caller = {
   fileNamed: fileOfCaller,
   hasDescriptor: (descriptor) => descriptorPath(descriptor) !== undefined,
+  hasTerminal: () => standardStreams.some(isCallersTerminal),
 };
 
 function fileOfCaller(name: string): string {

@@ -1,4 +1,5 @@
 /** The table of commands: the parser, the help, completions and the man page come from it. */
+import { layerNames } from "../sandbox/layers.ts";
 import type { OptionSpec } from "./arguments.ts";
 import type { Command, CommandGroup } from "./command.ts";
 import { lxcCommands, lxcGroup } from "./lxc/commands.ts";
@@ -31,10 +32,44 @@ const sandbox: readonly OptionSpec[] = [
     completes: "abi",
   },
   {
+    name: "read",
+    value: "PATH",
+    help: "show this file or folder to the program, read-only",
+    completes: "file",
+  },
+  {
+    name: "write",
+    value: "PATH",
+    help: "let the program write here; start-up files, .git/hooks and the like stay read-only",
+    completes: "file",
+  },
+  { name: "home", help: "your home, as --write ~" },
+  { name: "net", help: "the machine's network" },
+  { name: "port", value: "N", help: "only TCP, only this port (again for more)" },
+  {
+    name: "env",
+    value: "NAME[=VALUE]",
+    help: "pass on this environment variable (a * at its end: all that begin so), or set it",
+  },
+  { name: "tty", help: "/dev/tty, where none of the standard streams is the terminal" },
+  { name: "new-session", help: "a session of its own, without your terminal" },
+  { name: "user", value: "NAME", help: "as root: run the program as this user (default: nobody)" },
+  { name: "as-root", help: "as root: let the program be root, without capabilities" },
+  { name: "memory", value: "SIZE", help: "memory of each process: 512M" },
+  { name: "processes", value: "N", help: "how many processes and threads there may be" },
+  { name: "cpu-time", value: "TIME", help: "processor time of each process: 30s, 5m" },
+  { name: "wall-time", value: "TIME", help: "how long the program may run" },
+  { name: "file-size", value: "SIZE", help: "the largest file that it may write" },
+  { name: "open-files", value: "N", help: "how many files a process may have open" },
+  {
     name: "missing",
     value: "LAYER",
-    help: "start although this layer of the policy cannot be set up: files, network, limits, hardening",
-    completes: ["files", "network", "limits", "hardening"],
+    help: `start although this layer cannot be set up here: ${layerNames.join(", ")}`,
+    completes: [...layerNames],
+  },
+  {
+    name: "filter-only",
+    help: "nothing but the filter of system calls: files, network, processes as they are",
   },
   {
     name: "keep-fd",

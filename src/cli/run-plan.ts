@@ -6,13 +6,12 @@ import { resolve } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
 import { findProgram, programAbi } from "../sandbox/find-program.ts";
 import type { Plan, PlanString } from "../sandbox/plan.ts";
-import { PrepareError, type ProgramStart, planFor, preparePlan } from "../sandbox/prepare.ts";
+import { PrepareError, type ProgramStart, planWithNotes, preparePlan } from "../sandbox/prepare.ts";
 import { type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
 import { policyOfCommandLine } from "./command-line-policy.ts";
 import { printError, terminalOptions } from "./output.ts";
-
-const layers = ["files", "network", "limits", "hardening"];
+import { type CommandLineSandbox, sandboxOfCommandLine } from "./sandbox-options.ts";
 
 /** Why there is no plan; the user has been told. */
 export type NoPlan = "unreadable" | "policy" | "not-found" | "not-executable";
@@ -37,22 +36,22 @@ export function planOfCommandLine(
     printError(`callgate: ${found.message}\n`);
     return found.kind;
   }
-  const plan = makePlan(withMissingLayers(policy, parsed), {
-    path: found.path,
-    arguments: [program, ...rest],
-    keepDescriptors,
-  });
+  const sandbox = sandboxOfCommandLine(parsed, policy, caller);
+  if (sandbox === undefined) return "policy";
+  const plan = makePlan(sandbox, { path: found.path, arguments: [program, ...rest], keepDescriptors });
   if (plan === undefined) return "policy";
   warnOfForeignAbi(found.path, policy);
-  return { plan, policy };
+  return { plan, policy: sandbox.policy };
 }
 
-function makePlan(policy: Policy, program: ProgramStart): Plan | undefined {
+function makePlan({ policy, settings }: CommandLineSandbox, program: ProgramStart): Plan | undefined {
   try {
-    return planFor(preparePlan(policy), program);
+    const { plan, notes } = planWithNotes(preparePlan(policy, settings), program);
+    for (const note of notes) printError(`callgate: ${sanitise(note)}\n`);
+    return plan;
   } catch (error) {
     if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
-    printError(`callgate: ${error.message}\n`);
+    printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
     return undefined;
   }
 }
@@ -68,16 +67,6 @@ function descriptorsOf(parsed: ParsedArguments, caller: Caller): readonly number
       return Number(value);
     })
     .filter((descriptor) => descriptor > 2);
-}
-
-function withMissingLayers(policy: Policy, parsed: ParsedArguments): Policy {
-  const named = parsed.given.filter((option) => option.name === "missing").map((option) => option.value);
-  const unknown = named.find((name) => !layers.includes(name));
-  if (unknown !== undefined)
-    throw new UsageError(`there is no layer ${JSON.stringify(unknown)}: layers are ${layers.join(", ")}`);
-  if (named.length === 0) return policy;
-  const hardening = policy.hardening ?? { newCode: "allow", exec: "any", missingLayers: [] };
-  return { ...policy, hardening: { ...hardening, missingLayers: [...hardening.missingLayers, ...named] } };
 }
 
 /**

@@ -129,7 +129,8 @@ function readWithParents(
   const document = parseDocument(text, name, stack.length === 0 ? options.format : undefined);
   diagnostics.push(...document.diagnostics);
   if (document.root === undefined) return [emptyLayer];
-  const { layer, extends: references, diagnostics: found } = readLayer(document.root);
+  const { layer: written, extends: references, diagnostics: found } = readLayer(document.root);
+  const layer = filename === undefined ? written : besideFile(written, filename);
   diagnostics.push(...found);
   const syscalls = document.root.entries.get("syscalls")?.value;
   const defaultSpan = syscalls?.kind === "table" ? syscalls.entries.get("default")?.value.span : undefined;
@@ -139,6 +140,15 @@ function readWithParents(
     placed,
     ...references.flatMap((reference) => readParent(reference, filename, options, path, seen, diagnostics)),
   ];
+}
+
+/** Paths in a policy are relative to its file. */
+function besideFile(layer: PolicyLayer, filename: string): PolicyLayer {
+  const folder = filename.slice(0, filename.lastIndexOf("/") + 1);
+  if (layer.files === undefined || folder === "") return layer;
+  const place = (path: string): string =>
+    /^(?:\/|~(?:\/|$))/.test(path) || path === "" ? path : `${folder}${path}`;
+  return { ...layer, files: { read: layer.files.read.map(place), write: layer.files.write.map(place) } };
 }
 
 function readParent(

@@ -9,7 +9,7 @@ import {
 } from "../formats/index.ts";
 import type { PolicyDocument } from "../formats/object.ts";
 import type { Policy } from "../policy/types.ts";
-import { type PreparedPlan, preparePlan } from "./prepare.ts";
+import { asksForSandbox, type PreparedPlan, preparePlan } from "./prepare.ts";
 
 /**
  * A policy in any of its forms: what `readPolicy` or `loadPolicy` gave, the name of a built-in one (`"default"`), its
@@ -41,13 +41,17 @@ export class PolicyError extends Error {
  * const results = await Promise.all(files.map((file) => exec("./convert", [file], { policy: plan })));
  * ```
  *
+ * A policy that says nothing of files, network, limits and hardening comes to its filter alone; one that does, to the
+ * whole sandbox, as `callgate run` sets it up.
+ *
  * For a policy file: `prepare(readFileSync(path, "utf8"), { filename: path })`, or `loadPolicy(path)` where it extends
  * other files.
  *
  * @throws PolicyError where the policy has mistakes; PrepareError where it asks for what cannot be given here
  */
 export function prepare(policy: PolicyInput, options: PrepareOptions = {}): PreparedPlan {
-  return preparePlan(isPolicy(policy) ? policy : read(policy, options));
+  const found = isPolicy(policy) ? policy : read(policy, options);
+  return preparePlan(found, asksForSandbox(found) ? {} : undefined);
 }
 
 function read(input: string | PolicyDocument, options: PrepareOptions): Policy {

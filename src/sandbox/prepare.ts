@@ -4,7 +4,18 @@
 import { compileForLaunch } from "../compiler/launch-key.ts";
 import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
+import {
+  hasNamespaces,
+  keptVariables,
+  refuseAbsences,
+  type SandboxSettings,
+  sandboxSteps,
+} from "./full-sandbox.ts";
 import type { FilterStep, Plan, PlanArchitecture, PlanStep, PlanString } from "./plan.ts";
+import { PrepareError } from "./prepare-error.ts";
+import { withSandboxRules } from "./sandbox-rules.ts";
+
+export { PrepareError } from "./prepare-error.ts";
 
 /**
  * What a policy comes to on this machine, without a program: its filter compiled and proved. Made once, it starts
@@ -14,8 +25,10 @@ export interface PreparedPlan {
   readonly kind: "plan";
   readonly policy: Policy;
   readonly architecture: PlanArchitecture;
-  /** Proved equal to the policy. */
+  /** Proved equal to the policy, with the rules that its other layers have in the filter. */
   readonly filter: FilterStep;
+  /** What is set up around the filter; without it nothing is. */
+  readonly sandbox?: SandboxSettings;
 }
 
 /** What is to be run, and with what. */
@@ -28,28 +41,23 @@ export interface ProgramStart {
   readonly keepDescriptors?: readonly number[];
   /** Names that stay in the environment whatever the policy says: what the program's caller and it agreed on. */
   readonly keepVariables?: readonly string[];
+  /** Where it starts, in the whole sandbox; the working directory of this process otherwise. */
+  readonly cwd?: string;
+  /** The environment that it is offered. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Who starts the launcher; this process's user otherwise. */
+  readonly uid?: number;
 }
 
-/** A part of a sandbox that a policy can ask for. */
-export type Layer = "files" | "network" | "limits" | "hardening";
-
-/** A policy that cannot be carried out here; the message says which part and what to do. */
-export class PrepareError extends Error {
-  override readonly name = "PrepareError";
-}
-
-/**
- * The layers that a policy asks for and this version does not set up: without them a program would run in half a
- * sandbox.
- */
-export function missingLayers(policy: Policy): readonly Layer[] {
-  const layers: Layer[] = [];
-  if (policy.files !== undefined) layers.push("files");
-  if (policy.network !== undefined && policy.network.mode !== "host") layers.push("network");
-  if (policy.limits !== undefined) layers.push("limits");
-  if (policy.hardening?.newCode === "deny" || policy.hardening?.exec === "files") layers.push("hardening");
-  const accepted = policy.hardening?.missingLayers ?? [];
-  return layers.filter((layer) => !accepted.includes(layer));
+/** Whether a policy says anything of what is around the filter. */
+export function asksForSandbox(policy: Policy): boolean {
+  return (
+    policy.files !== undefined ||
+    policy.network !== undefined ||
+    policy.limits !== undefined ||
+    policy.hardening?.newCode === "deny" ||
+    policy.hardening?.exec === "files"
+  );
 }
 
 /** Signals by which job control and nohup speak: what the caller ignores of these stays ignored. */
@@ -57,17 +65,23 @@ const keptIgnored = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTSTP: 20, SIGTTIN: 21
 
 /**
  * Compiles a policy for running programs on this machine.
+ * @param sandbox what is set up around the filter; undefined: nothing, whatever the policy says
  * @throws PrepareError where the policy asks for what cannot be given; ProofError and TooLargeError as `compile`
  */
-export function preparePlan(policy: Policy): PreparedPlan {
+export function preparePlan(policy: Policy, sandbox?: SandboxSettings): PreparedPlan {
   const architecture = planArchitecture(hostAbi());
   refuseUnanswered(policy);
-  refuseMissingLayers(policy);
-  const { filter, keyPlaces } = compileForLaunch(policy);
+  if (sandbox !== undefined) {
+    refuseContradictions(policy);
+    refuseAbsences(policy);
+  }
+  const whole = sandbox === undefined ? policy : withSandboxRules(policy, hasNamespaces());
+  const { filter, keyPlaces } = compileForLaunch(whole);
   return {
     kind: "plan",
     policy,
     architecture,
+    ...(sandbox === undefined ? {} : { sandbox }),
     filter: {
       kind: "filter",
       bytes: filter.bytes,
@@ -76,22 +90,51 @@ export function preparePlan(policy: Policy): PreparedPlan {
   };
 }
 
-/** The whole plan for one start of one program. */
-export function planFor({ policy, architecture, filter }: PreparedPlan, program: ProgramStart): Plan {
-  const { environment } = policy;
-  const steps: PlanStep[] = [];
+/**
+ * The whole plan for one start of one program.
+ * @throws PrepareError where what the policy grants is not there
+ */
+export function planFor(prepared: PreparedPlan, program: ProgramStart): Plan {
+  return planWithNotes(prepared, program).plan;
+}
+
+/** The same, with what the user should know of it. */
+export function planWithNotes(
+  { policy, architecture, filter, sandbox }: PreparedPlan,
+  program: ProgramStart,
+): { readonly plan: Plan; readonly notes: readonly string[] } {
+  const around =
+    sandbox === undefined
+      ? undefined
+      : sandboxSteps(policy, sandbox, {
+          cwd: program.cwd ?? process.cwd(),
+          env: program.env ?? process.env,
+          program: Buffer.from(program.path).toString(),
+          isRoot: (program.uid ?? process.getuid?.()) === 0,
+        });
+  const environment =
+    policy.environment ?? (around === undefined ? undefined : { keep: keptVariables, set: {} });
+  const steps: PlanStep[] = [...(around?.first ?? [])];
   if (environment !== undefined) {
     const keep = [...environment.keep, ...(program.keepVariables ?? [])];
-    steps.push({ kind: "environment", keep, set: environment.set });
+    // Only TCP: the C library then asks for names by TCP too (on port 53, where that is granted).
+    const byTcp = around !== undefined && policy.network?.mode === "ports" ? { RES_OPTIONS: "use-vc" } : {};
+    steps.push({ kind: "environment", keep, set: { ...byTcp, ...environment.set } });
   }
   steps.push(
-    { kind: "noNewPrivileges" },
+    ...(around === undefined
+      ? [{ kind: "noNewPrivileges" } as const]
+      : [around.workingDirectory, ...around.last]),
     { kind: "closeDescriptors", keep: program.keepDescriptors ?? [] },
     { kind: "signals", keepIgnored: Object.values(keptIgnored) },
     filter,
-    { kind: "execute", path: program.path, arguments: program.arguments },
+    {
+      kind: "execute",
+      path: typeof program.path === "string" ? (around?.program ?? program.path) : program.path,
+      arguments: program.arguments,
+    },
   );
-  return { architecture, steps };
+  return { plan: { architecture, steps }, notes: around?.notes ?? [] };
 }
 
 function refuseUnanswered(policy: Policy): void {
@@ -110,16 +153,11 @@ function refuseUnanswered(policy: Policy): void {
   }
 }
 
-function refuseMissingLayers(policy: Policy): void {
-  const missing = missingLayers(policy);
-  if (missing.length > 0) {
-    const options = missing.map((layer) => `--missing ${layer}`).join(" ");
-    const names = missing.map((layer) => JSON.stringify(layer)).join(", ");
-    throw new PrepareError(
-      `the policy asks for ${missing.join(", ")}, which this version of callgate does not set up: ` +
-        `the program would run without. If that is what you want: ${options}, or missing-layers = [${names}] under [hardening]`,
-    );
-  }
+function refuseContradictions({ network }: Policy): void {
+  if (network === undefined || network.mode === "ports" || network.ports.length === 0) return;
+  throw new PrepareError(
+    `the network is ${JSON.stringify(network.mode)} and ports are named too, which contradict each other: mode = "ports" is for these ports only`,
+  );
 }
 
 function rulesOf(policy: Policy): readonly Rule[] {

@@ -57,7 +57,7 @@ type StreamOf<Entry, Stream> = Entry extends StdioPipe ? Stream : null;
  * set-up failed or the program cannot be executed. Descriptors above 2 that `stdio` does not name are closed. The
  * policy's environment rules hold for `env` too.
  *
- * @throws PolicyError where the policy has mistakes, PrepareError where it asks for what cannot be given here,
+ * @throws PolicyError where the policy has mistakes, PrepareError where it asks for or grants what is not here,
  * TypeError where the call itself is wrong
  */
 export function spawn(
@@ -128,6 +128,9 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
       ...program,
       keepDescriptors: extraDescriptors(entries),
       keepVariables: channelVariables(entries),
+      cwd: folderOf(options),
+      ...(options.env === undefined ? {} : { env: options.env }),
+      ...(options.uid === undefined ? {} : { uid: options.uid }),
     }),
   );
   const child = nodeSpawn(launcher.path, ["spawn", String(entries.length)], {
@@ -141,6 +144,10 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
   if (options.signal?.aborted === true) reports?.destroy();
   else reports?.end(plan);
   return child;
+}
+
+function folderOf({ cwd }: SpawnOptions): string {
+  return cwd instanceof URL ? fileURLToPath(cwd) : (cwd ?? process.cwd());
 }
 
 function isPrepared(policy: SandboxOptions["policy"]): policy is PreparedPlan {

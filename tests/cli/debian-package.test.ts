@@ -81,10 +81,10 @@ test("it installs into a Debian, works there, and goes without a trace", (t) => 
   const probe = `/usr/lib/callgate/native/prebuilt/linux-${machine}/probe`;
   const outside = inTree(probe, "keyctl");
   assert.equal(outside.status, 0, outside.output);
-  const denied = inTree("callgate", "run", "--", probe, "keyctl");
+  const denied = inTree("callgate", "run", "--filter-only", "--", probe, "keyctl");
   assert.equal(denied.status, 1);
   assert.match(denied.output, /keyctl: EPERM/);
-  assert.equal(inTree("callgate", "run", "--", "sh", "-c", "exit 7").status, 7);
+  assert.equal(inTree("callgate", "run", "--filter-only", "--", "sh", "-c", "exit 7").status, 7);
   for (const path of [
     "man/man1/callgate.1.gz",
     "man/man5/callgate-policy.5.gz",

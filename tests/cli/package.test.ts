@@ -92,7 +92,7 @@ for (const [name, way] of ways) {
     if (problem !== undefined) return t.skip(problem);
     const [command, args] = way();
     const keyctl = join(app, "node_modules", "callgate", "native", "prebuilt", "linux-x86_64", "probe");
-    const denied = start(command, [...args, "run", "--", keyctl, "keyctl"], { cwd: app });
+    const denied = start(command, [...args, "run", "--filter-only", "--", keyctl, "keyctl"], { cwd: app });
     assert.deepEqual(
       [denied.status, denied.stdout],
       [1, "keyctl: EPERM (Operation not permitted)\n"],
@@ -218,6 +218,7 @@ test("the launcher is what its checksum says, and a damaged one is refused", (t)
   writeFileSync(launcher, Buffer.concat([bytes, Buffer.from("x")]));
   const { status, stderr } = start(join(copy, "node_modules", ".bin", "callgate"), [
     "run",
+    "--filter-only",
     "--",
     "/bin/true",
   ]);

@@ -12,7 +12,16 @@ const policy = scratchFile(
 
 test("every step in words, in the launcher's order; nothing is started", () => {
   const trace = scratchPath("trace");
-  const { status, stdout, stderr } = callgate(["plan", "--policy", policy, "--", "touch", trace, "a b"]);
+  const { status, stdout, stderr } = callgate([
+    "plan",
+    "--filter-only",
+    "--policy",
+    policy,
+    "--",
+    "touch",
+    trace,
+    "a b",
+  ]);
   assert.deepEqual([status, stderr], [0, ""]);
   assert.match(
     stdout,
@@ -23,9 +32,12 @@ test("every step in words, in the launcher's order; nothing is started", () => {
 
 test("run --dry-run says the same, and --json the same facts", () => {
   const line = ["--policy", policy, "--deny", "uname", "--", "true"];
-  assert.equal(callgate(["run", "--dry-run", ...line]).stdout, callgate(["plan", ...line]).stdout);
-  const asJson = callgate(["plan", "--json", ...line]);
-  assert.equal(callgate(["run", "--dry-run", "--json", ...line]).stdout, asJson.stdout);
+  assert.equal(
+    callgate(["run", "--filter-only", "--dry-run", ...line]).stdout,
+    callgate(["plan", "--filter-only", ...line]).stdout,
+  );
+  const asJson = callgate(["plan", "--filter-only", "--json", ...line]);
+  assert.equal(callgate(["run", "--filter-only", "--dry-run", "--json", ...line]).stdout, asJson.stdout);
   const facts: unknown = JSON.parse(asJson.stdout);
   assert.ok(typeof facts === "object" && facts !== null && "steps" in facts && Array.isArray(facts.steps));
   const kinds = facts.steps.map((step: { readonly kind: string }) => step.kind);
@@ -44,14 +56,14 @@ test("run --dry-run says the same, and --json the same facts", () => {
 test("values of the environment are in neither", () => {
   for (const form of [[], ["--json"]])
     assert.doesNotMatch(
-      callgate(["plan", ...form, "--policy", policy, "--", "true"]).stdout,
+      callgate(["plan", "--filter-only", ...form, "--policy", policy, "--", "true"]).stdout,
       /not to be shown/,
     );
 });
 
 test("a policy that denies execve passes once, by the launch key", () => {
   const alone = ["--deny", "execve, execveat", "--", "true"];
-  assert.match(callgate(["plan", ...alone]).stdout, /execve passes once, by the launch key/);
+  assert.match(callgate(["plan", "--filter-only", ...alone]).stdout, /execve passes once, by the launch key/);
 });
 
 test("--json of run alone is a mistake", () => {
@@ -61,17 +73,21 @@ test("--json of run alone is a mistake", () => {
 });
 
 test("statuses: 1 where there is no such plan, 2 where there is nothing to read", () => {
-  assert.equal(callgate(["plan", "--", "no-such-program-anywhere"]).status, 1);
-  assert.equal(callgate(["plan", "--", "/etc"]).status, 1);
-  assert.equal(callgate(["plan", "--deny", "unshaer", "--", "true"]).status, 1);
-  assert.equal(callgate(["plan", "--policy", "/no/such.toml", "--", "true"]).status, 2);
+  assert.equal(callgate(["plan", "--filter-only", "--", "no-such-program-anywhere"]).status, 1);
+  assert.equal(callgate(["plan", "--filter-only", "--", "/etc"]).status, 1);
+  assert.equal(callgate(["plan", "--filter-only", "--deny", "unshaer", "--", "true"]).status, 1);
+  assert.equal(callgate(["plan", "--filter-only", "--policy", "/no/such.toml", "--", "true"]).status, 2);
   assert.equal(callgate(["plan"]).status, 2);
 });
 
 test("files and descriptors are the caller's own: a pipe on 3 is no launcher's", () => {
-  const line = 'echo deny uname | { "$callgate" plan --rules /dev/fd/3 --keep-fd 4 -- true 3<&0 4<&0; }';
+  const line =
+    'echo deny uname | { "$callgate" plan --filter-only --rules /dev/fd/3 --keep-fd 4 -- true 3<&0 4<&0; }';
   const { status, stdout, stderr } = shell(line);
   assert.deepEqual([status, stderr], [0, ""]);
   assert.match(stdout, /0, 1, 2, 4 stay open/);
-  assert.match(shell('"$callgate" plan --keep-fd 77 -- true').stderr, /descriptor 77 is not open/);
+  assert.match(
+    shell('"$callgate" plan --filter-only --keep-fd 77 -- true').stderr,
+    /descriptor 77 is not open/,
+  );
 });

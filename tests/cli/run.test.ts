@@ -22,9 +22,9 @@ const policy = (rules: string, rest = ""): string =>
   );
 
 test("the program's exit status is callgate's, and its death by a signal is its own", () => {
-  assert.equal(callgate(["run", "--", "sh", "-c", "exit 7"]).status, 7);
-  assert.equal(callgate(["run", "--", "sh", "-c", "kill -TERM $$"]).signal, "SIGTERM");
-  assert.equal(shell('"$callgate" run -- sh -c "kill -9 \\$\\$"; echo $?').stdout, "137\n");
+  assert.equal(callgate(["run", "--filter-only", "--", "sh", "-c", "exit 7"]).status, 7);
+  assert.equal(callgate(["run", "--filter-only", "--", "sh", "-c", "kill -TERM $$"]).signal, "SIGTERM");
+  assert.equal(shell('"$callgate" run --filter-only -- sh -c "kill -9 \\$\\$"; echo $?').stdout, "137\n");
 });
 
 const notStarted: readonly (readonly [string, readonly string[], number, RegExp])[] = [
@@ -43,7 +43,7 @@ const notStarted: readonly (readonly [string, readonly string[], number, RegExp]
 ];
 for (const [name, command, status, message] of notStarted) {
   test(`${name}: ${status}`, () => {
-    const found = callgate(["run", "--", ...command]);
+    const found = callgate(["run", "--filter-only", "--", ...command]);
     assert.equal(found.status, status);
     assert.match(found.stderr, message);
   });
@@ -51,16 +51,19 @@ for (const [name, command, status, message] of notStarted) {
 
 test("standard input and output pass through untouched, also when they are large", () => {
   const text = "0123456789abcdef".repeat(40_000);
-  assert.equal(callgate(["run", "--", "cat"], { input: text }).stdout, text);
+  assert.equal(callgate(["run", "--filter-only", "--", "cat"], { input: text }).stdout, text);
 });
 
 test("the environment is passed on; a policy's [environment] reduces it", () => {
-  assert.match(callgate(["run", "--", "env"], { env: { CANARY: "sings" } }).stdout, /^CANARY=sings$/m);
+  assert.match(
+    callgate(["run", "--filter-only", "--", "env"], { env: { CANARY: "sings" } }).stdout,
+    /^CANARY=sings$/m,
+  );
   const reduced = policy(
     "deny keyctl",
     '[environment]\nkeep = ["PATH", "LC_*"]\nset = { GREETING = "hello" }\n',
   );
-  const { stdout } = callgate(["run", "--policy", reduced, "--", "env"], {
+  const { stdout } = callgate(["run", "--filter-only", "--policy", reduced, "--", "env"], {
     env: { CANARY: "sings", LC_ALL: "C" },
   });
   assert.deepEqual(
@@ -74,20 +77,24 @@ test("the environment is passed on; a policy's [environment] reduces it", () => 
 });
 
 test("descriptors above 2 are closed, but for those that are named", () => {
-  const line = 'exec 5</etc/passwd 6</etc/passwd; "$callgate" run --keep-fd 6 -- ls /proc/self/fd';
+  const line =
+    'exec 5</etc/passwd 6</etc/passwd; "$callgate" run --filter-only --keep-fd 6 -- ls /proc/self/fd';
   const open = shell(line).stdout.trim().split("\n");
   assert.ok(open.includes("6") && !open.includes("5"), open.join());
 });
 
 test("arguments are the bytes that were given, UTF-8 or not", () => {
-  const { stdout } = shell(`"$callgate" run -- printf %s "$(printf 'a\\377b')" | od -An -tx1`);
+  const { stdout } = shell(`"$callgate" run --filter-only -- printf %s "$(printf 'a\\377b')" | od -An -tx1`);
   assert.equal(stdout.trim(), "61 ff 62");
-  assert.equal(callgate(["run", "--", "printf", "%s|", "", "ü", "'\"$x"]).stdout, "|ü|'\"$x|");
+  assert.equal(
+    callgate(["run", "--filter-only", "--", "printf", "%s|", "", "ü", "'\"$x"]).stdout,
+    "|ü|'\"$x|",
+  );
 });
 
 test("no process of callgate's is left beside the program", () => {
   const { stdout } = shell(
-    "\"$callgate\" run -- sh -c 'cat /proc/$PPID/comm; ps -o comm= --ppid $$ 2>/dev/null' & wait",
+    "\"$callgate\" run --filter-only -- sh -c 'cat /proc/$PPID/comm; ps -o comm= --ppid $$ 2>/dev/null' & wait",
   );
   assert.doesNotMatch(stdout, /node|launcher|callgate/);
 });
@@ -96,8 +103,8 @@ test("what an ignored SIGHUP means stays as nohup wants it; SIGPIPE is back at i
   const show = "grep SigIgn /proc/self/status";
   const ignored = (line: string): bigint =>
     BigInt(`0x${/SigIgn:\s+(\w+)/.exec(shell(line).stdout)?.[1] ?? "x"}`);
-  assert.equal(ignored(`trap '' HUP; "$callgate" run -- ${show}`) & 1n, 1n);
-  assert.equal(ignored(`trap '' PIPE USR1; "$callgate" run -- ${show}`), 0n);
+  assert.equal(ignored(`trap '' HUP; "$callgate" run --filter-only -- ${show}`) & 1n, 1n);
+  assert.equal(ignored(`trap '' PIPE USR1; "$callgate" run --filter-only -- ${show}`), 0n);
 });
 
 const uname = [
@@ -119,7 +126,7 @@ const rules: readonly (readonly [string, readonly string[], string])[] = [
 ];
 for (const [name, options, expected] of rules) {
   test(name, () => {
-    const { stdout, stderr } = callgate(["run", ...options, "--", ...uname]);
+    const { stdout, stderr } = callgate(["run", "--filter-only", ...options, "--", ...uname]);
     assert.equal(stdout, `${expected}\n`, stderr);
   });
 }
@@ -130,11 +137,11 @@ test("what a policy requires is not overridden by the command line", () => {
     "required.toml",
     `version = 1\nextends = [${JSON.stringify(required)}]\n[syscalls]\nrequire = "errno(80) uname"\n`,
   );
-  const found = callgate(["run", "--policy", strictest, "--allow", "uname", "--", ...uname]);
+  const found = callgate(["run", "--filter-only", "--policy", strictest, "--allow", "uname", "--", ...uname]);
   // The rule on the command line can then never decide, which is said.
   assert.equal(found.status, 125);
   assert.match(found.stderr, /unreachable-rule/);
-  assert.equal(callgate(["run", "--policy", strictest, "--", ...uname]).stdout, "80\n");
+  assert.equal(callgate(["run", "--filter-only", "--policy", strictest, "--", ...uname]).stdout, "80\n");
 });
 
 const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
@@ -149,40 +156,39 @@ const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["rules that are not there", ["--rules", "/no/such"], /no such file/],
   ["notify without anybody who answers", ["--rule", "notify keyctl"], /nothing here would answer/],
   ["ask without anybody who answers", ["--rule", "ask keyctl"], /nothing here would answer/],
-  [
-    "layers that are not set up",
-    ["--policy", policy("deny keyctl", "[limits]\nmemory = '1G'\n[network]\nmode = 'off'\n")],
-    /network, limits|network and limits/,
-  ],
 ];
 for (const [name, options, message] of refused) {
   test(`${name}: 125, and nothing runs`, () => {
     const witness = scratchPath("witness");
-    const found = callgate(["run", ...options, "--", "touch", witness]);
+    const found = callgate(["run", "--filter-only", ...options, "--", "touch", witness]);
     assert.equal(found.status, 125);
     assert.match(found.stderr, message);
-    assert.equal(callgate(["run", "--", "test", "-e", witness]).status, 1);
+    assert.equal(callgate(["run", "--filter-only", "--", "test", "-e", witness]).status, 1);
   });
 }
 
-test("--missing starts without a layer that the policy asks for", () => {
-  const asking = policy("deny keyctl", "[limits]\nmemory = '1G'\n");
-  assert.equal(callgate(["run", "--policy", asking, "--missing", "limits", "--", "true"]).status, 0);
-});
-
 test("--dry-run says what would be done, and does not do it", () => {
   const witness = scratchPath("witness");
-  const { status, stdout } = callgate(["run", "--dry-run", "--", "touch", witness]);
+  const { status, stdout } = callgate(["run", "--filter-only", "--dry-run", "--", "touch", witness]);
   assert.equal(status, 0);
   assert.match(stdout, /filter +\d+ instructions, proved equal to the policy default/);
-  assert.equal(callgate(["run", "--", "test", "-e", witness]).status, 1);
+  assert.equal(callgate(["run", "--filter-only", "--", "test", "-e", witness]).status, 1);
 });
 
 test("a policy that denies execve lets the launcher's one pass, and no other", () => {
   const alone = policy("deny execve, execveat, clone, clone3, fork, vfork");
   const script =
     "import os\nprint('up')\ntry: os.execv('/bin/true', ['true'])\nexcept OSError as e: print(e.errno)";
-  const { stdout, stderr } = callgate(["run", "--policy", alone, "--", "/usr/bin/python3", "-c", script]);
+  const { stdout, stderr } = callgate([
+    "run",
+    "--filter-only",
+    "--policy",
+    alone,
+    "--",
+    "/usr/bin/python3",
+    "-c",
+    script,
+  ]);
   assert.equal(stdout, "up\n1\n", stderr);
 });
 
@@ -197,10 +203,10 @@ const program32 = (): string =>
 
 test("that a program is 32-bit is said before it dies, and --abi x86 lets it run", () => {
   const program = program32();
-  const foreign = callgate(["run", "--", program]);
+  const foreign = callgate(["run", "--filter-only", "--", program]);
   assert.equal(foreign.signal, "SIGSYS");
   assert.match(foreign.stderr, /is a 32-bit \(x86\) program.*--abi x86/);
-  const native = callgate(["run", "--abi", "x86", "--", program]);
+  const native = callgate(["run", "--filter-only", "--abi", "x86", "--", program]);
   assert.deepEqual([native.status, native.stderr], [5, ""]);
 });
 
@@ -216,22 +222,41 @@ const without: readonly (readonly [string, string, RegExp])[] = [
 for (const [name, rule, message] of without) {
   test(`where the kernel has no ${name}, run refuses with 125`, () => {
     const witness = scratchPath("witness");
-    const inner = [callgatePath, "run", "--policy", policy("deny keyctl"), "--", "touch", witness];
-    const found = callgate(["run", "--policy", policy(rule), "--", ...inner]);
+    const inner = [
+      callgatePath,
+      "run",
+      "--filter-only",
+      "--policy",
+      policy("deny keyctl"),
+      "--",
+      "touch",
+      witness,
+    ];
+    const found = callgate(["run", "--filter-only", "--policy", policy(rule), "--", ...inner]);
     assert.equal(found.status, 125);
     assert.match(found.stderr, message);
-    assert.equal(callgate(["run", "--", "test", "-e", witness]).status, 1);
+    assert.equal(callgate(["run", "--filter-only", "--", "test", "-e", witness]).status, 1);
   });
 }
 
 test("callgate runs under callgate", () => {
-  const { status, stdout } = callgate(["run", "--", callgatePath, "run", "--", probePath, "keyctl"]);
+  const { status, stdout } = callgate([
+    "run",
+    "--filter-only",
+    "--",
+    callgatePath,
+    "run",
+    "--filter-only",
+    "--",
+    probePath,
+    "keyctl",
+  ]);
   assert.deepEqual([status, stdout], [1, "keyctl: EPERM (Operation not permitted)\n"]);
 });
 
 test("it works as an ordinary user", (t) => {
   if (!isRoot) return t.skip("this user is an ordinary one: every other test shows it");
-  const { status, stdout, stderr } = callgate(["run", "--", probePath, "unshare-user"], {
+  const { status, stdout, stderr } = callgate(["run", "--filter-only", "--", probePath, "unshare-user"], {
     uid: ordinaryUser.uid,
     cwd: "/",
     env: { HOME: "/nonexistent" },
@@ -247,7 +272,7 @@ test("it works from a folder with spaces, through a link, and with an empty envi
   symlinkSync(callgatePath, link);
   assert.equal(shell('"$link" run -- echo yes', { env: { link } }).stdout, "yes\n");
   const bare = shell(
-    'node=$(command -v node); env -i PATH="$(dirname "$node"):/bin" "$callgate" run -- /bin/echo yes',
+    'node=$(command -v node); env -i PATH="$(dirname "$node"):/bin" "$callgate" run --filter-only -- /bin/echo yes',
   );
   assert.equal(bare.stdout, "yes\n", bare.stderr);
 });

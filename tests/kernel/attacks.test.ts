@@ -170,7 +170,15 @@ describe("attacks under the policy default", { skip }, () => {
     for (const { way, name, abi } of ways) {
       test(`each fails inside for ${person.name}, tried ${name}`, (context) => {
         const outside = attempt(person, way, []);
-        const inside = attempt(person, way, [callgate, "run", "--policy", "default", ...abi, "--"]);
+        const inside = attempt(person, way, [
+          callgate,
+          "run",
+          "--filter-only",
+          "--policy",
+          "default",
+          ...abi,
+          "--",
+        ]);
         const tried = [...outside.keys()].filter((one) => outside.get(one) !== "-");
         assert.deepEqual(
           [...outside.keys()].sort(),
@@ -193,7 +201,14 @@ describe("attacks under the policy default", { skip }, () => {
     }
 
     test(`a call of x86 ends a program of ${person.name} without --abi x86`, () => {
-      const inside = attempt(person, "int80", [callgate, "run", "--policy", "default", "--"]);
+      const inside = attempt(person, "int80", [
+        callgate,
+        "run",
+        "--filter-only",
+        "--policy",
+        "default",
+        "--",
+      ]);
       const survived = [...inside].filter(([, outcome]) => outcome !== "SIGSYS" && outcome !== "-");
       assert.deepEqual(survived, []);
       assert.ok([...inside.values()].includes("SIGSYS"));
@@ -204,7 +219,10 @@ describe("attacks under the policy default", { skip }, () => {
     const legacy = "/proc/sys/dev/tty/legacy_tiocsti";
     const works = !existsSync(legacy) || readFileSync(legacy, "utf8").trim() === "1" || isRoot;
     assert.equal(await shellRunsTypedLine(probe, []), works);
-    assert.equal(await shellRunsTypedLine(probe, [callgate, "run", "--policy", "default", "--"]), false);
+    assert.equal(
+      await shellRunsTypedLine(probe, [callgate, "run", "--filter-only", "--policy", "default", "--"]),
+      false,
+    );
   });
 });
 

@@ -122,9 +122,22 @@ describe("prepare", () => {
   test("refuses what it cannot give", () => {
     const notify = { version: 1, syscalls: { rules: "notify uname" } } as const;
     assert.throws(() => prepare(notify), PrepareError);
-    const network = { version: 1, extends: ["default"], network: { mode: "off" } } as const;
-    assert.throws(() => prepare(network), /asks for network.*missing-layers = \["network"\]/);
-    prepare({ ...network, hardening: { "missing-layers": ["network"] } });
+    const network = { version: 1, extends: ["default"], network: { mode: "off", ports: [1] } } as const;
+    assert.throws(() => prepare(network), /contradict/);
+  });
+
+  test("sets up the whole sandbox where the policy asks for it", async () => {
+    const policy = { version: 1, extends: ["default"], network: { mode: "off" } } as const;
+    const { stdout } = await exec(
+      ...sh("grep -c : /proc/net/dev; ls /proc | grep -cx 1; echo >/usr/x || echo no"),
+      {
+        policy,
+        cwd: "/usr",
+      },
+    );
+    assert.equal(stdout, "1\n1\nno\n");
+    const granting = { ...policy, files: { read: ["/no/such"] } };
+    await assert.rejects(exec("true", [], { policy: granting }), PrepareError);
   });
 });
 

@@ -10,7 +10,7 @@ import { ctrl, inTerminal, line, press, prompt, resize, type Step, see, type } f
 /** A script, since a shell echoes what is typed: what it prints cannot be taken for what was typed. */
 const script = (name: string, text: string): string => scratchFile(name, `#!/bin/sh\n${text}\n`, 0o755);
 
-const run = (command: string): Step => type(`$callgate run -- ${command}\n`);
+const run = (command: string): Step => type(`$callgate run $grants -- ${command}\n`);
 const status = (expected: string): readonly Step[] => line('echo "status=$?"', `status=${expected}\r`);
 
 /**
@@ -55,12 +55,12 @@ test("Ctrl-Z stops the program, jobs shows it, fg continues it", () => {
     type("one\n"),
     see("one\r\none\r"),
     ctrl.z,
-    see(String.raw`\[1\]\+\s+Stopped.*run -- cat\r`),
+    see(String.raw`\[1\]\+\s+Stopped.*run .*-- cat\r`),
     prompt,
     status("148"),
-    line("jobs", String.raw`\[1\]\+\s+Stopped.*run -- cat\r`),
+    line("jobs", String.raw`\[1\]\+\s+Stopped.*run .*-- cat\r`),
     type("fg\n"),
-    see("run -- cat\r"),
+    see("run .*-- cat\r"),
     type("two\n"),
     see("two\r\ntwo\r"),
     ctrl.d,
@@ -171,7 +171,7 @@ test("less stopped by Ctrl-Z and continued paints its screen again", () => {
 });
 
 test("vi opens a file, edits and saves it, and leaves the terminal as it was", () => {
-  const file = scratchFile("edited", "first line\n");
+  const file = scratchFile("edited", "first line\n", 0o666);
   const vi = ["vim.tiny", "vim", "vi"].find((name) => spawnSync(name, ["--version"]).status === 0) ?? "vi";
   const { found } = inTerminal([
     line('echo "before=$(stty -g)"', "before=(?P<before>[0-9a-f:]+)\r"),
@@ -188,11 +188,11 @@ test("vi opens a file, edits and saves it, and leaves the terminal as it was", (
 
 test("a pipeline with callgate at its head, in its middle and at its end", () => {
   inTerminal([
-    line("$callgate run -- printf 'a\\nb\\n' | tr a-z A-Z", "\nA\r\nB\r\n"),
-    line("printf 'a\\nb\\n' | $callgate run -- tr a-z A-Z | cat", "\nA\r\nB\r\n"),
-    line("printf 'a\\nb\\n' | $callgate run -- tr a-z A-Z", "\nA\r\nB\r\n"),
+    line("$callgate run $grants -- printf 'a\\nb\\n' | tr a-z A-Z", "\nA\r\nB\r\n"),
+    line("printf 'a\\nb\\n' | $callgate run $grants -- tr a-z A-Z | cat", "\nA\r\nB\r\n"),
+    line("printf 'a\\nb\\n' | $callgate run $grants -- tr a-z A-Z", "\nA\r\nB\r\n"),
     line(
-      "$callgate run -- printf 'a\\nb\\n' | $callgate run -- tr a-z A-Z | $callgate run -- tac",
+      "$callgate run $grants -- printf 'a\\nb\\n' | $callgate run $grants -- tr a-z A-Z | $callgate run $grants -- tac",
       "\nB\r\nA\r\n",
     ),
   ]);
@@ -200,7 +200,7 @@ test("a pipeline with callgate at its head, in its middle and at its end", () =>
 
 test("Ctrl-C ends every part of a pipeline", () => {
   inTerminal([
-    type(`$callgate run -- ${sleeper} | $callgate run -- cat\n`),
+    type(`$callgate run $grants -- ${sleeper} | $callgate run $grants -- cat\n`),
     see("up\r"),
     ctrl.c,
     prompt,
@@ -209,8 +209,8 @@ test("Ctrl-C ends every part of a pipeline", () => {
 });
 
 for (const [where, command] of [
-  ["behind callgate", `$callgate run -- cat ${manyLines} | less`],
-  ["under callgate, behind a pipe", `cat ${manyLines} | $callgate run -- less`],
+  ["behind callgate", `$callgate run $grants -- cat ${manyLines} | less`],
+  ["under callgate, behind a pipe", `cat ${manyLines} | $callgate run $grants -- less`],
 ] as const) {
   test(`less ${where} gets its keys, and leaves the terminal as it was`, () => {
     const { found } = inTerminal([
@@ -228,7 +228,7 @@ for (const [where, command] of [
 }
 
 test("a background job that reads the terminal is stopped, as it is without callgate", () => {
-  for (const command of ["cat", "$callgate run -- cat"]) {
+  for (const command of ["cat", "$callgate run $grants -- cat"]) {
     inTerminal([
       type(`${command} & until jobs %1 | grep -q 'Stopped'; do sleep 0.1; done\n`),
       prompt,
@@ -257,14 +257,14 @@ test("the window's size and its changes reach the program", () => {
   ]);
 });
 
-test("the program is its own process group, in the terminal's foreground, and the shell's child", () => {
+test("with the filter alone, the program is its own process group, in the terminal's foreground, and the shell's child", () => {
   const place = script(
     "place",
     'read -r pid _ _ parent group session _ front _ <"/proc/$$/stat"; echo "pid=$pid parent=$parent group=$group session=$session front=$front."',
   );
   const { found } = inTerminal([
     line("echo shell=$$", "shell=(?P<shell>[0-9]+)\r"),
-    run(place),
+    type(`$callgate run --filter-only -- ${place}\n`),
     see("pid=(?P<pid>[0-9]+) parent=(?P<parent>[0-9]+) group=(?P<group>[0-9]+) session=(?P<session>[0-9]+)"),
     see(String.raw`front=(?P<front>[0-9]+)\.`),
     prompt,
@@ -280,7 +280,7 @@ test("an interactive shell under callgate has job control of its own", () => {
   // It says when it is back: a shell names the job before the job has the terminal, and a Ctrl-C in between is lost.
   const returner = continued("returner", "back");
   inTerminal([
-    type("PS1='inner> ' $callgate run -- bash --norc --noprofile --noediting -i\n"),
+    type("PS1='inner> ' $callgate run --env PS1 $grants -- bash --norc --noprofile --noediting -i\n"),
     see("inner> "),
     type(`${returner}\n`),
     see("up\r"),

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { root, scratchFile } from "./native.ts";
+import { root, scratch, scratchFile } from "./native.ts";
 
 /** One step: keys to type, a pattern to wait for, or a new size of the window (rows, columns). */
 export type Step =
@@ -93,7 +93,7 @@ export interface Seen {
 }
 
 /**
- * Types at a bash that has `$callgate` (the command) and whose prompt is "ready> ", in a folder of its own.
+ * Types at a bash that has `$callgate` (the command), `$grants` (options by which programs see the tests' files) and whose prompt is "ready> ", in a folder of its own.
  * @throws Error with what was seen instead, where a pattern did not appear within 15 seconds
  */
 export function inTerminal(
@@ -112,8 +112,9 @@ export function inTerminal(
         PATH: process.env["PATH"] ?? "/usr/bin:/bin",
         TERM: "xterm",
         LC_ALL: "C.UTF-8",
-        HOME: folder,
+        HOME: "/home/callgate-tests", // nobody's: what lies above a home is not shown in the sandbox
         callgate: join(root, "bin", "callgate"),
+        grants: `--write ${scratch()}`,
         ...env,
       },
     });

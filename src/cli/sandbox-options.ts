@@ -1,0 +1,153 @@
+/** What a command line says of the sandbox around the filter: it adds to the policy. */
+import { hasErrors, renderDiagnostics } from "../diagnostics/index.ts";
+import { readPolicy } from "../formats/index.ts";
+import type { EnvironmentRules, NetworkRules, Policy } from "../policy/types.ts";
+import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";
+import { layerNames } from "../sandbox/layers.ts";
+import { asksForSandbox } from "../sandbox/prepare.ts";
+import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
+import type { Caller } from "./caller.ts";
+import { printError, terminalOptions } from "./output.ts";
+
+export interface CommandLineSandbox {
+  readonly policy: Policy;
+  /** Undefined: the filter alone. */
+  readonly settings: SandboxSettings | undefined;
+}
+
+const limitNames = ["memory", "processes", "cpu-time", "wall-time", "file-size", "open-files"] as const;
+const aroundTheFilter = [
+  ...["read", "write", "home", "net", "port", "tty", "new-session", "user", "as-root", "missing"],
+  ...limitNames,
+];
+
+/**
+ * The policy with what the command line grants and limits.
+ * @returns undefined where that has mistakes; the user has been told
+ * @throws UsageError
+ */
+export function sandboxOfCommandLine(
+  parsed: ParsedArguments,
+  policy: Policy,
+  caller: Caller,
+): CommandLineSandbox | undefined {
+  const variables = withVariables(parsed, policy);
+  if (hasOption(parsed, "filter-only")) {
+    const other = aroundTheFilter.find((name) => hasOption(parsed, name));
+    if (other !== undefined)
+      throw new UsageError(`--filter-only sets up nothing but the filter: --${other} would do nothing`);
+    if (asksForSandbox(policy)) {
+      printError(
+        "callgate: the policy asks for more than a filter (files, network, limits or hardening), and --filter-only would start without it: nothing was started\n",
+      );
+      return undefined;
+    }
+    const environment = variables ?? policy.environment;
+    return {
+      policy: environment === undefined ? policy : { ...policy, environment },
+      settings: undefined,
+    };
+  }
+  const limits = limitsOf(parsed);
+  if (limits === undefined) return undefined;
+  const values = (name: string): readonly string[] =>
+    parsed.given.filter((option) => option.name === name).map(({ value }) => value);
+  const home = hasOption(parsed, "home") ? ["~"] : [];
+  const files = {
+    read: [...(policy.files?.read ?? []), ...values("read")],
+    write: [...(policy.files?.write ?? []), ...values("write"), ...home],
+  };
+  const hardening = policy.hardening ?? { newCode: "allow", exec: "any", missingLayers: [] };
+  const network = networkOf(parsed, policy);
+  const environment = variables ?? policy.environment;
+  return {
+    policy: {
+      ...policy,
+      files,
+      hardening: {
+        ...hardening,
+        missingLayers: [...hardening.missingLayers, ...missingOf(values("missing"))],
+      },
+      ...(network === undefined ? {} : { network }),
+      ...(policy.limits === undefined && Object.keys(limits).length === 0
+        ? {}
+        : { limits: { ...policy.limits, ...limits } }),
+      ...(environment === undefined ? {} : { environment }),
+    },
+    settings: settingsOf(parsed, policy, caller),
+  };
+}
+
+function settingsOf(parsed: ParsedArguments, policy: Policy, caller: Caller): SandboxSettings {
+  const user = valueOfOption(parsed, "user");
+  const rules = [...policy.syscalls.require, ...policy.syscalls.rules];
+  const sources = new Set(rules.map((rule) => rule.span?.source.name ?? ""));
+  const named = [valueOfOption(parsed, "policy"), valueOfOption(parsed, "rules")];
+  return {
+    ...(user === undefined ? {} : { user }),
+    asRoot: hasOption(parsed, "as-root"),
+    newSession: hasOption(parsed, "new-session"),
+    terminal: hasOption(parsed, "tty") || caller.hasTerminal(),
+    ownFiles: [...sources, ...named].flatMap((name) => (name?.includes("/") === true ? [name] : [])),
+  };
+}
+
+function missingOf(names: readonly string[]): readonly string[] {
+  const known: readonly string[] = layerNames;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no layer ${JSON.stringify(unknown)}: layers are ${layerNames.join(", ")}`);
+  return names;
+}
+
+function networkOf(parsed: ParsedArguments, { network }: Policy): NetworkRules | undefined {
+  const ports = parsed.given.filter(({ name }) => name === "port").map(({ value }) => portOf(value));
+  if (hasOption(parsed, "net")) {
+    if (ports.length > 0)
+      throw new UsageError("--net and --port contradict each other: --port is for these ports only");
+    return { mode: "host", ports: [] };
+  }
+  if (ports.length === 0 || network?.mode === "host") return network;
+  return { mode: "ports", ports: [...new Set([...(network?.ports ?? []), ...ports])] };
+}
+
+function portOf(value: string): number {
+  const port = /^[0-9]{1,5}$/.test(value) ? Number(value) : 0;
+  if (port < 1 || port > 65535)
+    throw new UsageError(`${JSON.stringify(value)} is no port: --port takes a number from 1 to 65535`);
+  return port;
+}
+
+/** As a policy has them, and with its messages. */
+function limitsOf(parsed: ParsedArguments): Policy["limits"] | undefined {
+  const given = limitNames.flatMap((name): readonly (readonly [string, string])[] => {
+    const value = valueOfOption(parsed, name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  if (given.length === 0) return {};
+  const { policy, diagnostics } = readPolicy({ version: 1, limits: Object.fromEntries(given) });
+  if (policy !== undefined && !hasErrors(diagnostics)) return policy.limits ?? {};
+  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+  printError("callgate: the limits have errors: nothing was started\n");
+  return undefined;
+}
+
+/** Where `--env` was given: what the policy keeps, or else the short list, and these. */
+function withVariables(parsed: ParsedArguments, policy: Policy): EnvironmentRules | undefined {
+  const given = parsed.given.filter(({ name }) => name === "env").map(({ value }) => value);
+  if (given.length === 0) return undefined;
+  const base = policy.environment ?? { keep: keptVariables, set: {} };
+  const wrong = given.find((one) => !/^[^=\0]+/.test(one));
+  if (wrong !== undefined)
+    throw new UsageError(`${JSON.stringify(wrong)} is no variable: --env takes NAME or NAME=VALUE`);
+  const set = given.filter((one) => one.includes("="));
+  return {
+    keep: [...base.keep, ...given.filter((one) => !one.includes("="))],
+    set: {
+      ...base.set,
+      ...Object.fromEntries(
+        set.map((one) => [one.slice(0, one.indexOf("=")), one.slice(one.indexOf("=") + 1)]),
+      ),
+    },
+  };
+}

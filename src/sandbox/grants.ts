@@ -1,0 +1,80 @@
+/** Paths that a policy or a command line grants, looked up: what they are now, and every mistake in them. */
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { dirname, resolve as resolvePath } from "node:path";
+import { sanitise } from "../diagnostics/index.ts";
+import type { FileIdentity } from "./steps.ts";
+
+export interface Grant {
+  /** Without links. */
+  readonly path: string;
+  readonly identity: FileIdentity;
+  readonly kind: "folder" | "file" | "socket";
+  readonly writable: boolean;
+}
+
+export interface Place {
+  readonly cwd: string;
+  readonly home: string;
+}
+
+/** The grant that is written as a path, or what is wrong with it. */
+export function readGrant(written: string, writable: boolean, place: Place): Grant | string {
+  const shown = sanitise(JSON.stringify(written));
+  if (written === "") return "a path that is granted is empty";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(written))
+    return `${shown} cannot be granted: it has a newline or another control character in it`;
+  const absolute = absolutePath(written, place);
+  try {
+    const grant = grantOf(realpathSync(absolute), writable);
+    if (/^\/(?:proc|dev)(?:\/|$)/.test(grant.path))
+      return `${shown} cannot be granted: /proc and /dev are the sandbox's own`;
+    accessSync(grant.path, grant.kind === "folder" ? constants.R_OK | constants.X_OK : constants.R_OK);
+    return grant;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    switch (code) {
+      case "ENOENT":
+      case "ENOTDIR":
+        return `${shown} cannot be granted: there is no such file or folder`;
+      case "EACCES":
+        return `${shown} cannot be granted: it is not readable`;
+      case "ELOOP":
+        return `${shown} cannot be granted: its links lead in a circle`;
+      default:
+        return `${shown} cannot be granted (${code})`;
+    }
+  }
+}
+
+/** `~` is the home of whoever calls; what is relative is so to the working directory. */
+export function absolutePath(written: string, { cwd, home }: Place): string {
+  return resolvePath(cwd, written === "~" ? home : written.replace(/^~\//, `${home}/`));
+}
+
+/** What is at a path that has no links in it. @throws as statSync */
+export function grantOf(path: string, writable: boolean): Grant {
+  const status = statSync(path, { bigint: true });
+  const kind = status.isDirectory() ? "folder" : status.isSocket() ? "socket" : "file";
+  return { path, identity: { device: status.dev, inode: status.ino }, kind, writable };
+}
+
+/** Where a path leads to, or undefined where it leads nowhere. */
+export function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a path is a folder or lies below it. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || folder === "/" || path.startsWith(`${folder}/`);
+}
+
+/** The folders above a path, from the top, without the root. */
+export function foldersAbove(path: string): readonly string[] {
+  const above = dirname(path);
+  return above === "/" ? [] : [...foldersAbove(above), above];
+}

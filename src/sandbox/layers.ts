@@ -1,0 +1,92 @@
+/** Which parts of a sandbox there are on this machine, what is open without one, and how to get it. */
+import { spawnSync } from "node:child_process";
+import { constants, release } from "node:os";
+import { nativeProgram } from "./package-files.ts";
+
+/**
+ * A part of a sandbox that may be absent where a policy (`missing-layers`) or a command line (`--missing`) says so.
+ * - `namespaces`: the program's own users, mounts, processes, network.
+ * - `proc`: a /proc of its own processes.
+ * - `landlock`: files a second time, independent of mounts (the only time without namespaces).
+ * - `scopes`: no signals and abstract sockets to the outside, where no namespace keeps them.
+ * - `network`: TCP ports by number.
+ * - `limits`: a number of processes.
+ * - `hardening`: no new code.
+ */
+export type Layer = (typeof layerNames)[number];
+export const layerNames = [
+  "namespaces",
+  "proc",
+  "landlock",
+  "scopes",
+  "network",
+  "limits",
+  "hardening",
+] as const;
+
+/** What this machine has. Errors are errnos, 0 where there is none. */
+export interface Machine {
+  /** The version of Landlock; 0: none. */
+  readonly landlock: number;
+  readonly namespaces: number;
+  readonly proc: number;
+  /** PR_SET_MDWE, by the kernel's release. */
+  readonly mdwe: boolean;
+}
+
+let found: Machine | undefined;
+
+/** Tried once in a process, by the launcher: namespaces can be there and yet not be usable. */
+export function thisMachine(): Machine {
+  if (found !== undefined) return found;
+  const { stdout, status } = spawnSync(nativeProgram("launcher"), ["layers"], {
+    encoding: "utf8",
+    timeout: 30_000,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const facts = new Map(
+    (status === 0 ? stdout : "")
+      .trim()
+      .split("\n")
+      .map((line): [string, number] => [line.replace(/ .*/, ""), Number(line.replace(/.* /, ""))]),
+  );
+  const [major = 0, minor = 0] = release().split(/[.-]/).map(Number);
+  found = {
+    landlock: facts.get("landlock") ?? 0,
+    namespaces: facts.get("namespaces") ?? constants.errno.ENOSYS,
+    proc: facts.get("proc") ?? constants.errno.ENOSYS,
+    mdwe: major > 6 || (major === 6 && minor >= 3),
+  };
+  return found;
+}
+
+/** Why there are no namespaces, and what to do: the error says which of the switches it is. */
+export function whyNoNamespaces(errno: number): string {
+  switch (errno) {
+    case constants.errno.ENOSPC:
+      return "their number is used up or set to 0: sysctl user.max_user_namespaces=10000";
+    case constants.errno.EPERM:
+      return "users may not make them: sysctl kernel.unprivileged_userns_clone=1 (Debian's kernels), or the sandbox or container around callgate allows none";
+    case constants.errno.EACCES:
+      return "AppArmor lets users make them but do nothing in them (Ubuntu 24.04 and later): sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for callgate's launcher that allows userns";
+    default:
+      return "this kernel has none";
+  }
+}
+
+interface Absence {
+  readonly layer: Layer;
+  readonly why: string;
+  readonly open: string;
+}
+
+/** The sentences for layers that are missing here and that nobody has said may be. */
+export function describeAbsences(absences: readonly Absence[]): string {
+  const each = absences.map(
+    ({ layer, why, open }) =>
+      `  ${layer}: ${why}\n    without it ${open}\n    to start all the same: --missing ${layer}`,
+  );
+  return `parts of the sandbox cannot be set up here, and nothing was started:\n${each.join("\n")}`;
+}
+
+export type { Absence };
