@@ -5,7 +5,13 @@
 // The program runs under a filter that hands up the calls of interest (seccomp user notification); the watcher lets
 // each go on (CONTINUE), or refuses it with the error that the job has for its number, and notes what was new about it.
 // It reads no memory to decide: what it notes of paths is what the program said, and may have been changed meanwhile.
-// So its records are for writing a policy, never for judging a call. It allocates nothing; when a table is full it counts what it could not keep, and says so.
+// So its records are for writing a policy or for explaining a denial, never for judging a call.
+//
+// With a plain filter in the job (`callgate run --report`), it is the supervisor of a sandbox: each call that is handed up
+// gets what that filter, which is proved equal to the policy, says of it. Then the program is put into a Landlock domain
+// before its filter, and the watcher is not dumpable: so no process of the program's can take the listener from it by
+// ptrace, pidfd_getfd or /proc, not even as root. Where a program kills the watcher, what it would have
+// refused fails with ENOSYS. It allocates nothing; when a table is full it counts what it could not keep, and says so.
 //
 // The file is in the order in which it runs: the job, the program, the hand-over of the listener, the calls.
 
@@ -24,6 +30,8 @@ enum {
 #else
   NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_NANOSLEEP = 101, NUMBER_MMAP = 222, NUMBER_READV = 270,
 #endif
+  NUMBER_LANDLOCK_CREATE = 444, NUMBER_LANDLOCK_ADD = 445, NUMBER_LANDLOCK_RESTRICT = 446,
+  WATCH_LANDLOCK_REFER = 1 << 13,
   WATCH_SUBREAPER = 36,
   WATCH_CLONE_FILES = 0x400,
   WATCH_CLOSE_RANGE_CLOEXEC = 4,
@@ -56,8 +64,8 @@ struct response {
 };
 
 // ── The job ────────────────────────────────────────────────────────────────────────────────────────────────────
-// u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 0, the instructions, the calls: sorted by arch and
-// number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
+// u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 plain instructions, the instructions, those of the plain
+// filter, the calls: sorted by arch and number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
 // execve, the watcher's own, goes on always.
 
 struct call_row {
@@ -75,8 +83,8 @@ enum { ROW_PATH = 0, ROW_DIRECTORY = 4, ROW_PATH_2 = 8, ROW_DIRECTORY_2 = 12, RO
 enum { ROW_ANSWER = 20, JOB_HEADER = 24 }; // 12 bits; bytes
 
 static uint8_t job[JOB_MAXIMUM] __attribute__((aligned(8)));
-static const struct filter_instruction *filter;
-static uint32_t filter_length;
+static const struct filter_instruction *filter, *plain;
+static uint32_t filter_length, plain_length;
 static const struct call_row *rows;
 static uint32_t row_count, other_answer;
 
@@ -150,11 +158,13 @@ static void read_job(void) {
   filter_length = load32(job + 8);
   row_count = load32(job + 12);
   other_answer = load32(job + 16);
-  if (filter_length == 0 || filter_length > INSTRUCTIONS_MAXIMUM || row_count > CALLS_MAXIMUM ||
-      other_answer > 4095 || length != JOB_HEADER + (size_t)filter_length * sizeof *filter + (size_t)row_count * sizeof *rows)
+  plain_length = load32(job + 20);
+  if (filter_length == 0 || filter_length > INSTRUCTIONS_MAXIMUM || plain_length > INSTRUCTIONS_MAXIMUM || row_count > CALLS_MAXIMUM ||
+      other_answer > 4095 || length != JOB_HEADER + (size_t)(filter_length + plain_length) * sizeof *filter + (size_t)row_count * sizeof *rows)
     fail("the watcher's job is not valid", 0);
   filter = (const struct filter_instruction *)(const void *)(job + JOB_HEADER);
-  rows = (const struct call_row *)(const void *)(job + JOB_HEADER + (size_t)filter_length * sizeof *filter);
+  rows = (const struct call_row *)(const void *)(filter + filter_length + plain_length);
+  plain = filter + filter_length;
   for (uint32_t i = 0; i < row_count; i++) {
     if (rows[i].words > WORDS) fail("the watcher's job is not valid", 0);
     for (uint32_t j = 0; j < WORDS; j++)
@@ -162,6 +172,39 @@ static void read_job(void) {
     for (uint32_t place = 0; place < 20; place += 4)
       if ((rows[i].flags >> place & 15) > 6) fail("the watcher's job is not valid", 0);
   }
+}
+
+// ── The plain filter ───────────────────────────────────────────────────────────────────────────────────────────
+
+// Classic BPF as the kernel runs it for seccomp: the instructions that the compiler makes. Whatever else there is, a load
+// outside the data among it, refuses.
+static uint32_t run_plain(const struct call_data *data) {
+  const uint32_t refused = SECCOMP_RETURN_ERRNO | EPERM;
+  const uint8_t *bytes = (const uint8_t *)data;
+  uint32_t accumulator = 0;
+  for (uint32_t at = 0; at < plain_length; at++) {
+    const struct filter_instruction *one = &plain[at];
+    bool holds;
+    switch (one->code) {
+      case BPF_LOAD_WORD:
+        if (one->k > sizeof *data - 4 || one->k % 4 != 0) return refused;
+        accumulator = load32(bytes + one->k);
+        continue;
+      case 0x54: accumulator &= one->k; continue;
+      case 0x05: // never backwards: k has no sign
+        if (one->k >= plain_length - at) return refused;
+        at += one->k;
+        continue;
+      case BPF_RETURN: return one->k;
+      case BPF_JUMP_IF_EQUAL: holds = accumulator == one->k; break;
+      case 0x25: holds = accumulator > one->k; break;
+      case 0x35: holds = accumulator >= one->k; break;
+      case 0x45: holds = (accumulator & one->k) != 0; break;
+      default: return refused;
+    }
+    at += holds ? one->jump_true : one->jump_false;
+  }
+  return refused;
 }
 
 // ── The program ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +215,27 @@ struct hand_over {
   _Atomic long failure;  // of execve
 };
 static struct hand_over *shared;
+
+// A domain that permits everything, but keeps those in it from tracing those outside. REFER has to be named: files
+// cannot be moved between folders otherwise.
+static void enter_landlock_domain(void) {
+  uint64_t handled = WATCH_LANDLOCK_REFER;
+  long ruleset = call6(NUMBER_LANDLOCK_CREATE, WORD(&handled), sizeof handled, 0, 0, 0, 0);
+  if (ruleset < 0) fail("the program cannot be put into a Landlock domain, without which it could reach its supervisor: "
+                        "landlock_create_ruleset", ruleset);
+  long root = CALL(openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (root < 0) fail("openat \"/\"", root);
+  struct __attribute__((packed)) {
+    uint64_t allowed;
+    int32_t descriptor;
+  } beneath = {WATCH_LANDLOCK_REFER, (int32_t)root};
+  long result = call6(NUMBER_LANDLOCK_ADD, WORD(ruleset), 1, WORD(&beneath), 0, 0, 0);
+  if (result < 0) fail("landlock_add_rule", result);
+  result = call6(NUMBER_LANDLOCK_RESTRICT, WORD(ruleset), 0, 0, 0, 0, 0);
+  if (result < 0) fail("landlock_restrict_self", result);
+  CALL(close, ruleset);
+  CALL(close, root);
+}
 
 _Noreturn static void become_program(long parent, const char **argv, const char **environment) {
   long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -187,6 +251,8 @@ _Noreturn static void become_program(long parent, const char **argv, const char 
   CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
   result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (result < 0) fail("prctl(PR_SET_NO_NEW_PRIVS)", result);
+
+  if (plain_length != 0) enter_landlock_domain();
 
   struct filter_program program = {(uint16_t)filter_length, filter};
   // Without WAIT_KILLABLE (before 5.19) a signal can interrupt a call that waits for its answer; it is then made again.
@@ -440,6 +506,24 @@ static void note(const struct notification *call, const struct call_row *row) {
 
 // ── The calls ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+static void send_counts(void) {
+  for (uint32_t i = 0; i < key_count; i++) {
+    const struct key *key = &keys[key_order[i]];
+    send_numbers(RECORD_COUNT, i, key->count, key->last);
+  }
+  if (lost_keys != 0 || lost_paths != 0) send_numbers(RECORD_LOST, 0, lost_keys, lost_paths);
+  send_numbers(RECORD_END, 0, sequence, 0);
+}
+
+// The program has ended and what it was denied is told; processes that it left behind are answered as before.
+static void end_report(void) {
+  CALL(prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
+  send_counts();
+  is_read = false;
+  CALL(close, RECORD_DESCRIPTOR);
+  for (int descriptor = 0; descriptor <= 2; descriptor++) CALL(close, descriptor);
+}
+
 static void answer_calls(int listener, int children, long program) {
   struct {
     int descriptor;
@@ -453,7 +537,9 @@ static void answer_calls(int listener, int children, long program) {
     if ((waiting[1].returned & WATCH_POLLIN) != 0) {
       uint8_t signals[128];
       CALL(read, children, signals, sizeof signals);
+      bool was_running = main_status == -1;
       reap(program);
+      if (plain_length != 0 && was_running && main_status != -1) end_report();
     }
     if ((waiting[0].returned & WATCH_POLLIN) != 0) {
       struct notification call;
@@ -464,6 +550,16 @@ static void answer_calls(int listener, int children, long program) {
       const struct call_row *row = find_row(call.data.arch, call.data.nr);
       note(&call, row);
       uint32_t answer = row == NULL ? other_answer : row->flags >> ROW_ANSWER;
+      if (plain_length != 0) {
+        uint32_t value = run_plain(&call.data);
+        answer = value == SECCOMP_RETURN_ALLOW ? 0 : (value & 0xffff0000U) == SECCOMP_RETURN_ERRNO ? value & 0xfff : EPERM;
+        // errno(0): the call does nothing and succeeds.
+        if (value == SECCOMP_RETURN_ERRNO) {
+          struct response nothing = {call.id, 0, 0, 0};
+          CALL(ioctl, listener, NOTIFICATION_SEND, &nothing);
+          continue;
+        }
+      }
       if (is_start(&call)) answer = 0;
       struct response response = {call.id, 0, -(int32_t)answer, answer == 0};
       CALL(ioctl, listener, NOTIFICATION_SEND, &response);
@@ -473,15 +569,6 @@ static void answer_calls(int listener, int children, long program) {
   }
 }
 
-static void send_counts(void) {
-  for (uint32_t i = 0; i < key_count; i++) {
-    const struct key *key = &keys[key_order[i]];
-    send_numbers(RECORD_COUNT, i, key->count, key->last);
-  }
-  if (lost_keys != 0 || lost_paths != 0) send_numbers(RECORD_LOST, 0, lost_keys, lost_paths);
-  send_numbers(RECORD_END, 0, sequence, 0);
-}
-
 __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   int argc = (int)stack[0];
   const char **argv = (const char **)(uintptr_t)(stack + 1);
@@ -489,6 +576,8 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   if (argc < PROGRAM_FIRST) fail("this program is a part of callgate and is started by it: use `callgate learn`", 0);
   read_job();
 
+  // Who started the watcher is killed: the watcher goes too, and the program with it.
+  CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   // The watcher outlives what a terminal does to the program: Ctrl-C and Ctrl-Z, and a hang-up.
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, 20, 21, 22};
   struct signal_action ignore = {.handler = SIG_IGN}, standard = {.handler = SIG_DFL};
@@ -504,6 +593,11 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   long memory = call6(NUMBER_MMAP, 0, 4096, 3, 0x21, WORD(-1), 0);
   if (memory < 0 && memory > -4096) fail("mmap", memory);
   shared = (struct hand_over *)memory;
+  // The watcher's memory and descriptors are nobody's business. Its child is dumpable again after execve.
+  if (plain_length != 0) {
+    long result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (result < 0) fail("prctl(PR_SET_DUMPABLE)", result);
+  }
   long own = CALL(getpid);
   long program = CALL(clone, WATCH_CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (program < 0) fail("clone", program);
@@ -514,10 +608,11 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, 1);
   answer_calls(listener, (int)children, program);
   // The last process is gone from the filter; its status may come a moment later.
+  bool was_told = plain_length != 0 && main_status != -1;
   while (main_status == -1) {
     reap(program);
     if (main_status == -1) nap();
   }
-  send_counts();
+  if (!was_told) send_counts();
   leave(0);
 }

@@ -94,6 +94,18 @@ export const commands: readonly Command[] = [
     ],
     options: [
       ...sandbox,
+      {
+        name: "report",
+        value: "MODE",
+        help: "say what was denied and why: end, live, json, all (with what is newer than the baseline) or off, the default",
+        completes: ["end", "live", "json", "all", "off"],
+      },
+      {
+        name: "report-to",
+        value: "FILE|N",
+        help: "where the report goes: a file, to whose end it is added, or a descriptor (default: 2)",
+        completes: "file",
+      },
       { name: "dry-run", help: "say what would be done, and do not run the program" },
       { name: "json", help: "with --dry-run: as JSON" },
       help,

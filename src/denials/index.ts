@@ -5,11 +5,6 @@
  *   decodeCall(raw).text     socket(domain = AF_NETLINK, type = SOCK_RAW|SOCK_CLOEXEC, protocol = NETLINK_ROUTE)
  *   permittingRule(raw)      allow socket(domain == AF_NETLINK && protocol == NETLINK_ROUTE)
  */
-import { printRule } from "../policy/printer.ts";
-import type { Rule } from "../policy/types.ts";
-import type { RawCall } from "./decode-call.ts";
-import { narrowSelector } from "./narrow-selector.ts";
-
 export { type ArgumentKind, describedArguments, kindOf, type Matter, mattersOf } from "./argument-kinds.ts";
 export {
   type DecodedArgument,
@@ -19,13 +14,7 @@ export {
   quoteText,
   type RawCall,
 } from "./decode-call.ts";
+export { type Denial, describeDenial, explainDenial, isNews, type RawDenial } from "./describe-denial.ts";
 export { constantsOf, nameValue } from "./name-value.ts";
 export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
-
-/** The narrowest rule that permits a call, as text; undefined where its number has no name. */
-export function permittingRule(raw: RawCall): string | undefined {
-  const selector = narrowSelector(raw.abi, raw.nr, [raw.args]);
-  if (selector === undefined) return undefined;
-  const rule: Rule = { action: { kind: "allow" }, selectors: [selector] };
-  return printRule(rule);
-}
+export { permittingRule } from "./permitting-rule.ts";

@@ -12,4 +12,4 @@ export { type LearnedRule, type LearnedRules, learnedRules, servingFrom } from "
 export { addRules, type History, historyOf, newPolicyText, withHistory } from "./policy-text.ts";
 export { type Observation, readRecords, type SeenCall, type SeenText } from "./records.ts";
 export { unwatched } from "./unwatched.ts";
-export { watchPolicy } from "./watch-policy.ts";
+export { reportPolicy, watchPolicy } from "./watch-policy.ts";

@@ -10,6 +10,7 @@ export interface SeenCall {
   readonly args: readonly bigint[];
   /** The kernel's name of the process that made it first. */
   readonly program: string;
+  readonly pid: number;
   /** Its place among all calls that were handed up; 1 is the first. */
   readonly first: number;
   readonly last: number;
@@ -123,6 +124,7 @@ function callAt(bytes: Uint8Array, view: DataView, at: number): SeenCall {
     abi: abiOfNumber(found, nr),
     nr,
     args: [0, 1, 2, 3, 4, 5].map((index) => view.getBigUint64(at + 40 + 8 * index, true)),
+    pid: view.getUint32(at + 12, true),
     program: new TextDecoder().decode(end === -1 ? name : name.subarray(0, end)),
     first: sequence,
     last: sequence,

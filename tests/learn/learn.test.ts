@@ -26,7 +26,7 @@ function seen(abi: AbiName, name: string, ...args: readonly bigint[]): SeenCall 
   assert.ok(nr !== undefined, name);
   sequence += 1;
   const all = [0, 1, 2, 3, 4, 5].map((index) => args[index] ?? 0n);
-  return { abi, nr, args: all, program: "app", first: sequence, last: sequence, count: 1 };
+  return { abi, nr, args: all, program: "app", pid: 1, first: sequence, last: sequence, count: 1 };
 }
 
 function observed(

@@ -1,0 +1,350 @@
+// callgate run --report: denials are explained, answers are the same with and without, and the program cannot take its
+// supervisor's place.
+// Debian packages: coreutils dash gcc libc6-dev procps
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { compileC, isRoot, ordinaryUser, probePath, root, scratchFile, scratchPath } from "./native.ts";
+
+const callgate = join(root, "bin", "callgate");
+
+interface Outcome {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(
+  args: readonly string[],
+  options: { readonly uid?: number; readonly gid?: number; readonly input?: string } = {},
+): Outcome {
+  const { status, signal, stdout, stderr, error } = spawnSync(callgate, ["run", ...args], {
+    input: "",
+    encoding: "utf8",
+    timeout: 60_000,
+    killSignal: "SIGKILL",
+    env: { ...process.env, NO_COLOR: "1" },
+    ...options,
+  });
+  if (error !== undefined) throw error;
+  return { status, signal, stdout, stderr };
+}
+
+function policyFile(rules: string, more = ""): string {
+  return scratchFile(
+    "policy.toml",
+    `version = 1\nextends = ["default"]\n${more}\n[syscalls]\nrules = '''\n${rules}\n'''\n`,
+  );
+}
+
+describe("a denial is explained", () => {
+  test("what, why, by whom, and what would permit it", () => {
+    const policy = policyFile("deny keyctl   # no keys here");
+    const { status, stderr } = run(["--report=end", "--policy", policy, "--", probePath, "keyctl"]);
+    assert.equal(status, 1);
+    const [title, denied, rule, permit, end] = stderr.split("\n");
+    assert.equal(title, "callgate: one kind of call was denied");
+    assert.match(
+      denied ?? "",
+      /^denied {2}keyctl\(operation = KEYCTL_GET_KEYRING_ID, .*\) → EPERM {3}by probe\[\d+\]$/,
+    );
+    assert.equal(rule, `        ${policy}:6  deny keyctl  # no keys here`);
+    assert.equal(permit, "        to permit:  allow keyctl(operation == KEYCTL_GET_KEYRING_ID)");
+    assert.equal(end, "");
+  });
+
+  test("the rule that is offered permits the call", () => {
+    const { stderr } = run(["--report=end", "--", probePath, "socket-vsock"]);
+    const rule = /to permit: +(.*)/.exec(stderr)?.[1];
+    assert.ok(rule !== undefined, stderr);
+    const { stderr: second } = run(["--report=end", "--rule", rule, "--", probePath, "socket-vsock"]);
+    assert.doesNotMatch(second, /denied/);
+  });
+
+  test("each kind once, with its count; as it happens with live", () => {
+    const script = `for i in 1 2 3; do ${probePath} keyctl; ${probePath} unshare-user; done >&2; exit 5`;
+    for (const mode of ["end", "live"]) {
+      const { status, stderr } = run([`--report=${mode}`, "--", "sh", "-c", script]);
+      assert.equal(status, 5);
+      assert.equal(stderr.match(/^denied {2}keyctl/gm)?.length, 1, stderr);
+      assert.equal(stderr.match(/^denied {2}unshare\(flags = CLONE_NEWUSER\)/gm)?.length, 1, stderr);
+      if (mode === "end") assert.match(stderr, /→ EPERM {3}×3/);
+    }
+  });
+
+  test("nothing is said where nothing was denied; ENOSYS only when it is asked for", () => {
+    assert.deepEqual(run(["--report=end", "--", "true"]), {
+      status: 0,
+      signal: null,
+      stdout: "",
+      stderr: "",
+    });
+    const policy = policyFile("errno(ENOSYS) keyctl");
+    assert.doesNotMatch(
+      run(["--report=end", "--policy", policy, "--", probePath, "keyctl"]).stderr,
+      /denied/,
+    );
+    assert.match(
+      run(["--report=all", "--policy", policy, "--", probePath, "keyctl"]).stderr,
+      /denied {2}keyctl\(.*→ ENOSYS/,
+    );
+  });
+
+  test("for programs: an object a line, in a file", () => {
+    const file = scratchPath("report.json");
+    const { stderr } = run(["--report=json", "--report-to", file, "--", probePath, "keyctl"]);
+    assert.doesNotMatch(stderr, /denied/);
+    const denial: unknown = JSON.parse(readFileSync(file, "utf8"));
+    assert.ok(typeof denial === "object" && denial !== null);
+    const facts = Object.fromEntries(Object.entries(denial));
+    assert.deepEqual(
+      [facts["syscall"], facts["errno"], facts["by"], facts["count"], facts["program"]],
+      ["keyctl", "EPERM", "rule", 1, "probe"],
+    );
+  });
+
+  test("paths are what the program said, without escapes", () => {
+    const folder = `${scratchPath("evil")}\u001b[31m"x`;
+    const { stderr } = run(["--report=end", "--deny", "mkdir, mkdirat", "--", "mkdir", folder]);
+    assert.match(stderr, /denied {2}mkdir\(pathname = ".*\\x1b\[31m\\"x", mode = 511\) → EPERM/);
+    assert.ok(!stderr.replace(/^mkdir: .*$/m, "").includes("\u001b"));
+  });
+
+  test("a death by SIGSYS is told", () => {
+    const { signal, stderr } = run(["--report=end", "--rule", "kill keyctl", "--", probePath, "keyctl"]);
+    assert.equal(signal, "SIGSYS");
+    assert.match(stderr, /killed by SIGSYS/);
+  });
+
+  test("a policy that starts nothing but the program", () => {
+    const { status, stderr } = run(["--report=end", "--policy", "strict", "--", probePath, "keyctl"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /no rule matches: the policy's default is deny/);
+  });
+
+  test("wrong usage starts nothing", () => {
+    for (const args of [
+      ["--report=often"],
+      ["--report=end", "--policy", "-"],
+      ["--report=end", "--keep-fd", "0"],
+    ])
+      assert.equal(run([...args, "--", "echo", "started"]).status, 125);
+    assert.equal(run(["--report=end", "--", "/nonexistent/program"]).status, 127);
+    assert.equal(run(["--report=end", "--", "/etc/passwd"]).status, 126);
+  });
+});
+
+const everyAction = `#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void trapped(int signal, siginfo_t *info, void *context) {
+  (void)signal; (void)context;
+  static const char text[] = "trapped\\n";
+  if (info->si_code == 1 && write(1, text, sizeof text - 1) < 0) _exit(9);
+}
+int main(void) {
+  struct sigaction action = {.sa_sigaction = trapped, .sa_flags = SA_SIGINFO};
+  sigaction(SIGSYS, &action, 0);
+  setvbuf(stdout, 0, _IONBF, 0);
+  static const long numbers[] = {SYS_getpgid, SYS_getsid, SYS_sched_getscheduler, SYS_sched_get_priority_max,
+    SYS_getpriority, SYS_times, SYS_personality, 9999, -1};
+  for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    for (long argument = 0; argument < 3; argument++) {
+      errno = 0;
+      long result = syscall(numbers[i], argument, 0xffffffff00000000 + argument, 0);
+      printf("%ld(%ld) %d %d\\n", numbers[i], argument, numbers[i] == SYS_times ? 0 : (int)(result != 0), errno);
+    }
+  }
+  return 0;
+}
+`;
+
+describe("the answers are the same with and without reports", () => {
+  test("every action, with conditions on arguments", () => {
+    const program = compileC("actions", everyAction);
+    const policy = policyFile(
+      [
+        "deny getpgid(pid == 1)",
+        "errno(ENOSYS) getsid(pid in {1, 2})",
+        "errno(0) sched_getscheduler",
+        "errno(4095) sched_get_priority_max(policy > 1)",
+        "trap(7) getpriority(which == 2)",
+        "log times",
+        "deny personality(persona & 1)",
+        "allow personality",
+      ].join("\n"),
+    );
+    const plain = run(["--policy", policy, "--", program]);
+    const reported = run(["--policy", policy, "--report=all", "--", program]);
+    assert.equal(plain.status, 0);
+    assert.equal(plain.stderr, "");
+    assert.deepEqual([reported.status, reported.stdout], [plain.status, plain.stdout]);
+    assert.match(plain.stdout, /trapped/);
+    assert.match(reported.stderr, /denied {2}getpgid\(pid = 1\) → EPERM/);
+    assert.match(reported.stderr, /denied {2}#9999\(\) → ENOSYS/);
+  });
+
+  test("status, signals, input and environment are the program's", () => {
+    assert.equal(run(["--report=end", "--", "cat"], { input: "through\n" }).stdout, "through\n");
+    assert.equal(run(["--report=end", "--", "sh", "-c", "exit 77"]).status, 77);
+    assert.equal(run(["--report=end", "--", "sh", "-c", "kill -TERM $$"]).signal, "SIGTERM");
+    const policy = policyFile("deny keyctl", '[environment]\nkeep = ["PATH"]\nset = { OWN = "set" }\n');
+    assert.match(run(["--report=end", "--policy", policy, "--", "env"]).stdout, /^PATH=.*\nOWN=set\n$/);
+    assert.equal(run(["--report=end", "--", "sh", "-c", "ls /proc/self/fd | wc -l"]).stdout, "4\n");
+  });
+
+  test("what is sent to callgate reaches the program", async () => {
+    const child = spawn(
+      callgate,
+      [
+        "run",
+        "--report=end",
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.1; done",
+      ],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    child.kill("SIGTERM");
+    assert.equal(await ended, 3);
+  });
+
+  test("a process that is left behind stays under the policy", async () => {
+    const out = scratchPath("behind");
+    const script = `(while [ -e ${out}.wait ]; do sleep 0.1; done; ${probePath} keyctl > ${out} 2>&1; : > ${out}.done) > /dev/null 2>&1 & exit 0`;
+    spawnSync("touch", [`${out}.wait`]);
+    assert.equal(run(["--report=end", "--", "sh", "-c", script]).status, 0);
+    spawnSync("rm", [`${out}.wait`]);
+    for (let tries = 0; tries < 600; tries += 1) {
+      if (existsSync(`${out}.done`)) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.match(readFileSync(out, "utf8"), /EPERM/);
+  });
+});
+
+const thief = `#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int denied(void) { return syscall(SYS_keyctl, 0, -3, 0, 0, 0) < 0; }
+static void say(const char *what, int failed) { printf("%s: %s\\n", what, failed ? "refused" : "POSSIBLE"); fflush(stdout); }
+int main(void) {
+  pid_t supervisor = getppid();
+  char path[64], buffer[64];
+  say("keyctl", denied());
+  say("ptrace", ptrace(PTRACE_SEIZE, supervisor, 0, 0) < 0);
+  say("attach", ptrace(PTRACE_ATTACH, supervisor, 0, 0) < 0);
+  int pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0), taken = -1;
+  for (int i = 0; i < 64 && taken < 0; i++) taken = (int)syscall(SYS_pidfd_getfd, pidfd, i, 0);
+  say("pidfd_getfd", pidfd < 0 || taken < 0);
+  static const char *const names[] = {"mem", "fd"};
+  // Not environ and maps: since Linux 6.14 CAP_PERFMON, which root has, is enough to read them. There is no secret there.
+  for (int i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "/proc/%d/%s", supervisor, names[i]);
+    int file = open(path, i == 0 ? O_RDWR : O_RDONLY);
+    DIR *folder = i == 1 && file >= 0 ? fdopendir(file) : 0;
+    int opened = 0;
+    for (struct dirent *one; folder && (one = readdir(folder)) != 0;) {
+      snprintf(path, sizeof path, "/proc/%d/fd/%.20s", supervisor, one->d_name);
+      if (one->d_name[0] != '.' && readlink(path, buffer, sizeof buffer) >= 0) opened = 1;
+    }
+    say(names[i], i == 1 ? !opened : file < 0);
+  }
+  struct iovec here = {buffer, 8}, there = {(void *)0x400000, 8};
+  say("process_vm_readv", process_vm_readv(supervisor, &here, 1, &there, 1, 0) < 0 && errno != EFAULT);
+  say("keyctl again", denied());
+
+  // Stopped, the supervisor answers nobody: the call waits, and does not succeed.
+  kill(supervisor, SIGSTOP);
+  pid_t child = fork();
+  if (child == 0) _exit(denied() ? 1 : 0);
+  usleep(300000);
+  int status = 0;
+  pid_t ended = waitpid(child, &status, WNOHANG);
+  say("keyctl while it is stopped", ended == 0 || WEXITSTATUS(status) != 0);
+  kill(supervisor, SIGCONT);
+  waitpid(child, &status, 0);
+  say("keyctl after it", WEXITSTATUS(status) != 0);
+
+  // Killed, it answers nobody ever: a process that outlives the program is refused by the kernel.
+  if (fork() == 0) {
+    setsid();
+    for (int i = 0; i < 200 && kill(supervisor, 0) == 0; i++) usleep(20000);
+    int failed = denied();
+    FILE *file = fopen(getenv("RESULT"), "w");
+    if (file) { fputs(failed ? "refused\\n" : "POSSIBLE\\n", file); fclose(file); }
+    _exit(0);
+  }
+  kill(supervisor, SIGKILL);
+  for (;;) pause();
+}
+`;
+
+describe("the program cannot take its supervisor's place", () => {
+  const people: readonly (readonly [string, { readonly uid?: number; readonly gid?: number }])[] = isRoot
+    ? [
+        ["root", {}],
+        ["an ordinary user", ordinaryUser],
+      ]
+    : [["this user", {}]];
+  for (const [name, identity] of people) {
+    test(`as ${name}: ptrace, pidfd_getfd, /proc, SIGSTOP, SIGKILL`, async () => {
+      const program = compileC("thief", thief);
+      const folder = scratchPath("thief-result");
+      spawnSync("mkdir", ["-m", "777", folder]);
+      const result = join(folder, "result");
+      // All that it needs is allowed: what keeps it away is not the filter.
+      const policy = policyFile(
+        "deny keyctl\nallow ptrace, pidfd_open, pidfd_getfd, process_vm_readv, kill, setsid",
+      );
+      const args = ["run", "--report=end", "--policy", policy, "--", program];
+      const child = spawn(callgate, args, {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, RESULT: result },
+        ...identity,
+      });
+      let stdout = "";
+      child.stdout.on("data", (chunk) => {
+        stdout += chunk;
+      });
+      const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+      await new Promise((resolve) => child.on("exit", resolve));
+      for (let tries = 0; tries < 600 && stdout.split("\n").length < 11; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      clearTimeout(timer);
+      assert.doesNotMatch(stdout, /POSSIBLE/);
+      assert.equal(stdout.match(/refused/g)?.length, 10, stdout);
+      let outlived = "";
+      for (let tries = 0; tries < 600 && outlived === ""; tries += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        try {
+          outlived = readFileSync(result, "utf8");
+        } catch {
+          // Not written yet.
+        }
+      }
+      assert.equal(outlived, "refused\n");
+    });
+  }
+});
