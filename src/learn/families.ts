@@ -25,16 +25,13 @@ export const families: readonly Family[] = [
   plain("chmod fchmodat fchmodat2"),
   plain("chown lchown fchownat"),
   plain("utime utimes futimesat utimensat"),
-  plain("fork vfork"),
   plain("preadv preadv2"),
   plain("pwritev pwritev2"),
 ];
 
 /**
- * What other calls are needed where a call was seen, with the condition that they get: fork is clone in another C library.
+ * What other calls are needed where a call was seen, with the condition that they get.
  */
 export const successors: Readonly<Record<string, string>> = {
-  fork: "clone(flags within CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD)",
-  vfork: "clone(flags within CLONE_VM | CLONE_VFORK | SIGCHLD)",
   getrlimit: "prlimit64(new_limit == 0)",
 };

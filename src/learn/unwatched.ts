@@ -8,6 +8,12 @@ export interface Unwatched {
 }
 
 export const unwatched: readonly Unwatched[] = [
+  // A signal that comes just when a call is handed up makes it fail with EINTR, which no program expects of fork.
+  {
+    selectors:
+      "fork, vfork, clone(flags within SIGCHLD | CLONE_VM | CLONE_VFORK | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID)",
+    reason: "processes and threads of its own, without namespaces",
+  },
   {
     selectors:
       "read, readv, pread64, preadv, write, writev, pwrite64, pwritev, lseek, close, dup, dup2, dup3, pipe, pipe2",
