@@ -1,7 +1,9 @@
 // Random policies of the whole grammar, and the calls that are worth trying on one.
 import fc from "fast-check";
 import { returnValueOfDecision } from "../../src/compiler/index.ts";
+import { printAction } from "../../src/policy/action.ts";
 import { evaluateWords } from "../../src/policy/evaluate.ts";
+import { printRule } from "../../src/policy/printer.ts";
 import { resolve } from "../../src/policy/resolve.ts";
 import { abiOfNumber, type Decision } from "../../src/policy/resolved.ts";
 import type {
@@ -298,6 +300,21 @@ export const written: fc.Arbitrary<Written> = fc
     const lets = one.default.kind === "allow" || one.default.kind === "log";
     return lets && one.baseline === undefined ? { ...one, baseline: "6.1" } : one;
   });
+
+/** As a file. */
+export function textOf(policy: Written): string {
+  const rules = (key: string, list: Written["rules"]): string =>
+    list.length === 0 ? "" : `${key} = '''\n${list.map(printRule).join("\n")}\n'''\n`;
+  return `version = 1
+[syscalls]
+default = "${printAction(policy.default)}"
+${policy.baseline === undefined ? "" : `baseline = "${policy.baseline}"`}
+newer = "${printAction(policy.newer)}"
+abis = ${JSON.stringify(policy.abis)}
+other-abis = "${printAction(policy.otherAbis)}"
+multiplexed = "${policy.multiplexed}"
+${rules("require", policy.require)}${rules("rules", policy.rules)}`;
+}
 
 /** Every number that a value is made of, whatever the ABI. */
 function numbersIn(value: Value): readonly bigint[] {

@@ -6,30 +6,15 @@ import { emulateWords } from "../../src/bpf/index.ts";
 import { compile } from "../../src/compiler/index.ts";
 import { hasErrors, renderDiagnostics } from "../../src/diagnostics/index.ts";
 import { readPolicy } from "../../src/formats/index.ts";
-import { printAction } from "../../src/policy/action.ts";
 import { parseRules } from "../../src/policy/parser.ts";
 import { printRule } from "../../src/policy/printer.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { prove } from "../../src/proof/index.ts";
 import { target } from "../policy/reading.ts";
-import { callsOn, type Written, written } from "./arbitrary.ts";
+import { callsOn, textOf, type Written, written } from "./arbitrary.ts";
 
 const seed = Date.now() & 0x7fff_ffff;
 const runs = (numRuns: number) => ({ numRuns, seed });
-
-function textOf(policy: Written): string {
-  const rules = (key: string, list: Written["rules"]): string =>
-    list.length === 0 ? "" : `${key} = '''\n${list.map(printRule).join("\n")}\n'''\n`;
-  return `version = 1
-[syscalls]
-default = "${printAction(policy.default)}"
-${policy.baseline === undefined ? "" : `baseline = "${policy.baseline}"`}
-newer = "${printAction(policy.newer)}"
-abis = ${JSON.stringify(policy.abis)}
-other-abis = "${printAction(policy.otherAbis)}"
-multiplexed = "${policy.multiplexed}"
-${rules("require", policy.require)}${rules("rules", policy.rules)}`;
-}
 
 /** Without places, which a policy in values does not have. */
 function bare(value: unknown): unknown {
