@@ -14,7 +14,9 @@ import { target } from "../policy/reading.ts";
 import { callsOn, textOf, type Written, written } from "./arbitrary.ts";
 
 const seed = Date.now() & 0x7fff_ffff;
-const runs = (numRuns: number) => ({ numRuns, seed });
+/** CALLGATE_PROPERTY_RUNS=100 makes a long run of it: a million pairs of a policy and a call, instead of ten thousand. */
+const times = Number(process.env["CALLGATE_PROPERTY_RUNS"] ?? "1");
+const runs = (numRuns: number) => ({ numRuns: numRuns * times, seed });
 
 /** Without places, which a policy in values does not have. */
 function bare(value: unknown): unknown {
@@ -33,9 +35,10 @@ function readable(policy: Written): Policy | undefined {
 }
 
 describe(`random policies (seed ${seed})`, () => {
-  test("the rules and the proved filter decide every call alike", () => {
+  test("the rules and the proved filter decide every call alike", (context) => {
     let read = 0;
     let tried = 0;
+    let pairs = 0;
     fc.assert(
       fc.property(
         written,
@@ -48,7 +51,8 @@ describe(`random policies (seed ${seed})`, () => {
           const filter = compile(policy, { target });
           assert.equal(prove(filter, policy, { target }).verdict, "proved");
           const random = (): number => stream.next().value ?? 0;
-          for (const { words, expected } of callsOn(policy, random, 150)) {
+          for (const { words, expected } of callsOn(policy, random, 200)) {
+            pairs += 1;
             assert.equal(
               emulateWords(filter.instructions, words),
               expected,
@@ -59,7 +63,9 @@ describe(`random policies (seed ${seed})`, () => {
       ),
       runs(120),
     );
+    context.diagnostic(`${read} policies, ${pairs} pairs of a policy and a call`);
     assert.ok(read > tried / 3, `only ${read} of ${tried} policies could be read`);
+    assert.ok(pairs >= 10_000 * times, `only ${pairs} pairs`);
   });
 
   test("rules that are printed and read again are the same rules", () => {
