@@ -147,6 +147,15 @@ function subordinateIds(user: string): string {
   return `lxc.idmap = u 0 ${first} 65536\nlxc.idmap = g 0 ${first} 65536\n`;
 }
 
+/** Another test file may just have the lock of the accounts. */
+function accounts(command: string, args: readonly string[]): void {
+  for (const end = Date.now() + 60_000; ; Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)) {
+    const { status, stderr } = run(command, args);
+    if (status === 0) return;
+    if (!/lock/.test(stderr) || Date.now() > end) throw new Error(`${command}: ${status} ${stderr}`);
+  }
+}
+
 /** An ordinary user with subordinate ids, who goes with the tests. */
 function createUser(): { readonly name: string; readonly id: number } {
   const name = `cgtest${process.pid}`;
@@ -154,8 +163,8 @@ function createUser(): { readonly name: string; readonly id: number } {
   chmodSync(home, 0o777);
   const made = home;
   atEnd(() => rmSync(made, { recursive: true, force: true }));
-  mustRun("useradd", ["--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name]);
-  atEnd(() => run("userdel", ["--force", name]));
+  accounts("useradd", ["--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name]);
+  atEnd(() => accounts("userdel", ["--force", name]));
   return { name, id: Number(mustRun("id", ["-u", name]).stdout) };
 }
 
