@@ -27,9 +27,12 @@ export type { Decision } from "./policy/resolved.ts";
 export type * from "./policy/types.ts";
 export {
   type Comparable,
+  DecompileError,
+  type DecompileOptions,
   type Difference,
   type DifferenceWitness,
   type DiffOptions,
+  decompile,
   diff,
   type ProveOptions,
   prove,

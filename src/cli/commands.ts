@@ -307,7 +307,7 @@ export const commands: readonly Command[] = [
     operands: "FILE",
     completes: ["policy"],
     description: [
-      "Reads a policy in any format that callgate reads, found by its content, and writes it in another; callgate formats lists them. What the other format cannot say is named on standard error, a line each.",
+      "Reads a policy in any format that callgate reads, found by its content, or a filter (several joined by +, the oldest first), and writes it in another; callgate formats lists them. What the other format cannot say is named on standard error, a line each.",
       "The exit status is 0 when it was written, 1 when the policy has mistakes, and 2 when a file cannot be read or written.",
     ],
     options: [
@@ -331,6 +331,10 @@ export const commands: readonly Command[] = [
       {
         command: "callgate convert /usr/share/lxc/config/common.seccomp --to toml",
         comment: "what LXC's profile really says",
+      },
+      {
+        command: "callgate convert filter.bpf --to toml",
+        comment: "a policy that says the same as a filter, proved",
       },
       {
         command: "callgate convert policy.toml --to lxc -o policy.seccomp",

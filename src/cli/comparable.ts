@@ -48,6 +48,14 @@ export function loadFilters(operand: string, command: string): readonly Filter[]
   return undefined;
 }
 
+/** Whether an operand is a filter or several, and no policy. */
+export function holdsFilters(operand: string): boolean {
+  if (operand === "-" || builtinPolicies().includes(operand)) return false;
+  const [first = operand] = existsSync(operand) ? [operand] : operand.split("+");
+  const bytes = bytesOf(first);
+  return typeof bytes !== "string" && isBinary(bytes);
+}
+
 function policyIn(operand: string): Loaded | undefined {
   const { policy, diagnostics } = loadPolicy(operand);
   // What is worth a look in a policy is `check`'s to say.

@@ -26,7 +26,7 @@ export interface Scope {
 export class TooManyConditions extends Error {}
 
 const mostIntervals = 64;
-const mostCubes = 64;
+const mostCubes = 512;
 const mostBranches = 512;
 const longestList = 4n;
 const halfBits = 32n;

@@ -27,6 +27,7 @@ export class Diagrams {
   /** For each level the nodes by their branches. */
   readonly #unique: readonly Map<number, Diagram>[];
   readonly #both = new Map<number, Diagram>();
+  readonly #either = new Map<number, Diagram>();
   readonly #inverse = new Map<Diagram, Diagram>();
 
   constructor(width: number, mostNodes = Number.POSITIVE_INFINITY) {
@@ -103,8 +104,40 @@ export class Diagrams {
     return made;
   }
 
+  /** The values that are in either set. */
   unite(a: Diagram, b: Diagram): Diagram {
-    return this.complement(this.intersect(this.complement(a), this.complement(b)));
+    if (a === b || b === none) return a;
+    if (a === none) return b;
+    if (a === all || b === all) return all;
+    const [low, high] = a < b ? [a, b] : [b, a];
+    const key = pairKey(low, high);
+    const found = this.#either.get(key);
+    if (found !== undefined) return found;
+    const level = Math.min(this.#levelOf(a), this.#levelOf(b));
+    const made = this.#node(
+      level,
+      this.unite(this.#branch(a, level, 0), this.#branch(b, level, 0)),
+      this.unite(this.#branch(a, level, 1), this.#branch(b, level, 1)),
+    );
+    this.#either.set(key, made);
+    return made;
+  }
+
+  /** The set of some values. */
+  setOf(values: readonly number[]): Diagram {
+    const sorted = [...values].sort((a, b) => a - b);
+    let set = none;
+    for (let at = 0; at < sorted.length; at++) {
+      const from = sorted[at] ?? 0;
+      let to = from;
+      // Neighbours are one interval.
+      while (sorted[at + 1] === to + 1) {
+        at += 1;
+        to += 1;
+      }
+      set = this.unite(set, this.interval(from, to));
+    }
+    return set;
   }
 
   /** The values whose bits under `mask` are those of `k`. */

@@ -128,10 +128,8 @@ class Comparison {
   #otherNumbers(abi: Abi, numbers: Partition): readonly Difference[] {
     const { sets } = this.#partitions;
     const own = this.#numbersOf(abi);
-    const others = syscallsOf(abi.name).reduce(
-      (left, { nr }) => sets.intersect(left, sets.complement(sets.maskedEqual(0xffff_ffff, nr))),
-      own,
-    );
+    const known = sets.setOf(syscallsOf(abi.name).map(({ nr }) => nr));
+    const others = sets.intersect(own, sets.complement(known));
     const parts =
       numbers.kind === "fork" && numbers.word === 0 ? numbers.parts : [{ set: own, rest: numbers }];
     return parts.flatMap(({ set, rest }) => {

@@ -9,6 +9,7 @@
  * - **region**: a set of calls (one set of values a word) to which both sides give one answer each.
  * - **witness**: a call on which the sides differ, confirmed by emulating the filter and reading the rules.
  */
+export { DecompileError, type DecompileOptions, decompile } from "./decompile.ts";
 export {
   type Difference,
   type DifferenceWitness,

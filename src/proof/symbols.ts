@@ -324,7 +324,7 @@ export class Symbols {
   }
 
   #or(a: Diagram, b: Diagram): Diagram {
-    return this.#not(this.#and(this.#not(a), this.#not(b)));
+    return this.#diagrams.unite(a, b);
   }
 
   #not(a: Diagram): Diagram {

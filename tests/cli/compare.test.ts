@@ -1,6 +1,6 @@
 /** `callgate prove` and `callgate diff`: what they print, how they end, and what they make of bad files. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { encode, errno, instruction, JEQ_K, jump, load, RET_A, RET_ALLOW, ret } from "../../src/bpf/index.ts";
 import { compile } from "../../src/compiler/index.ts";
@@ -100,8 +100,9 @@ describe("diff", () => {
   });
 });
 
+const allow = ret(RET_ALLOW);
+
 describe("bad filters", () => {
-  const allow = ret(RET_ALLOW);
   const cases: readonly (readonly [string, Uint8Array, RegExp])[] = [
     [
       "odd length",
@@ -153,5 +154,29 @@ describe("bad filters", () => {
     assert.match(callgate(["prove", before, before]).stderr, /is a policy, and a filter is wanted/);
     assert.match(callgate(["diff", "/tmp", before]).stderr, /it is a directory/);
     assert.equal(callgate(["diff", before]).status, 2);
+  });
+});
+
+describe("convert", () => {
+  test("a filter becomes a policy that is proved to say the same", () => {
+    const out = scratchPath("again.toml");
+    const { status, stderr } = callgate(["convert", filter, "--to", "toml", "-o", out]);
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(readFileSync(out, "utf8"), /^allow socket\(domain == AF_UNIX\)$/m);
+    assert.equal(callgate(["prove", filter, out]).status, 0);
+  });
+
+  test("what a policy cannot say is named", () => {
+    const odd = filterFile("odd.bpf", encode([load(0), jump(0x35, 1000, 0, 1), ret(errno(1)), allow]));
+    const { status, stderr } = callgate(["convert", odd, "--to", "toml"]);
+    assert.equal(status, 0);
+    assert.match(stderr, /^lost: .*the filter says allow, the policy (deny|kill)/m);
+  });
+
+  test("a file that is no filter is refused with the instruction", () => {
+    const bad = filterFile("bad.bpf", encode([load(0)]));
+    const { status, stderr } = callgate(["convert", bad, "--to", "toml"]);
+    assert.equal(status, 2);
+    assert.match(stderr, /instruction 0: the last instruction is not a return/);
   });
 });

@@ -2,8 +2,13 @@
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { writePolicy, writtenFormats } from "../../formats/write.ts";
-import { abiByName, abis } from "../../syscalls/index.ts";
+import { printAction } from "../../policy/action.ts";
+import type { Policy } from "../../policy/types.ts";
+import { DecompileError, decompile } from "../../proof/decompile.ts";
+import { type Difference, UndecidedError } from "../../proof/diff.ts";
+import { type AbiName, abiByName, abis } from "../../syscalls/index.ts";
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { holdsFilters, loadFilters } from "../comparable.ts";
 import { print, printError, terminalOptions } from "../output.ts";
 import { writeFile } from "../replace-file.ts";
 
@@ -13,10 +18,48 @@ export function main(parsed: ParsedArguments): number {
   if (more.length > 0) throw new UsageError("convert takes one policy");
   const format = formatOf(valueOfOption(parsed, "to"));
   const target = targetOf(valueOfOption(parsed, "target"));
+  if (holdsFilters(file)) return convertFilters(parsed, file, format, target);
   const { policy, diagnostics } = loadPolicy(file, target === undefined ? {} : { target });
   const told = diagnostics.filter((one) => one.severity !== "note");
   if (told.length > 0) printError(renderDiagnostics(told, terminalOptions(2)));
   if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
+  return written(parsed, policy, format, target, []);
+}
+
+/** A filter becomes the policy that says the same; what a policy cannot say is lost, and named. */
+function convertFilters(
+  parsed: ParsedArguments,
+  file: string,
+  format: string,
+  target: AbiName | undefined,
+): number {
+  const filters = loadFilters(file, "convert");
+  if (filters === undefined) return 2;
+  const losses: string[] = [];
+  try {
+    const policy = decompile(filters, { lost: (difference) => losses.push(describeLoss(difference)) });
+    return written(parsed, policy, format, target, losses);
+  } catch (error) {
+    if (!(error instanceof DecompileError) && !(error instanceof UndecidedError)) throw error;
+    printError(`callgate convert: ${sanitise(file)} cannot be converted: ${error.message}\n`);
+    return error instanceof DecompileError ? 1 : 3;
+  }
+}
+
+function describeLoss({ abi, syscall, numbers, condition, before, after }: Difference): string {
+  const range = numbers.from === numbers.to ? `#${numbers.from}` : `numbers ${numbers.from} to ${numbers.to}`;
+  const what = abi === undefined ? "architectures without a known ABI" : `${abi} ${syscall ?? range}`;
+  const when = condition === undefined ? "" : `, where ${condition}`;
+  return `${what}${when}: the filter says ${printAction(before)}, the policy ${printAction(after)}`;
+}
+
+function written(
+  parsed: ParsedArguments,
+  policy: Policy,
+  format: string,
+  target: AbiName | undefined,
+  lost: readonly string[],
+): number {
   const { text, losses } = writePolicy(policy, format, target === undefined ? {} : { target });
   const out = valueOfOption(parsed, "output") ?? "-";
   if (out === "-") print(text);
@@ -27,7 +70,7 @@ export function main(parsed: ParsedArguments): number {
       return 2;
     }
   }
-  for (const loss of losses) printError(`lost: ${sanitise(loss)}\n`);
+  for (const loss of [...lost, ...losses]) printError(`lost: ${sanitise(loss)}\n`);
   return 0;
 }
 
