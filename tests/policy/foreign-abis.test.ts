@@ -222,3 +222,21 @@ test("one filter for ABIs of both byte orders", () => {
     assert.equal(emulate(filter, { nr, arch, args: [0n, 0n, 1n << 32n] }), errnoValue | 1);
   }
 });
+
+describe("the built-in policies have a proved filter on every ABI", () => {
+  for (const abi of all) {
+    test(abi, () => {
+      for (const name of ["default", "strict", "container"]) {
+        const { policy, diagnostics } = readPolicy(`version = 1\nextends = ["${name}"]\n`, { target: abi });
+        assert.ok(policy !== undefined, diagnostics.map((one) => one.message).join("\n"));
+        const filter = compile(policy, { target: abi });
+        const { arch } = abiByName(abi) ?? assert.fail(abi);
+        const decided = (call: string): number =>
+          emulate(filter, { nr: syscallNumber(abi, call) ?? -1, arch, args: [] });
+        assert.equal(decided("read"), allow, name);
+        assert.notEqual(decided("init_module"), allow, name);
+        assert.notEqual(emulate(filter, { nr: 0x3fff_ffff, arch, args: [] }), allow, name);
+      }
+    });
+  }
+});
