@@ -24,7 +24,9 @@ const elsewhere = new Set(["cli/doctor/checks.ts", "proof/inspect.ts"]);
 /** Hyphenated words that stand where ids stand, and are something else. */
 const noIds = new Set([
   ..."other-abis file-size cpu-time wall-time open-files missing-layers new-code".split(" "),
-  ..."kill-thread any-bit at-least utf-8 dry-run keep-fd as-root report-to new-session filter-only".split(" "),
+  ..."kill-thread any-bit at-least utf-8 dry-run keep-fd as-root report-to new-session filter-only".split(
+    " ",
+  ),
   // Kinds of failure of the launcher and of programs that are looked for.
   ..."not-executable not-found too-long odd-length".split(" "),
   // Programs and hooks of LXC, kinds of completion.
