@@ -55,7 +55,7 @@ export function reportProblem(plan: Plan): string | undefined {
   const other = plan.steps.find(({ kind }) => !plainSteps.includes(kind));
   return other === undefined
     ? undefined
-    : `the plan has the step ${other.kind}, which cannot be carried out with one yet`;
+    : `the plan has the step ${other.kind}, and only a filter alone has a supervisor yet: --filter-only`;
 }
 
 /** The plan that starts callgate again, with the terminal and without the launcher's pipe. */

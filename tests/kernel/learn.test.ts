@@ -113,7 +113,15 @@ const attacks = [
 /** What the program never did is refused: each attack for real, as a program under the policy. */
 function refusesAttacks(policy: string): void {
   for (const attack of attacks) {
-    const { status, stdout, stderr } = run(["run", "--policy", policy, "--", probePath, attack]);
+    const { status, stdout, stderr } = run([
+      "run",
+      "--filter-only",
+      "--policy",
+      policy,
+      "--",
+      probePath,
+      attack,
+    ]);
     assert.notEqual(status, 0, `${attack}: ${stdout}`);
     assert.match(stdout + stderr, /EPERM|ENOSYS/, attack);
   }
@@ -150,7 +158,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
         env: { PATH: path, HOME: work, LC_ALL: "C" },
       });
       const policy = learn(name, command, { cwd: work });
-      const under = run(["run", "--policy", policy, "--", ...command], { cwd: work });
+      const under = run(["run", "--filter-only", "--policy", policy, "--", ...command], { cwd: work });
       assert.equal(under.stderr, "");
       assert.equal(under.status, plain.status);
       assert.equal(under.stdout, plain.stdout);
@@ -173,7 +181,9 @@ describe("a learned policy lets the program work, and refuses what it never did"
       assert.equal(learned.status, 0, learned.stderr);
       assert.match(learned.stderr, new RegExp(`connect 127\\.0\\.0\\.1:${address.port}`));
       const under = await finish(
-        spawn(callgate, ["run", "--policy", policy, "--", "curl", "-s", url], { env: { PATH: path } }),
+        spawn(callgate, ["run", "--filter-only", "--policy", policy, "--", "curl", "-s", url], {
+          env: { PATH: path },
+        }),
       );
       assert.deepEqual([under.status, under.stdout], [0, "hello\n"]);
       assert.match(
@@ -216,7 +226,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
     assert.match(stderr, /phases +not seen after the first listen, could be dropped then: .*\bbind\b/);
     assert.match(readFileSync(policy, "utf8"), /allow accept4?\b.* {2}# busybox ×\d+, later/);
     assert.match(readFileSync(policy, "utf8"), /allow bind\b.* {2}# busybox ×1, in start-up only/);
-    const serving = spawn(callgate, ["run", "--policy", policy, "--", ...command], {
+    const serving = spawn(callgate, ["run", "--filter-only", "--policy", policy, "--", ...command], {
       stdio: "ignore",
       env: { PATH: path },
     });
@@ -239,7 +249,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
     const text = readFileSync(policy, "utf8");
     assert.match(text, /abis = \["native", "x86"\]/);
     assert.match(text, /allow x86:write\b/);
-    const { status, stdout } = run(["run", "--policy", policy, "--", program]);
+    const { status, stdout } = run(["run", "--filter-only", "--policy", policy, "--", program]);
     assert.deepEqual([status, stdout], [7, "hi\n"]);
   });
 
@@ -332,7 +342,7 @@ describe("learning converges", () => {
     const merged = scratchPath("merged.toml");
     const outcome = run(["learn", "-o", merged, "--merge", a, b]);
     assert.equal(outcome.status, 0, outcome.stderr);
-    assert.equal(run(["run", "--policy", merged, "--", "sh", "-c", "/bin/true"]).status, 0);
+    assert.equal(run(["run", "--filter-only", "--policy", merged, "--", "sh", "-c", "/bin/true"]).status, 0);
     const other = scratchFile(
       "other.toml",
       "version = 1\n[syscalls]\ndefault = \"kill\"\nrules = '''\nallow read\n'''\n",
@@ -392,7 +402,7 @@ int main(void) {
 
   test("a program that installs a filter of its own", () => {
     const policy = scratchPath("filter.toml");
-    const outcome = run(["learn", "-o", policy, "--", callgate, "run", "--", "true"]);
+    const outcome = run(["learn", "-o", policy, "--", callgate, "run", "--filter-only", "--", "true"]);
     assert.equal(outcome.status, 0, outcome.stderr);
     assert.match(
       readFileSync(policy, "utf8"),

@@ -21,7 +21,7 @@ function run(
   args: readonly string[],
   options: { readonly uid?: number; readonly gid?: number; readonly input?: string } = {},
 ): Outcome {
-  const { status, signal, stdout, stderr, error } = spawnSync(callgate, ["run", ...args], {
+  const { status, signal, stdout, stderr, error } = spawnSync(callgate, ["run", "--filter-only", ...args], {
     input: "",
     encoding: "utf8",
     timeout: 60_000,
@@ -125,6 +125,16 @@ describe("a denial is explained", () => {
     assert.match(stderr, /no rule matches: the policy's default is deny/);
   });
 
+  test("where the program has a sandbox around the filter there are no reports yet, and that is said", () => {
+    const { status, stdout, stderr } = spawnSync(callgate, ["run", "--report=end", "--", "echo", "runs"], {
+      encoding: "utf8",
+      timeout: 60_000,
+      killSignal: "SIGKILL",
+    });
+    assert.deepEqual([status, stdout], [0, "runs\n"]);
+    assert.match(stderr, /no reports: .* --filter-only/);
+  });
+
   test("wrong usage starts nothing", () => {
     for (const args of [
       ["--report=often"],
@@ -204,6 +214,7 @@ describe("the answers are the same with and without reports", () => {
       callgate,
       [
         "run",
+        "--filter-only",
         "--report=end",
         "--",
         "sh",
@@ -318,7 +329,7 @@ describe("the program cannot take its supervisor's place", () => {
       const policy = policyFile(
         "deny keyctl\nallow ptrace, pidfd_open, pidfd_getfd, process_vm_readv, kill, setsid",
       );
-      const args = ["run", "--report=end", "--policy", policy, "--", program];
+      const args = ["run", "--filter-only", "--report=end", "--policy", policy, "--", program];
       const child = spawn(callgate, args, {
         stdio: ["ignore", "pipe", "pipe"],
         env: { ...process.env, RESULT: result },
