@@ -15,7 +15,7 @@
  */
 import { type Diagnostic, hasErrors, type Source, type Span } from "../diagnostics/index.ts";
 import { builtinTexts } from "../policy/builtin/texts.ts";
-import type { ParsedDocument } from "../policy/document.ts";
+import type { ParsedDocument, TableNode } from "../policy/document.ts";
 import { emptyLayer, joinLayers, needsBaseline, type PolicyLayer, policyOfLayer } from "../policy/layer.ts";
 import { missingBaseline, type Reference, readLayer } from "../policy/read.ts";
 import { resolve as resolveNames } from "../policy/resolve.ts";
@@ -25,7 +25,11 @@ import { parseJsonDocument } from "./json.ts";
 import { unfitText } from "./limits.ts";
 import { looksLikeProfile, readLxcProfile } from "./lxc-profile/read.ts";
 import { documentFromObject, type PolicyDocument } from "./object.ts";
+import { findOciProfile, readOciProfile } from "./oci.ts";
 import { parseTomlDocument } from "./toml.ts";
+
+/** The formats of other programs: how each is known in a document, and read from there. */
+const foreignFormats = [{ name: "oci", find: findOciProfile, read: readOciProfile }] as const;
 
 /** A policy that another one extends: what `resolve` finds for a path. */
 export interface FoundPolicy {
@@ -35,7 +39,7 @@ export interface FoundPolicy {
 
 export interface ReadOptions {
   /** Found by content where it is not given. */
-  readonly format?: "toml" | "json" | "lxc";
+  readonly format?: "toml" | "json" | "lxc" | "oci";
   /** The name in messages, and what paths in `extends` are relative to. */
   readonly filename?: string;
   /**
@@ -45,8 +49,10 @@ export interface ReadOptions {
   readonly resolve?: (path: string, from: string | undefined) => FoundPolicy | string;
   /** What `native` means; by default this machine's ABI. */
   readonly target?: AbiName;
-  /** The kernel's version, to be offered where a baseline is missing. */
+  /** The kernel's version, to be offered where a baseline is missing, and what an OCI profile's minKernel asks for. */
   readonly kernel?: string;
+  /** The container's bounding set, for an OCI profile's includes and excludes; by default Docker's default set. */
+  readonly capabilities?: readonly string[];
 }
 
 export interface ReadResult {
@@ -87,7 +93,8 @@ export function readPolicy(text: string | PolicyDocument, options: ReadOptions =
   // not be parsed at all has left an empty layer, and its error stands alone.
   if (layers.some((layer) => layer === emptyLayer)) return { policy: undefined, diagnostics };
   const joined = joinLayers(layers);
-  if (needsBaseline(joined)) {
+  // A profile of another format says itself what it means: it is for one table of calls, the one it was read with.
+  if (needsBaseline(joined) && !layers.some((layer) => layer.isForeign)) {
     const offered =
       (options.kernel === undefined ? undefined : parseVersion(options.kernel)) ?? newestVersion;
     diagnostics.push(
@@ -112,8 +119,29 @@ function inTextOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] 
   return [...diagnostics].sort((a, b) => rank(a) - rank(b) || (a.span?.start ?? 0) - (b.span?.start ?? 0));
 }
 
+/** A profile of another program, known by its content. */
+function readForeign(
+  root: TableNode,
+  options: ReadOptions,
+): { readonly layer: PolicyLayer; readonly diagnostics: readonly Diagnostic[] } | undefined {
+  const { kernel, capabilities } = options;
+  const target = options.target ?? hostAbi() ?? "x86_64";
+  for (const { find, read } of foreignFormats) {
+    const profile = find(root);
+    if (profile === undefined) continue;
+    return read(profile, {
+      target,
+      ...(kernel === undefined ? {} : { kernel }),
+      ...(capabilities === undefined ? {} : { capabilities }),
+    });
+  }
+  return undefined;
+}
+
 interface PlacedLayer extends PolicyLayer {
   readonly defaultSpan?: Span;
+  /** Read from another program's format. */
+  readonly isForeign?: boolean;
 }
 
 /** The layer of a text and, depth first, those of the policies it extends. */
@@ -129,6 +157,11 @@ function readWithParents(
   const document = parseDocument(text, name, stack.length === 0 ? options.format : undefined);
   diagnostics.push(...document.diagnostics);
   if (document.root === undefined) return [emptyLayer];
+  const foreign = readForeign(document.root, options);
+  if (foreign !== undefined) {
+    diagnostics.push(...foreign.diagnostics);
+    return [{ ...foreign.layer, isForeign: true }];
+  }
   const { layer: written, extends: references, diagnostics: found } = readLayer(document.root);
   const layer = filename === undefined ? written : besideFile(written, filename);
   diagnostics.push(...found);
@@ -204,6 +237,9 @@ function parseDocument(
     const message = "this policy is empty: a policy begins with version = 1 and [syscalls]";
     return { diagnostics: [{ id: "empty-policy", severity: "error", message }] };
   }
-  const isJson = format === "json" || (format === undefined && source.text.trimStart().startsWith("{"));
+  const isJson =
+    format === "json" ||
+    format === "oci" ||
+    (format === undefined && source.text.trimStart().startsWith("{"));
   return isJson ? parseJsonDocument(source) : parseTomlDocument(source);
 }
