@@ -1,9 +1,10 @@
 /**
  * Compiles a policy to a filter, and proves the filter equal to the policy before anybody gets it.
  *
- *     policy ── resolve ─► rules per number ── lower ─► decision graph ── assemble ─► instructions ── prove ─► Filter
+ *     policy ── resolve ─► rules per number ── lower ─► choices ── passes ─► tests ── assemble ─► instructions ── prove ─► Filter
  *
- * - **graph**: hash-consed tests of the 32-bit words of a call (`graph.ts`).
+ * - **graph**: hash-consed decisions over the 32-bit words of a call (`graph.ts`).
+ * - **passes**: from what is decided to how; their list says why in this order (`passes/index.ts`).
  * - **launch key**: what lets the launcher's one execve pass a policy that denies execve (`launch-key.ts`).
  */
 import { check, type Filter, filterOf, MAX_INSTRUCTIONS } from "../bpf/index.ts";
@@ -16,10 +17,18 @@ import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import { type Assembly, assemble } from "./assemble.ts";
 import { Graph } from "./graph.ts";
 import { lower } from "./lower.ts";
+import { optimize } from "./passes/index.ts";
+import { type Optimize, weightsFor } from "./weights.ts";
 
 export { returnValueOf, returnValueOfDecision } from "./return-value.ts";
+export type { Optimize } from "./weights.ts";
 
 export interface CompileOptions {
+  /**
+   * What the filter is made good for: `kernel` (the default) for kernels from 5.11 on, which never run it for calls that
+   * are allowed whatever their arguments; `classic` for older ones; `size` for few instructions.
+   */
+  readonly optimize?: Optimize;
   /** What `native` in the policy means; by default this machine's ABI. */
   readonly target?: AbiName;
 }
@@ -57,7 +66,9 @@ export class TooLargeError extends Error {
  */
 export function compile(policy: Policy, options: CompileOptions = {}): Filter {
   const resolved = resolveSound(policy, options.target ?? hostAbi());
-  return finish(assemble(lower(new Graph(), resolved)), resolved);
+  const graph = new Graph();
+  const root = optimize(graph, lower(graph, resolved), weightsFor(options.optimize ?? "kernel", resolved));
+  return finish(assemble(root), resolved);
 }
 
 /** Nothing leaves here unproved. */

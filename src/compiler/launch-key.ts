@@ -15,6 +15,8 @@ import { assemble } from "./assemble.ts";
 import { Graph, type Node, type TestNode, wholeWord } from "./graph.ts";
 import { finish } from "./index.ts";
 import { lower } from "./lower.ts";
+import { optimize } from "./passes/index.ts";
+import { weightsFor } from "./weights.ts";
 
 /** The words of args[3] to args[5] follow each other, whichever half of an argument comes first. */
 const firstKeyWord = wordsOfArgument(3, "little").low;
@@ -50,7 +52,7 @@ export function compileForLaunch(policy: Policy, target: AbiName | undefined = h
   if (target === undefined) throw new TypeError("this machine's ABI is not known: name a target");
   const resolved = resolveSound(policy, target);
   const graph = new Graph();
-  const root = lower(graph, resolved);
+  const root = optimize(graph, lower(graph, resolved), weightsFor("kernel", resolved));
   if (alwaysAllowsExecve(resolved, target))
     return { filter: finish(assemble(root), resolved), keyPlaces: [] };
 

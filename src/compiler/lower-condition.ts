@@ -1,6 +1,37 @@
-/** Conditions as tests of 32-bit words: comparisons become sets of intervals, and these become trees. */
+/**
+ * Conditions as graphs over the words of a call: comparisons become sets of intervals, masks become words of their
+ * own. A condition is a graph that ends in `holds` and `fails`.
+ */
 import type { Field, ResolvedComparison, ResolvedCondition } from "../policy/resolved.ts";
-import { type Graph, type Node, type Segment, segmentTree, wholeWord } from "./graph.ts";
+import { type Graph, type Node, type Segment, wholeWord } from "./graph.ts";
+
+/** How conditions are put together. */
+export interface Join {
+  readonly order: "words" | "rules";
+  readonly ifElse: (condition: Node, then: Node, otherwise: Node) => Node;
+}
+
+/** Each word is looked at once, in one order: what rules have in common is seen. */
+export function inWordOrder(graph: Graph): Join {
+  return {
+    order: "words",
+    ifElse: (condition, then, otherwise) => graph.ifElse(condition, then, otherwise),
+  };
+}
+
+/** Rule after rule, for those whose conditions would blow up otherwise. */
+export function inRuleOrder(graph: Graph): Join {
+  const ifElse = (condition: Node, then: Node, otherwise: Node): Node => {
+    if (condition.kind === "leaf") return condition === graph.holds ? then : otherwise;
+    if (condition.kind === "test") throw new Error("conditions are choices");
+    const segments = condition.segments.map(({ start, node }) => ({
+      start,
+      node: ifElse(node, then, otherwise),
+    }));
+    return graph.choice(condition.word, condition.mask, segments);
+  };
+  return { order: "rules", ifElse };
+}
 
 /**
  * The graph that goes on with `then` where the condition holds, and with `otherwise` where it does not. Inside a
@@ -8,6 +39,7 @@ import { type Graph, type Node, type Segment, segmentTree, wholeWord } from "./g
  */
 export function lowerCondition(
   graph: Graph,
+  join: Join,
   condition: ResolvedCondition,
   unknown: "strictest" | "most-lenient",
   then: Node,
@@ -15,20 +47,39 @@ export function lowerCondition(
   negated = false,
 ): Node {
   const lower = (item: ResolvedCondition, yes: Node, no: Node): Node =>
-    lowerCondition(graph, item, unknown, yes, no, negated);
+    lowerCondition(graph, join, item, unknown, yes, no, negated);
   switch (condition.kind) {
     case "known":
       return condition.value ? then : otherwise;
     case "unknown":
       return negated ? graph.merge(otherwise, then, unknown) : graph.merge(then, otherwise, unknown);
     case "not":
-      return lowerCondition(graph, condition.item, unknown, otherwise, then, !negated);
+      return lowerCondition(graph, join, condition.item, unknown, otherwise, then, !negated);
     case "and":
       return condition.items.reduceRight<Node>((rest, item) => lower(item, rest, otherwise), then);
     case "or":
       return condition.items.reduceRight<Node>((rest, item) => lower(item, then, rest), otherwise);
     case "test":
-      return lowerTest(graph, condition.field, condition.mask, condition.comparison, then, otherwise);
+      return join.ifElse(
+        lowerTest(graph, condition.field, condition.mask, condition.comparison),
+        then,
+        otherwise,
+      );
+  }
+}
+
+/** Whether some part of a condition cannot be seen by a filter. */
+export function hasUnknown(condition: ResolvedCondition): boolean {
+  switch (condition.kind) {
+    case "unknown":
+      return true;
+    case "not":
+      return hasUnknown(condition.item);
+    case "and":
+    case "or":
+      return condition.items.some(hasUnknown);
+    default:
+      return false;
   }
 }
 
@@ -37,38 +88,33 @@ interface Interval {
   readonly high: bigint;
 }
 
-function lowerTest(
+/** One comparison as a graph over one word or two. */
+export function lowerTest(
   graph: Graph,
   field: Field,
   mask: bigint | undefined,
   comparison: ResolvedComparison,
-  then: Node,
-  otherwise: Node,
 ): Node {
   const ones = (1n << BigInt(field.width)) - 1n;
-  if (comparison.operator === "nonzero") return anyBit(graph, field, mask ?? ones, then, otherwise);
-  if (comparison.operator === "within")
-    return anyBit(graph, field, ones & ~comparison.value, otherwise, then);
-  const bits = mask ?? ones;
+  const { holds, fails } = graph;
+  if (field.high !== undefined) graph.noteHighHalf(field.high);
+  if (comparison.operator === "nonzero") return anyBit(graph, field, mask ?? ones, holds, fails);
+  if (comparison.operator === "within") return anyBit(graph, field, ones & ~comparison.value, fails, holds);
   const signed = field.signed && mask === undefined;
   const { intervals, negated } = intervalsOf(comparison, field.width, signed);
-  const [inside, outside] = negated ? [otherwise, then] : [then, otherwise];
-  const [only] = intervals;
-  if (intervals.length === 1 && only !== undefined && only.low === only.high && mask !== undefined) {
-    if (only.low === 0n) return anyBit(graph, field, bits, outside, inside);
-    if (only.low === bits && (bits & (bits - 1n)) === 0n) return anyBit(graph, field, bits, inside, outside);
-  }
-  if (field.high === undefined) {
-    return tree(graph, field.low, Number(bits), intervals, inside, outside);
-  }
-  return highThenLow(graph, { ...field, high: field.high }, bits, intervals, inside, outside);
+  const [inside, outside] = negated ? [fails, holds] : [holds, fails];
+  return lowThenHigh(graph, field, mask ?? ones, intervals, inside, outside);
 }
 
-/** Whether any of the bits is set: JSET on each half that has some. */
+/** Whether any of the bits is set, in either half. */
 function anyBit(graph: Graph, field: Field, bits: bigint, then: Node, otherwise: Node): Node {
-  const low = graph.test(field.low, wholeWord, "any-bit", Number(bits & 0xffff_ffffn), then, otherwise);
-  if (field.high === undefined) return low;
-  return graph.test(field.high, wholeWord, "any-bit", Number(bits >> 32n), then, low);
+  const of = (word: number, mask: bigint, none: Node): Node =>
+    graph.choice(word, Number(mask), [
+      { start: 0, node: none },
+      { start: 1, node: then },
+    ]);
+  const high = field.high === undefined ? otherwise : of(field.high, bits >> 32n, otherwise);
+  return of(field.low, bits & 0xffff_ffffn, high);
 }
 
 /** The patterns for which a comparison holds (or, negated, does not): disjoint, ascending, unsigned. */
@@ -131,62 +177,67 @@ function unbias(intervals: readonly Interval[], bias: bigint, ones: bigint): rea
 }
 
 /** One word against intervals that fit it. */
-function tree(
+function oneWord(
   graph: Graph,
   word: number,
   mask: number,
-  intervals: readonly Interval[],
+  intervals: readonly { readonly low: number; readonly high: number }[],
   inside: Node,
   outside: Node,
 ): Node {
   const segments: Segment[] = [{ start: 0, node: outside }];
   for (const { low, high } of intervals) {
-    const start = Number(low);
-    if (start === 0) segments.pop();
-    segments.push({ start, node: inside });
-    if (high < 0xffff_ffffn) segments.push({ start: Number(high) + 1, node: outside });
+    if (low === 0) segments.pop();
+    segments.push({ start: low, node: inside });
+    if (high < wholeWord) segments.push({ start: high + 1, node: outside });
   }
-  return segmentTree(graph, word, mask >>> 0, segments);
+  return graph.choice(word, mask, segments);
 }
 
 /**
- * Two words against 64-bit intervals: a tree over the high half whose segments are either wholly inside, wholly
- * outside, or one value of the high half with a tree of its own over the low half.
+ * A field against intervals: the low half first, cut where the intervals begin and end; at each piece of it the high
+ * halves that are left form intervals again.
  */
-function highThenLow(
+function lowThenHigh(
   graph: Graph,
-  field: Field & { readonly high: number },
+  field: Field,
   bits: bigint,
   intervals: readonly Interval[],
   inside: Node,
   outside: Node,
 ): Node {
+  const halves = intervals.map(({ low, high }) => ({
+    low: { low: Number(low & 0xffff_ffffn), high: Number(low >> 32n) },
+    high: { low: Number(high & 0xffff_ffffn), high: Number(high >> 32n) },
+  }));
   const lowMask = Number(bits & 0xffff_ffffn);
-  const highMask = Number(bits >> 32n);
-  const edges = new Set<bigint>();
-  for (const { low, high } of intervals) {
-    edges.add(low >> 32n);
-    edges.add(high >> 32n);
+  const { high: highWord } = field;
+  if (highWord === undefined) {
+    const ranges = halves.map(({ low, high }) => ({ low: low.low, high: high.low }));
+    return oneWord(graph, field.low, lowMask, ranges, inside, outside);
   }
-  const atHigh = (high: bigint): Node => {
-    const from = high << 32n;
-    const to = from | 0xffff_ffffn;
-    const parts = intervals
-      .filter((interval) => interval.high >= from && interval.low <= to)
-      .map((interval) => ({
-        low: interval.low > from ? interval.low - from : 0n,
-        high: interval.high < to ? interval.high - from : 0xffff_ffffn,
-      }));
-    return tree(graph, field.low, lowMask, parts, inside, outside);
+  const cuts = new Set([0]);
+  for (const { low, high } of halves) {
+    cuts.add(low.low);
+    if (high.low < wholeWord) cuts.add(high.low + 1);
+  }
+  const highsAt = (start: number): Node => {
+    const highs = halves
+      .map(({ low, high }) => ({
+        low: start >= low.low ? low.high : low.high + 1,
+        high: start <= high.low ? high.high : high.high - 1,
+      }))
+      .filter((one) => one.low <= one.high)
+      .sort((a, b) => a.low - b.low);
+    // Intervals of 64 bits are apart; their high halves need not be.
+    const joined: { low: number; high: number }[] = [];
+    for (const one of highs) {
+      const last = joined.at(-1);
+      if (last !== undefined && one.low <= last.high + 1) last.high = Math.max(last.high, one.high);
+      else joined.push(one);
+    }
+    return oneWord(graph, highWord, Number(bits >> 32n), joined, inside, outside);
   };
-  const segments: Segment[] = [];
-  let next = 0n;
-  for (const edge of [...edges].sort((a, b) => (a < b ? -1 : 1))) {
-    // Between two edges the low half does not matter.
-    if (next < edge) segments.push({ start: Number(next), node: atHigh(next) });
-    segments.push({ start: Number(edge), node: atHigh(edge) });
-    next = edge + 1n;
-  }
-  if (next <= 0xffff_ffffn) segments.push({ start: Number(next), node: atHigh(next) });
-  return segmentTree(graph, field.high, highMask >>> 0, segments);
+  const segments = [...cuts].sort((a, b) => a - b).map((start) => ({ start, node: highsAt(start) }));
+  return graph.choice(field.low, lowMask, segments);
 }

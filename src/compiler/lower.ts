@@ -2,6 +2,7 @@
 
 import {
   type Decisions,
+  type Entry,
   type Fallback,
   firstNegativeNumber,
   firstX32Number,
@@ -12,8 +13,8 @@ import {
   wordOfNumber,
 } from "../policy/resolved.ts";
 import { type AbiName, abiByName, abis as allAbis } from "../syscalls/index.ts";
-import { type Graph, type Node, type Segment, segmentTree, wholeWord } from "./graph.ts";
-import { lowerCondition } from "./lower-condition.ts";
+import { type Graph, type Node, type Segment, TooManyNodes, wholeWord } from "./graph.ts";
+import { hasUnknown, inRuleOrder, inWordOrder, type Join, lowerCondition } from "./lower-condition.ts";
 import { returnValueOf } from "./return-value.ts";
 
 export function lower(graph: Graph, resolved: ResolvedPolicy): Node {
@@ -32,7 +33,7 @@ export function lower(graph: Graph, resolved: ResolvedPolicy): Node {
   return root;
 }
 
-/** The tree over all numbers of one architecture value: x86_64 and x32 share theirs. */
+/** The choice of all numbers of one architecture value: x86_64 and x32 share theirs. */
 function numbersOfArch(graph: Graph, arch: number, resolved: ResolvedPolicy, foreign: Node): Node {
   const resolvedAbi = (name: AbiName): ResolvedAbi | undefined =>
     resolved.abis.find((one) => one.abi.name === name);
@@ -51,7 +52,7 @@ function numbersOfArch(graph: Graph, arch: number, resolved: ResolvedPolicy, for
     const abi = allAbis.find((one) => one.arch === arch);
     append(abi === undefined ? undefined : resolvedAbi(abi.name), 0, wholeWord + 1);
   }
-  return segmentTree(graph, wordOfNumber, wholeWord, segments);
+  return graph.choice(wordOfNumber, wholeWord, segments);
 }
 
 /** Segments for the numbers from `from` to below `to`; those that are no call get what unknown numbers get. */
@@ -69,34 +70,75 @@ function numbersOfAbi(graph: Graph, abi: ResolvedAbi, from: number, to: number):
   return segments;
 }
 
-function lowerCall(graph: Graph, call: ResolvedCall, abi: AbiName): Node {
-  const own = lowerDecisions(graph, call, abi);
-  const { behind } = call;
-  if (behind === undefined) return own;
-  const segments: Segment[] = [];
-  let next = 0;
-  for (const one of [...behind.calls].sort((a, b) => a.code - b.code)) {
-    if (next < one.code) segments.push({ start: next, node: own });
-    segments.push({ start: one.code, node: lowerDecisions(graph, one, abi) });
-    next = one.code + 1;
+/**
+ * The rules of a call in the order of the words that they look at: each word is looked at once. Where that takes far
+ * more nodes than there are rules, in the order of the rules.
+ */
+export function lowerCall(graph: Graph, call: ResolvedCall, abi: AbiName): Node {
+  const rules = [call, ...(call.behind?.calls ?? [])].reduce((sum, one) => sum + one.entries.length, 0);
+  const before = graph.limit;
+  graph.limit = Math.min(before, graph.branches + 2_000 + 40 * rules);
+  try {
+    return joinCall(graph, inWordOrder(graph), call, abi);
+  } catch (error) {
+    if (!(error instanceof TooManyNodes) || graph.limit === before) throw error;
+    graph.limit = before;
+    return joinCall(graph, inRuleOrder(graph), call, abi);
+  } finally {
+    graph.limit = before;
   }
-  segments.push({ start: next, node: own });
-  return segmentTree(graph, behind.word, behind.mask, segments);
 }
 
-/** Rules in order, from the last to the first: each goes on with what comes after it. */
-function lowerDecisions(graph: Graph, decisions: Decisions, abi: AbiName): Node {
-  return decisions.entries.reduceRight<Node>(
-    (rest, entry) =>
-      lowerCondition(
-        graph,
-        entry.condition,
-        entry.unknown,
-        graph.leaf(returnValueOf(entry.rule.action, abi)),
-        rest,
-      ),
-    fallbackLeaf(graph, decisions.fallback, abi),
-  );
+function joinCall(graph: Graph, join: Join, call: ResolvedCall, abi: AbiName): Node {
+  const own = lowerDecisions(graph, join, call, abi);
+  const { behind } = call;
+  if (behind === undefined) return own;
+  return [...behind.calls]
+    .sort((a, b) => a.code - b.code)
+    .reduceRight<Node>((rest, one) => {
+      const isCode = graph.choice(behind.word, behind.mask, [
+        { start: 0, node: graph.fails },
+        { start: one.code, node: graph.holds },
+        { start: one.code + 1, node: graph.fails },
+      ]);
+      return join.ifElse(isCode, lowerDecisions(graph, join, one, abi), rest);
+    }, own);
+}
+
+/** Rules in order: runs of rules whose conditions can be seen are put together by halves, the others one by one. */
+function lowerDecisions(graph: Graph, join: Join, { entries, fallback }: Decisions, abi: AbiName): Node {
+  const lowerEntry = (entry: Entry, rest: Node): Node =>
+    lowerCondition(
+      graph,
+      join,
+      entry.condition,
+      entry.unknown,
+      graph.leaf(returnValueOf(entry.rule.action, abi)),
+      rest,
+    );
+  const firstOf = (from: number, to: number): Node => {
+    const entry = entries[from];
+    if (entry === undefined) return graph.fails;
+    if (to - from === 1) return lowerEntry(entry, graph.fails);
+    const middle = (from + to) >> 1;
+    return graph.firstOf(firstOf(from, middle), firstOf(middle, to));
+  };
+  let rest: Node = fallbackLeaf(graph, fallback, abi);
+  for (let to = entries.length; to > 0; ) {
+    let from = to - 1;
+    const last = entries[from];
+    if (last === undefined) break;
+    const isSeen = (index: number): boolean => {
+      const entry = entries[index];
+      return entry !== undefined && !hasUnknown(entry.condition);
+    };
+    if (join.order === "words" && isSeen(from)) {
+      while (from > 0 && isSeen(from - 1)) from -= 1;
+      rest = graph.firstOf(firstOf(from, to), rest);
+    } else rest = lowerEntry(last, rest);
+    to = from;
+  }
+  return rest;
 }
 
 function fallbackLeaf(graph: Graph, fallback: Fallback, abi: AbiName): Node {

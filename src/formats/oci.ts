@@ -14,7 +14,8 @@
  * - An entry with the default action says nothing: runc leaves it out.
  * - An entry without arguments wins against those with arguments, wherever it stands. How those with arguments
  *   meet is in `oci-overlap.ts`.
- * - Numbers without an entry get the default action; other architectures kill the thread.
+ * - Numbers without an entry get the default action; other architectures kill the thread
+ *   (the process, where that is the default).
  * - The machine's own architecture is always among the profile's.
  *
  * The ENOSYS that runc returns for numbers above all that a profile names is runc's own and no part of it.
@@ -134,7 +135,8 @@ class ProfileReader {
       ...emptyLayer,
       default: fallback,
       newer: fallback,
-      otherAbis: { kind: "kill-thread" },
+      // As libseccomp has it; but what kills the process does so here too.
+      otherAbis: fallback.kind === "kill" ? fallback : { kind: "kill-thread" },
       abis: this.#abis,
       rules: [...alone, ...byArguments].flatMap((rule) => this.#rules(rule)),
     };

@@ -57,6 +57,8 @@ export class WordSets {
       const high = test.test === "equal" ? test.k : this.ones;
       return this.#splitIntervals(set, set.intervals, test.k, high);
     }
+    const moved = set.intervals === undefined ? undefined : movedIntervals(set.intervals, test);
+    if (moved !== undefined) return this.#splitPieces(set, moved);
     const [low, high] = set.intervals ?? [];
     if (low !== undefined && low === high && set.intervals?.length === 2) {
       return holdsFor(low, test) ? { holds: set, fails: undefined } : { holds: undefined, fails: set };
@@ -91,6 +93,22 @@ export class WordSets {
   /** Some member: one at an edge, which is where mistakes show. */
   member(set: WordSet): number {
     return set.intervals?.[0] ?? this.#diagrams.member(set.diagram ?? none);
+  }
+
+  /** Pieces of the set, on each of which the test asks for one interval. */
+  #splitPieces(set: WordSet, pieces: readonly Piece[]): ReturnType<WordSets["split"]> {
+    const [holds, fails]: [number[], number[]] = [[], []];
+    for (const { from, to, low, high } of pieces) {
+      if (low > to || high < from || low > high) append(fails, from, to);
+      else {
+        if (from < low) append(fails, from, low - 1);
+        append(holds, Math.max(from, low), Math.min(to, high));
+        if (to > high) append(fails, high + 1, to);
+      }
+    }
+    if (fails.length === 0) return { holds: set, fails: undefined };
+    if (holds.length === 0) return { holds: undefined, fails: set };
+    return { holds: this.#ofIntervals(holds), fails: this.#ofIntervals(fails) };
   }
 
   #splitIntervals(
@@ -173,4 +191,51 @@ function holdsFor(value: number, { mask, test, k }: WordTest): boolean {
     case "any-bit":
       return (bits & k) !== 0;
   }
+}
+
+/** A stretch of values of which the test holds for those from `low` to `high`. */
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** More pieces than this are better kept as a diagram. */
+const mostPieces = 64;
+
+/**
+ * A masked test on intervals, without a diagram: where only high bits are masked out (or tested), they are the same on
+ * long stretches, and there the masked value is the value less a number. Undefined where that takes many pieces.
+ */
+function movedIntervals(
+  intervals: readonly number[],
+  { mask, test, k }: WordTest,
+): readonly Piece[] | undefined {
+  const changing = test === "any-bit" ? (mask & k) >>> 0 : ~mask >>> 0;
+  const stretch = (changing & -changing) >>> 0;
+  if (stretch === 0) return undefined;
+  const pieces: Piece[] = [];
+  for (let i = 0; i < intervals.length; i += 2) {
+    const last = intervals[i + 1] ?? 0;
+    for (let from = intervals[i] ?? 0; from <= last; ) {
+      const to = Math.min(last, from - (from % stretch) + stretch - 1);
+      if (pieces.length >= mostPieces) return undefined;
+      if (test === "any-bit") {
+        const isSet = (from & changing) !== 0;
+        pieces.push({ from, to, low: isSet ? from : 1, high: isSet ? to : 0 });
+      } else {
+        const masked = (from & changing) >>> 0;
+        pieces.push({ from, to, low: k + masked, high: test === "equal" ? k + masked : to });
+      }
+      from = to + 1;
+    }
+  }
+  return pieces;
+}
+
+/** Adds an interval at the end, joined with the last one where they meet. */
+function append(intervals: number[], from: number, to: number): void {
+  if (intervals.length > 0 && intervals.at(-1) === from - 1) intervals[intervals.length - 1] = to;
+  else intervals.push(from, to);
 }

@@ -12,9 +12,11 @@ import {
   RET_ALLOW,
 } from "../../src/bpf/index.ts";
 import { assemble } from "../../src/compiler/assemble.ts";
-import { Graph, segmentTree } from "../../src/compiler/graph.ts";
+import { Graph, type Segment } from "../../src/compiler/graph.ts";
 import { compile, ProofError, TooLargeError } from "../../src/compiler/index.ts";
 import { compileForLaunch } from "../../src/compiler/launch-key.ts";
+import { chooseTrees } from "../../src/compiler/passes/choose-trees.ts";
+import { rangesOf } from "../../src/compiler/weights.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { prove } from "../../src/proof/index.ts";
 import { abis, syscallNumber } from "../../src/syscalls/index.ts";
@@ -28,22 +30,21 @@ test("a small policy, instruction by instruction", () => {
     format(disassemble(filter.instructions)),
     `${[
       "  0  ld    [4]                  ; arch",
-      "  1  jeq   0xc000003e ? 2 : 16",
+      "  1  jeq   0xc000003e ? 2 : 15",
       "  2  ld    [0]                  ; nr",
-      "  3  jge   0xe8 ? 4 : 10",
+      "  3  jge   0x151 ? 4 : 9",
       "  4  jge   0x1d8 ? 5 : 7",
-      "  5  jge   0x40000000 ? 6 : 9",
-      "  6  jge   0x80000000 ? 9 : 16",
-      "  7  jge   0x151 ? 8 : 14",
-      "  8  jge   0x1a8 ? 14 : 9",
-      "  9  ret   ERRNO(38)",
-      " 10  jge   0x65 ? 11 : 13",
-      " 11  jge   0x66 ? 12 : 16",
-      " 12  jge   0xe7 ? 15 : 14",
-      " 13  jge   0x2 ? 14 : 15",
-      " 14  ret   ERRNO(1)",
-      " 15  ret   ALLOW",
-      " 16  ret   KILL_PROCESS",
+      "  5  jge   0x40000000 ? 6 : 8",
+      "  6  jge   0x80000000 ? 8 : 15",
+      "  7  jge   0x1a8 ? 13 : 8",
+      "  8  ret   ERRNO(38)",
+      "  9  jge   0x66 ? 10 : 11",
+      " 10  jeq   0xe7 ? 14 : 13",
+      " 11  jge   0x2 ? 12 : 14",
+      " 12  jeq   0x65 ? 15 : 13",
+      " 13  ret   ERRNO(1)",
+      " 14  ret   ALLOW",
+      " 15  ret   KILL_PROCESS",
     ].join("\n")}\n`,
   );
 });
@@ -57,22 +58,20 @@ test("a policy with conditions, instruction by instruction", () => {
     format(disassemble(filter.instructions)),
     `${[
       "  0  ld    [4]                   ; arch",
-      "  1  jeq   0xc000003e ? 2 : 16",
+      "  1  jeq   0xc000003e ? 2 : 14",
       "  2  ld    [0]                   ; nr",
-      "  3  jge   0x2a ? 4 : 7",
-      "  4  jge   0x1a8 ? 5 : 6",
-      "  5  jge   0x1d8 ? 16 : 15",
-      "  6  jge   0x151 ? 16 : 15",
-      "  7  jge   0x9 ? 8 : 11",
-      "  8  jge   0x29 ? 9 : 15",
-      "  9  ld    [16]                  ; args[0] low",
-      " 10  jeq   0x28 ? 15 : 14",
-      " 11  jge   0x8 ? 12 : 15",
-      " 12  ld    [28]                  ; args[1] high",
-      " 13  jge   0x80000000 ? 14 : 15",
-      " 14  ret   ALLOW",
-      " 15  ret   ERRNO(1)",
-      " 16  ret   KILL_PROCESS",
+      "  3  jge   0x151 ? 4 : 6",
+      "  4  jge   0x1a8 ? 5 : 14",
+      "  5  jge   0x1d8 ? 14 : 13",
+      "  6  jeq   0x8 ? 7 : 9",
+      "  7  ld    [28]                  ; args[1] high",
+      "  8  jge   0x80000000 ? 12 : 13",
+      "  9  jeq   0x29 ? 10 : 13",
+      " 10  ld    [16]                  ; args[0] low",
+      " 11  jeq   0x28 ? 13 : 12",
+      " 12  ret   ALLOW",
+      " 13  ret   ERRNO(1)",
+      " 14  ret   KILL_PROCESS",
     ].join("\n")}\n`,
   );
 });
@@ -81,7 +80,12 @@ describe("segment trees", () => {
   const graph = new Graph();
   const leaves = count(4).map((value) => graph.leaf(value));
   const leafOf = (value: number) => graph.leaf(value % 4);
-  const run = (node: ReturnType<typeof segmentTree>, value: number): number => {
+  const treeOf = (segments: readonly Segment[]) =>
+    chooseTrees(graph, graph.choice(4, 0xffff_ffff, segments), {
+      perTest: 0.01,
+      ranges: (node) => rangesOf(node.segments),
+    });
+  const run = (node: ReturnType<typeof treeOf>, value: number): number => {
     let at = node;
     while (at.kind === "test") {
       const bits = (value & at.mask) >>> 0;
@@ -89,13 +93,14 @@ describe("segment trees", () => {
         at.test === "equal" ? bits === at.k : at.test === "at-least" ? bits >= at.k : (bits & at.k) !== 0;
       at = holds ? at.then : at.else;
     }
+    assert.ok(at.kind === "leaf");
     return at.returnValue;
   };
 
   test("find the segment of every value", () => {
     for (const starts of [[0], [0, 1], [0, 5, 6], [0, 5, 6, 7, 9, 200, 255], count(256)]) {
       const segments = starts.map((start, index) => ({ start, node: leafOf(index) }));
-      const tree = segmentTree(graph, 4, 0xffff_ffff, segments);
+      const tree = treeOf(segments);
       for (const value of count(256)) {
         const index = starts.findLastIndex((start) => start <= value);
         assert.equal(run(tree, value), index % 4, `${value} among ${starts.join()}`);
@@ -106,12 +111,12 @@ describe("segment trees", () => {
   test("neighbours with one answer are one segment, and a single value between equal ones is one JEQ", () => {
     const [a, b] = leaves;
     assert.ok(a !== undefined && b !== undefined);
-    const same = segmentTree(graph, 4, 0xffff_ffff, [
+    const same = treeOf([
       { start: 0, node: a },
       { start: 7, node: a },
     ]);
     assert.equal(same, a);
-    const one = segmentTree(graph, 4, 0xffff_ffff, [
+    const one = treeOf([
       { start: 0, node: a },
       { start: 7, node: b },
       { start: 8, node: a },
@@ -195,7 +200,7 @@ describe("the kernel's cache of calls that are always allowed", () => {
 });
 
 test("a filter larger than the kernel takes says how large it is", () => {
-  const rules = count(3000).map((i) => `errno(${i % 9}) personality(persona == ${i * 2})`);
+  const rules = count(6000).map((i) => `errno(${i % 9}) personality(persona == ${i * 2})`);
   assert.throws(
     () => compile(policyOf(rules.join("\n")), { target }),
     (error) => {

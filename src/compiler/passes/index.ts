@@ -1,0 +1,30 @@
+/**
+ * The passes between lowering and instructions, in their order. Each is one function from graph to graph that keeps
+ * what the graph decides.
+ *
+ * 1. `foldKnown` comes first: what it removes need not be looked at by any other.
+ * 2. `shareX32` compares the choices of x86_64 and x32 number by number, which it can only as long as they are choices.
+ * 3. `testBits` takes out of a choice what one bit test settles, before the rest of the choice becomes a tree.
+ * 4. `chooseTrees` makes trees of all choices; after it there are only tests.
+ */
+import type { Graph, Node } from "../graph.ts";
+import type { Weights } from "../weights.ts";
+import { chooseTrees } from "./choose-trees.ts";
+import { foldKnown } from "./fold-known.ts";
+import { shareX32 } from "./share-x32.ts";
+import { testBits } from "./test-bits.ts";
+
+/** A pass: the same decisions, as another graph. */
+export type Pass = (graph: Graph, root: Node, weights: Weights) => Node;
+
+export const passes: readonly { readonly name: string; readonly run: Pass }[] = [
+  { name: "foldKnown", run: foldKnown },
+  { name: "shareX32", run: shareX32 },
+  { name: "testBits", run: testBits },
+  { name: "chooseTrees", run: chooseTrees },
+];
+
+/** All passes, one after the other. */
+export function optimize(graph: Graph, root: Node, weights: Weights): Node {
+  return passes.reduce((node, { run }) => run(graph, node, weights), root);
+}
