@@ -211,7 +211,7 @@ class ProfileReader {
       const message = `${key} is missing: it says what happens to a call`;
       return this.#error(
         node?.span ?? table.span,
-        "missing-action",
+        "bad-value",
         message,
         'write "SCMP_ACT_ERRNO", for example',
       );
@@ -328,7 +328,7 @@ class ProfileReader {
     const all = single?.kind === "string" && single.value !== "" ? [single, ...names] : names;
     if (single?.kind === "string" && single.value !== "" && names.length > 0)
       this.#error(single.span, "bad-value", "an entry has name or names, not both", "move it to names");
-    if (all.length === 0) this.#error(entry.span, "missing-names", "this entry names no system call");
+    if (all.length === 0) this.#error(entry.span, "bad-value", "this entry names no system call");
     for (const { value, span } of all) {
       if (isKnown(value)) continue;
       const guess = nearest(value, syscallNames());
@@ -348,7 +348,7 @@ class ProfileReader {
     const name = op?.kind === "string" ? operators.find((one) => `SCMP_CMP_${one}` === op.value) : undefined;
     if (name === undefined) {
       const label = operators.map((one) => `SCMP_CMP_${one}`).join(", ");
-      return this.#error(op?.span ?? node.span, "unknown-operator", "this is no comparison", label) ?? [];
+      return this.#error(op?.span ?? node.span, "bad-value", "this is no comparison", label) ?? [];
     }
     if (index === undefined) return this.#error(node.span, "bad-value", "this argument has no index") ?? [];
     return name === "MASKED_EQ"
