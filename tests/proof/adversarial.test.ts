@@ -44,6 +44,12 @@ const policies: Readonly<Record<string, string>> = {
         `errno(${i % 3}) personality((persona & ${hex(scattered(i))}) == ${hex(scattered(i) & scattered(i + 7))})`,
     )
     .join("\n"),
+  "a thousand masks over masks": count(1000)
+    .map(
+      (i) =>
+        `errno(${i % 3}) personality((persona & ${hex(scattered(i))}) == ${hex(scattered(i) & scattered(i + 7))})`,
+    )
+    .join("\n"),
   "masks and ranges over one word of 64 bits": count(16)
     .map(
       (i) =>
