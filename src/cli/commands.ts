@@ -279,6 +279,12 @@ export const commands: readonly Command[] = [
         completes: ["bpf", "asm", "c"],
       },
       {
+        name: "optimize",
+        value: "FOR",
+        help: "kernel (the default: few instructions, and short ways for the calls that run the filter), size (as few as can be), or classic (for kernels without a cache of allowed calls)",
+        completes: ["kernel", "size", "classic"],
+      },
+      {
         name: "target",
         value: "ABI",
         help: "the machine to compile for: what native means in the policy (default: this one)",

@@ -36,6 +36,21 @@ describe("bpf", () => {
     );
   });
 
+  test("--optimize is the library's, and each form is another filter for the same policy", () => {
+    const { policy } = loadPolicy("default");
+    assert.ok(policy !== undefined);
+    for (const optimize of ["kernel", "size", "classic"] as const)
+      assert.deepEqual(
+        bytesOf("--optimize", optimize, "default"),
+        Buffer.from(compile(policy, { optimize }).bytes),
+      );
+    assert.ok(bytesOf("--optimize=size", "default").length <= bytesOf("default").length);
+    assert.match(
+      callgate(["compile", "--optimize", "sise", "default"]).stderr,
+      /no optimization "sise": did you mean size\?/,
+    );
+  });
+
   const users = isRoot ? [{ who: "root" }, { who: "nobody", uid: ordinaryUser.uid }] : [{ who: "this user" }];
   for (const { who, ...user } of users) {
     test(`bwrap --seccomp enforces it, for ${who}`, () => {

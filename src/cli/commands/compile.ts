@@ -1,6 +1,6 @@
 /** `callgate compile`: a policy as a filter that is proved equal to it, for whoever loads filters. */
 import type { Filter } from "../../bpf/index.ts";
-import { compile, ProofError, TooLargeError } from "../../compiler/index.ts";
+import { type CompileOptions, compile, ProofError, TooLargeError } from "../../compiler/index.ts";
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { evaluate } from "../../policy/evaluate.ts";
@@ -16,11 +16,15 @@ import { writeFile } from "../replace-file.ts";
 const formats = ["bpf", "asm", "c"] as const;
 type Format = (typeof formats)[number];
 
+/** What the filter is made for; the compiler's own words. */
+const optimizations = ["kernel", "size", "classic"] as const satisfies readonly CompileOptions["optimize"][];
+
 export function main(parsed: ParsedArguments): number {
   const [file, ...more] = parsed.operands;
   if (file === undefined) throw new UsageError("the policy is missing: callgate compile FILE");
   if (more.length > 0) throw new UsageError("compile takes one policy");
-  const format = formatOf(valueOfOption(parsed, "format") ?? "bpf");
+  const format = wordOf("format", valueOfOption(parsed, "format") ?? "bpf", formats);
+  const optimize = wordOf("optimization", valueOfOption(parsed, "optimize") ?? "kernel", optimizations);
   const target = targetOf(valueOfOption(parsed, "target"));
   const out = valueOfOption(parsed, "output") ?? "-";
   if (format === "bpf" && out === "-" && terminalOptions(1).terminal)
@@ -30,18 +34,18 @@ export function main(parsed: ParsedArguments): number {
   const { policy, diagnostics } = loadPolicy(file, { target });
   if (diagnostics.length > 0) printError(renderDiagnostics(diagnostics, terminalOptions(2)));
   if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
-  const filter = compiled(policy, target);
+  const filter = compiled(policy, { target, optimize });
   if (typeof filter === "number") return filter;
   noteWhatIsNotInIt(policy, target);
   return write(out, content(format, filter, originOf(file, policy, target)), filter);
 }
 
-function formatOf(word: string): Format {
-  const format = formats.find((one) => one === word);
-  if (format !== undefined) return format;
-  const guess = nearestName(word, formats);
+function wordOf<Word extends string>(what: string, word: string, known: readonly Word[]): Word {
+  const found = known.find((one) => one === word);
+  if (found !== undefined) return found;
+  const guess = nearestName(word, known);
   throw new UsageError(
-    `there is no format ${JSON.stringify(word)}: ${guess === undefined ? `formats are ${formats.join(", ")}` : `did you mean ${guess}?`}`,
+    `there is no ${what} ${JSON.stringify(word)}: ${guess === undefined ? `${what}s are ${known.join(", ")}` : `did you mean ${guess}?`}`,
   );
 }
 
@@ -61,9 +65,9 @@ function linuxAbi(): AbiName | undefined {
 }
 
 /** The filter, or the exit status where there is none. */
-function compiled(policy: Policy, target: AbiName): Filter | number {
+function compiled(policy: Policy, options: CompileOptions): Filter | number {
   try {
-    return compile(policy, { target });
+    return compile(policy, options);
   } catch (error) {
     if (!(error instanceof TooLargeError || error instanceof ProofError)) throw error;
     printError(`callgate: ${error.message}\n`);
