@@ -333,7 +333,8 @@ class ConditionWriter {
     const [first] = intervals;
     const mask = field.mask;
     const withMask = mask === undefined ? {} : { mask };
-    const value = (one: bigint): Value => this.#write(field, one, false);
+    const value = (one: bigint): Value =>
+      mask === undefined ? this.#writeWhole(field, one) : this.#write(field, one, false);
     if (first !== undefined && intervals.length === 1) {
       const [from, to] = first;
       if (from === to) {
@@ -365,9 +366,15 @@ class ConditionWriter {
           const one = value(from + BigInt(index));
           return { low: one, high: one };
         });
-      return [{ low: { kind: "integer", value: from }, high: { kind: "integer", value: to } }];
+      return [{ low: plainValue(field, from), high: plainValue(field, to) }];
     });
     return { ...withMask, test: { kind: "in", negated, items } };
+  }
+
+  /** A value of the whole field: a signed one is negative from the half on. */
+  #writeWhole(field: WrittenField, value: bigint): Value {
+    const plain = plainValue(field, value);
+    return plain.kind === "negative" ? plain : this.#write(field, value, false);
   }
 
   #write(field: WrittenField, value: bigint, isMask: boolean): Value {
@@ -395,6 +402,13 @@ interface WrittenField {
 interface WrittenTest {
   readonly mask?: bigint;
   readonly test: Test;
+}
+
+function plainValue(field: WrittenField, value: bigint): Value {
+  const signed = field.signed && field.mask === undefined ? BigInt.asIntN(Number(field.bits), value) : value;
+  return signed < 0n
+    ? { kind: "negative", item: { kind: "integer", value: -signed } }
+    : { kind: "integer", value };
 }
 
 /** The condition that holds where this one does not. */

@@ -72,6 +72,14 @@ describe("what the compiler made", () => {
     ["kill x86:*\nallow x86_64:read", "abis = ['x86_64', 'x86']", ["kill x86:*", "allow read"]],
     ["allow x86:setuid, x86:getuid", "abis = ['x86']", ["allow setuid, getuid"]],
     ["deny x86:#213\nallow setuid", "abis = ['x86']", ["allow x86:#23"]],
+    [
+      "allow lseek(offset < -5 && whence != 0)",
+      "",
+      ["allow lseek(offset in {-0x8000000000000000..-6} && whence != 0)"],
+    ],
+    ["allow lseek(whence != 0 && offset < -5)", "", []],
+    ["allow setpriority(prio in {-20..3, 7})", "", []],
+    ["allow setpriority(prio & 0x80000000)", "", []],
     ["allow kill(sig == SIGKILL && pid == 7)", "", []],
     ["errno(EBUSY) @clock", "", ["errno(EBUSY) @clock"]],
   ];
