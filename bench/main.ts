@@ -5,6 +5,7 @@ import { compile } from "../src/compiler/index.ts";
 import { builtinPolicyText, readPolicy } from "../src/formats/index.ts";
 import { prove } from "../src/proof/index.ts";
 import { prepare } from "../src/sandbox/policy-input.ts";
+import { printFilters } from "./filters.ts";
 import { measureLearning } from "./learn.ts";
 import { measureSpawns } from "./spawn.ts";
 import { measureStarts, type StartTime } from "./start.ts";
@@ -55,6 +56,8 @@ for (const [name, work, goal] of [
   const { least, median } = await milliseconds(work);
   console.log(`  ${name.padEnd(40)} least ${least.toFixed(2)} ms  median ${median.toFixed(2)} ms  ${goal}`);
 }
+
+printFilters();
 
 const { programs, commands } = measureStarts();
 printStarts("start of a program", programs, { "launcher, filter default, /bin/true": 1.5 });
