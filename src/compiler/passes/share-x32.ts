@@ -103,10 +103,10 @@ function exceptionsTo(shared: ChoiceNode, segments: readonly Segment[]): readonl
   // Below bit 30 nothing comes here, so that the first piece may begin at 0.
   const [first, ...others] = chosen;
   if (first === undefined) return segments;
-  const above = negative.every((one) => one.node === nodeAt(shared.segments, 2 * bit)) ? shared : undefined;
+  // Numbers with both high bits are x86_64's, and unknown: the AND leaves them unknown where no rule names any.
+  const isPlain = !shared.segments.some((one) => one.start > 2 * bit);
+  const unknown = nodeAt(shared.segments, 2 * bit);
   const tail =
-    above === undefined
-      ? negative
-      : [{ start: 3 * bit, node: chosen.at(-1)?.node === above ? above : above }];
+    isPlain && negative.every((one) => one.node === unknown) ? [{ start: 3 * bit, node: shared }] : negative;
   return [{ start: 0, node: first.node }, ...others, ...tail];
 }
