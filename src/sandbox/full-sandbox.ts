@@ -145,7 +145,8 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     ...(["mount", "cgroup", "uts", "ipc", "user", "pid"] as const),
     ...(mode === "off" ? (["net"] as const) : []),
   ];
-  const stays = isAlone ? placeInside(cwd, files) : cwd;
+  const isSame = !isAlone || isShownIn(files, cwd);
+  const stays = isSame ? cwd : placeInside(cwd, files);
   return {
     program,
     notes,
@@ -164,7 +165,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     workingDirectory: {
       kind: "workingDirectory",
       path: stays,
-      ...(stays === cwd ? { identity: grantOf(cwd, false).identity } : {}),
+      ...(isSame ? { identity: grantOf(cwd, false).identity } : {}),
     },
     last: [
       ...(settings.newSession === true ? [{ kind: "terminal", newSession: true } as const] : []),
@@ -181,10 +182,13 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
   };
 }
 
-/** The working directory, or the nearest that there is inside. */
-function placeInside(cwd: string, { grants, home }: Files): string {
-  const isShown = isSystem(cwd) || grants.some(({ path, kind }) => kind === "folder" && isWithin(cwd, path));
-  if (isShown) return cwd;
+/** Whether a folder is the caller's own inside too: a home of the same name is another. */
+function isShownIn({ grants }: Files, folder: string): boolean {
+  return isSystem(folder) || grants.some(({ path, kind }) => kind === "folder" && isWithin(folder, path));
+}
+
+/** Where a program starts whose working directory is not shown to it. */
+function placeInside(cwd: string, { home }: Files): string {
   if (isWithin(home, cwd)) return home;
   return isWithin(cwd, "/tmp") ? "/tmp" : "/";
 }

@@ -368,8 +368,8 @@ test("paths in a policy are relative to its file, ~ is the caller's home", () =>
 
 test("a home that is the working directory is not shown, and that is said", () => {
   const { home: folder } = home(people[0] ?? ordinary);
-  const found = callgate(["run", "--", "ls", "-A"], { cwd: folder, env: { HOME: folder } });
-  assert.equal(found.stdout, "");
+  const found = callgate(["run", "--", "sh", "-c", "pwd; ls -A"], { cwd: folder, env: { HOME: folder } });
+  assert.deepEqual([found.stdout, found.status], [`${folder}\n`, 0], found.stderr);
   assert.match(found.stderr, /working directory .* is not shown.*--read \./);
 });
 

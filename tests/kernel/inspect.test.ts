@@ -25,7 +25,9 @@ async function filtered(child: ChildProcess): Promise<string> {
 }
 
 async function withFilteredProcess(body: (pid: string) => void): Promise<void> {
-  const child = spawn(callgatePath, ["run", "--policy", policy, "--", "sleep", "600"], { stdio: "ignore" });
+  const child = spawn(callgatePath, ["run", "--filter-only", "--policy", policy, "--", "sleep", "600"], {
+    stdio: "ignore",
+  });
   try {
     body(await filtered(child));
   } finally {
@@ -98,7 +100,17 @@ describe("a command", () => {
   test("its own filter is seen too, and one without any is said to have none", {
     skip: !isRoot && "needs root",
   }, () => {
-    const seen = callgate(["inspect", "--", callgatePath, "run", "--policy", policy, "--", "true"]);
+    const seen = callgate([
+      "inspect",
+      "--",
+      callgatePath,
+      "run",
+      "--filter-only",
+      "--policy",
+      policy,
+      "--",
+      "true",
+    ]);
     assert.equal(seen.status, 0, seen.stderr);
     assert.match(seen.stdout, /^pid \d+ {2}true {2}1 filter/m);
     const none = callgate(["inspect", "--", "true"]);
