@@ -35,4 +35,12 @@ export const formats: readonly FormatFacts[] = [
     writes: true,
     example: "2\ndenylist\n[all]\nkeyctl errno 38\n",
   },
+  {
+    name: "oci",
+    summary: "seccomp profiles of runc, crun, moby and podman, read as runc means them",
+    reads: true,
+    writes: false,
+    example:
+      '{ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW" }] }\n',
+  },
 ];
