@@ -137,6 +137,7 @@ cases("equal-flags", [
   { rules: "allow unshare(!(flags == CLONE_NEWUSER))", finds: ['equal-flags "flags == CLONE_NEWUSER"'] },
   { rules: "allow openat(flags == O_RDONLY)", finds: ['equal-flags "flags == O_RDONLY"'] },
   { rules: "allow openat(flags within O_CLOEXEC)", finds: [] },
+  { rules: "deny shmat(shmflg == SHM_EXEC)\nallow shmat", finds: ['equal-flags "shmflg == SHM_EXEC"'] },
   // Exactly these, and nothing else: what it misses is refused.
   { rules: "allow unshare(flags == CLONE_FILES)", finds: [] },
   { rules: "deny unshare(flags == 0)\nallow unshare", finds: [] },
@@ -221,6 +222,21 @@ test("c-library-call speaks of what no rule allows, once", () => {
   assert.deepEqual(found("deny read   # only a part of other policies"), []);
   assert.deepEqual(found("kill rseq\nallow @default"), ['c-library-call "rseq"']);
   assert.deepEqual(found("errno(ENOSYS) rseq\nallow @default"), []);
+  assert.deepEqual(found("deny mprotect\nallow @default"), ['c-library-call "mprotect"']);
+  assert.deepEqual(found("deny mprotect(prot & PROT_EXEC)\nallow @default"), []);
+});
+
+test("c-library-call asks of each ABI for its own way to thread-local storage", () => {
+  const on = (abi: string, name: string): readonly string[] =>
+    found(`deny ${name}   # x\nallow @default`, `abis = ["${abi}"]`);
+  assert.deepEqual(on("x86_64", "arch_prctl"), ['c-library-call "arch_prctl"']);
+  assert.deepEqual(on("x86_64", "set_thread_area"), []);
+  assert.deepEqual(on("x86", "arch_prctl"), []);
+  assert.deepEqual(on("x86", "set_thread_area"), ['c-library-call "set_thread_area"']);
+  assert.deepEqual(on("mips64", "set_thread_area"), ['c-library-call "set_thread_area"']);
+  assert.deepEqual(on("arm", "set_tls"), ['c-library-call "set_tls"']);
+  assert.deepEqual(on("aarch64", "mprotect"), ['c-library-call "mprotect"']);
+  assert.deepEqual(on("x86", "sigreturn"), ['c-library-call "sigreturn"']);
 });
 
 /** What the lints say of policies that people use, each with the reason why it stays. */

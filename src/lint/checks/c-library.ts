@@ -1,7 +1,7 @@
 /** Calls without which programs that use a C library do not work. */
 import { listWords } from "../../diagnostics/index.ts";
 import { isDenial } from "../../policy/action.ts";
-import { twinsOf } from "../../syscalls/index.ts";
+import { type AbiName, twinsOf } from "../../syscalls/index.ts";
 import { at } from "../edits.ts";
 import type { Finding, Lint } from "../lint.ts";
 import { decisionsNamed, type Item, lets, possibleActions, type Subject } from "../subject.ts";
@@ -16,6 +16,17 @@ const needed: Readonly<Record<string, string>> = {
   brk: "malloc has no heap at the start",
   mmap: "nothing can be loaded or allocated",
   munmap: "memory is never given back",
+  mprotect: "nothing can be loaded: relocated memory cannot be made read-only",
+  arch_prctl: "no program starts: thread-local storage cannot be set up",
+  set_thread_area: "no program starts: thread-local storage cannot be set up",
+  set_tls: "no program starts: thread-local storage cannot be set up",
+};
+
+/** Where only some ABIs need the call: elsewhere the thread pointer is a register that programs set themselves. */
+const neededOn: Readonly<Record<string, readonly AbiName[]>> = {
+  arch_prctl: ["x86_64", "x32"],
+  set_thread_area: ["x86", "mips", "mipsel", "mips64", "mips64el", "mips64n32", "mipsel64n32"],
+  set_tls: ["arm"],
 };
 
 /** What the C library tries at every start and can do without, unless the answer is death. */
@@ -25,7 +36,7 @@ export const cLibrary: Lint = {
   documentation: {
     id: "c-library-call",
     severity: "warning",
-    what: "A call that every C library needs is refused: rt_sigreturn, restart_syscall, exit, exit_group, futex, brk, mmap or munmap; or one that it tries at every start (set_robust_list, rseq) kills.",
+    what: "A call that every C library needs is refused: rt_sigreturn, restart_syscall, exit, exit_group, futex, brk, mmap, munmap, mprotect, or the one that sets up thread-local storage on the ABI (arch_prctl, set_thread_area, set_tls); or one that it tries at every start (set_robust_list, rseq) kills.",
     why: "Programs break in places that have nothing to do with what they do: when a signal arrives, when a thread ends, when they are stopped and continued. These calls give a program nothing that it could harm others with; `@default` has them all.",
     example: "allow read, write, exit_group",
     instead: "allow @default\nallow read, write",
@@ -54,6 +65,7 @@ export const cLibrary: Lint = {
 /** On some ABI that has the call, none of its numbers passes whatever the arguments. */
 function isClosed({ resolved }: Subject, name: string, onlyDeath: boolean): boolean {
   return resolved.abis.some((abi) => {
+    if (neededOn[name]?.includes(abi.abi.name) === false) return false;
     const ways = twinsOf(name).flatMap((twin) => decisionsNamed(abi, twin));
     return (
       ways.length > 0 &&
