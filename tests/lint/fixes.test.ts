@@ -5,6 +5,7 @@ import { applyFixes, type Diagnostic, policyOfExample, type Source } from "../..
 import { readPolicy } from "../../src/formats/index.ts";
 import { lint } from "../../src/lint/index.ts";
 import { withFix } from "../../src/lint/mend.ts";
+import { formatVersion, newestVersion } from "../../src/syscalls/index.ts";
 import { target } from "../policy/reading.ts";
 
 function checked(text: string): readonly Diagnostic[] {
@@ -102,6 +103,10 @@ describe("fixes of the file", () => {
     [
       'version = 1\n[syscals]\nrules = "allow @default"\n',
       'version = 1\n[syscalls]\nrules = "allow @default"\n',
+    ],
+    [
+      'version = 1\n[syscalls]\nbaseline = "99.0"  # x\nrules = "allow @default"\n',
+      `version = 1\n[syscalls]\nbaseline = "${formatVersion(newestVersion)}"  # x\nrules = "allow @default"\n`,
     ],
     ['version = 1\n[syscalls]\nabis = ["x86_46"]\n', 'version = 1\n[syscalls]\nabis = ["x86_64"]\n'],
   ];

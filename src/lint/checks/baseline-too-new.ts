@@ -1,7 +1,7 @@
 /** A baseline that the tables do not reach. */
 import type { Span } from "../../diagnostics/index.ts";
 import { compareVersions, formatVersion, newestVersion } from "../../syscalls/index.ts";
-import { at } from "../edits.ts";
+import { at, fixOf } from "../edits.ts";
 import type { Lint } from "../lint.ts";
 import type { Subject } from "../subject.ts";
 
@@ -18,11 +18,14 @@ export const baselineTooNew: Lint = {
     const { baseline } = subject.policy.syscalls;
     if (baseline === undefined || compareVersions({ ...baseline, patch: 0 }, newestVersion) <= 0) return [];
     const newest = formatVersion(newestVersion);
+    const place = placeOfBaseline(subject);
     return [
       {
         message: `the baseline is Linux ${formatVersion(baseline)}, and the calls known here end with ${newest}`,
         label: `write "${newest}", or get a newer callgate`,
-        ...at(placeOfBaseline(subject)),
+        ...at(place),
+        // No call that has a name changes its decision: all of them are older than both.
+        ...fixOf(`write "${newest}"`, place === undefined ? undefined : { span: place, text: `"${newest}"` }),
       },
     ];
   },
