@@ -44,7 +44,8 @@ function areFlags(test: TestNode): boolean {
   return test.resolved.every(({ placement }) => {
     const argument = argumentNamed(argumentsAt(placement) ?? [], name);
     return (
-      argument !== undefined && [argument.name, ...argument.aliases].some((one) => /flags?$|^prot$/.test(one))
+      argument !== undefined &&
+      [argument.name, ...argument.aliases].some((one) => /(flags?|flg)$|^prot$/.test(one))
     );
   });
 }
