@@ -8,6 +8,7 @@ import {
   type TableNode,
 } from "../policy/document.ts";
 import type { RuleText } from "../policy/parser.ts";
+import { halfCharacter } from "./limits.ts";
 
 const deepestNesting = 64;
 
@@ -45,7 +46,7 @@ export function parseJsonDocument(source: Source): ParsedDocument {
           id: "json-syntax",
           severity: "error",
           message: `this is not JSON: ${error.message}`,
-          span: { source, start, end: start + 1 },
+          span: { source, start, end: Math.min(start + 1, source.text.length) },
         },
       ],
     };
@@ -203,6 +204,9 @@ class JsonReader {
       value += piece;
       offsets.push(begin);
     }
+    const half = halfCharacter(value);
+    if (half !== -1)
+      throw new JsonSyntaxError("this is half a character (a lone surrogate)", offsets[half] ?? start);
     if (!escaped) return plainText(this.#source, value, start + 1);
     offsets.push(this.#at - 1);
     return mappedText(this.#source, value, offsets);

@@ -5,6 +5,11 @@ export const largestFile = 8 * 1024 * 1024;
 /** The longest line, in UTF-16 units. */
 const longestLine = 64 * 1024;
 
+/** Where half a character stands (a lone surrogate), or -1: no file has it, and no format can write it. */
+export function halfCharacter(text: string): number {
+  return text.search(/\p{Surrogate}/u);
+}
+
 /**
  * What makes a text unfit for any reader, before one is tried: parsers need not be trusted with input that no
  * policy has. Undefined when the text is fit.
@@ -18,6 +23,13 @@ export function unfitText(source: Source): Diagnostic | undefined {
     return {
       ...unfit("not-text", "there is a NUL character here: this is not a text"),
       span: { source, start: nul, end: nul + 1 },
+    };
+  }
+  const half = halfCharacter(text);
+  if (half !== -1) {
+    return {
+      ...unfit("not-text", "there is half a character here (a lone surrogate): this is not a text"),
+      span: { source, start: half, end: half + 1 },
     };
   }
   for (let start = 0; start < text.length; ) {

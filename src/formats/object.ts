@@ -1,5 +1,6 @@
 /** The policy as a JavaScript object of the same shape as the file: what the library's users write in code. */
 import { type DocumentNode, type ParsedDocument, plainText } from "../policy/document.ts";
+import { halfCharacter } from "./limits.ts";
 
 /** The shape of a policy file; see the JSON form of any policy. Every key is checked when it is read. */
 export interface PolicyDocument {
@@ -32,6 +33,7 @@ export interface PolicyDocument {
 }
 
 const deepestNesting = 64;
+const halfText = "text with half a character (a lone surrogate)";
 
 export function documentFromObject(value: unknown): ParsedDocument {
   const root = nodeOf(value, "policy", 0);
@@ -48,6 +50,7 @@ function nodeOf(value: unknown, path: string, depth: number): DocumentNode {
   if (depth > deepestNesting) return { kind: "other", what: "a value nested too deeply" };
   switch (typeof value) {
     case "string":
+      if (halfCharacter(value) !== -1) return { kind: "other", what: halfText };
       return { kind: "string", value, text: plainText({ name: path, text: value }, value, 0) };
     case "boolean":
       return { kind: "boolean", value };
@@ -66,7 +69,11 @@ function nodeOf(value: unknown, path: string, depth: number): DocumentNode {
         };
       const entries = new Map<string, { value: DocumentNode }>();
       for (const [key, item] of Object.entries(value)) {
-        if (item !== undefined) entries.set(key, { value: nodeOf(item, `${path}.${key}`, depth + 1) });
+        if (item === undefined) continue;
+        const isWhole = halfCharacter(key) === -1;
+        entries.set(key, {
+          value: isWhole ? nodeOf(item, `${path}.${key}`, depth + 1) : { kind: "other", what: halfText },
+        });
       }
       return { kind: "table", entries };
     }

@@ -29,7 +29,11 @@ export function parseTomlDocument(source: Source): ParsedDocument {
       const start = Math.min(at(error.index), source.text.length);
       return {
         diagnostics: [
-          syntaxError(`this is not TOML: ${lowerFirst(error.message)}`, { source, start, end: start + 1 }),
+          syntaxError(`this is not TOML: ${lowerFirst(error.message)}`, {
+            source,
+            start,
+            end: Math.min(start + 1, source.text.length),
+          }),
         ],
       };
     }

@@ -79,6 +79,9 @@ const operators: Readonly<Record<string, ProfileTest["operator"]>> = {
   "&=": "&=",
 };
 
+/** From 2^30 on numbers are x32's, which a profile of version 1 cannot reach: it is for the machine's own ABI. */
+const largestNumber = 0x3fff_ffff;
+
 /** A line that LXC refuses the whole file for. */
 class Refused extends Error {
   readonly diagnostic: Diagnostic;
@@ -155,7 +158,10 @@ class ProfileParser {
         );
       if ((found[2] ?? "").trim() !== "")
         this.#warn(this.#spanOf(line), "lxc-ignored-text", "LXC ignores what stands after the number");
-      return { nr: Number(found[1]), span: this.#spanOf(line) };
+      const nr = Number(found[1]);
+      if (nr < -0x8000_0000 || nr > largestNumber)
+        this.#refuseLine(line, "lxc-number", "no system call that LXC can mean here has this number");
+      return { nr, span: this.#spanOf(line) };
     });
     return { version: 1, fallback: killThread, numbers, rules: [] };
   }
@@ -370,7 +376,8 @@ class ProfileParser {
   }
 
   #refuse(start: number, end: number, id: string, message: string): never {
-    return this.#refuseAt({ source: this.#source, start, end: Math.max(end, start + 1) }, id, message);
+    const last = Math.min(Math.max(end, start + 1), this.#source.text.length);
+    return this.#refuseAt({ source: this.#source, start, end: last }, id, message);
   }
 
   #refuseLine(line: Line, id: string, message: string): never {
