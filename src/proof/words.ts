@@ -205,15 +205,19 @@ interface Piece {
 const mostPieces = 64;
 
 /**
- * A masked test on intervals, without a diagram: where only high bits are masked out (or tested), they are the same on
- * long stretches, and there the masked value is the value less a number. Undefined where that takes many pieces.
+ * A masked test on intervals, without a diagram. Where only high bits are looked at, they are the same on long
+ * stretches; where only high bits are masked out, these are, and there the masked value is the value less a number.
+ * Undefined where that takes many pieces.
  */
 function movedIntervals(
   intervals: readonly number[],
   { mask, test, k }: WordTest,
 ): readonly Piece[] | undefined {
-  const changing = test === "any-bit" ? (mask & k) >>> 0 : ~mask >>> 0;
-  const stretch = (changing & -changing) >>> 0;
+  const looked = test === "any-bit" ? (mask & k) >>> 0 : mask;
+  const lowestLooked = (looked & -looked) >>> 0;
+  const lowestOther = (~looked & (looked + 1)) >>> 0;
+  const isConstant = test === "any-bit" || lowestLooked > lowestOther;
+  const stretch = isConstant ? lowestLooked : lowestOther;
   if (stretch === 0) return undefined;
   const pieces: Piece[] = [];
   for (let i = 0; i < intervals.length; i += 2) {
@@ -221,11 +225,11 @@ function movedIntervals(
     for (let from = intervals[i] ?? 0; from <= last; ) {
       const to = Math.min(last, from - (from % stretch) + stretch - 1);
       if (pieces.length >= mostPieces) return undefined;
-      if (test === "any-bit") {
-        const isSet = (from & changing) !== 0;
-        pieces.push({ from, to, low: isSet ? from : 1, high: isSet ? to : 0 });
+      if (isConstant) {
+        const holds = holdsFor(from, { mask, test, k });
+        pieces.push({ from, to, low: holds ? from : 1, high: holds ? to : 0 });
       } else {
-        const masked = (from & changing) >>> 0;
+        const masked = (from & ~mask) >>> 0;
         pieces.push({ from, to, low: k + masked, high: test === "equal" ? k + masked : to });
       }
       from = to + 1;
