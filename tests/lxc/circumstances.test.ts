@@ -119,6 +119,18 @@ describe("edits and neighbours", { skip: noContainers }, () => {
     assert.match(one.inside("/probe keyctl; /probe userfaultfd"), /keyctl: ok[\s\S]*userfaultfd: EPERM/);
     const why = one.callgate("explain", one.name, "keyctl(0)", "--abi", "x86_64");
     assert.match(why.stdout, /10-site\.conf:1 {2}allow keyctl\(operation == 0\) {2}# the site wants it/);
+    const facts = one
+      .callgate("explain", one.name, "open_by_handle_at", "--abi", "x86_64", "--json")
+      .stdout.trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      facts.map(({ layer, action, errno }) => ({ layer, action, errno })),
+      [
+        { layer: "statements", action: "allow", errno: null },
+        { layer: "profile", action: "errno", errno: "EPERM" },
+      ],
+    );
     one.stop();
   });
 

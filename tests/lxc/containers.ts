@@ -6,6 +6,7 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -134,19 +135,6 @@ export function createLxcpath(user?: number): string {
 /** What every container of these tests has: no network, no AppArmor. */
 const base = "lxc.net.0.type = empty\nlxc.apparmor.profile = unconfined\n";
 
-function subordinateIds(user: string): string {
-  for (const file of ["/etc/subuid", "/etc/subgid"]) {
-    const text = readFileSync(file, "utf8");
-    if (!text.split("\n").some((line) => line.startsWith(`${user}:`)))
-      appendFileSync(file, `${user}:100000:65536\n`);
-  }
-  const first = readFileSync("/etc/subuid", "utf8")
-    .split("\n")
-    .find((line) => line.startsWith(`${user}:`))
-    ?.split(":")[1];
-  return `lxc.idmap = u 0 ${first} 65536\nlxc.idmap = g 0 ${first} 65536\n`;
-}
-
 /** Another test file may just have the lock of the accounts. */
 function accounts(command: string, args: readonly string[]): void {
   for (const end = Date.now() + 60_000; ; Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)) {
@@ -154,6 +142,58 @@ function accounts(command: string, args: readonly string[]): void {
     if (status === 0) return;
     if (!/lock/.test(stderr) || Date.now() > end) throw new Error(`${command}: ${status} ${stderr}`);
   }
+}
+
+/** Changes a file of subordinate ids under the lock that useradd takes: usermod refuses while root is logged in. */
+function editIds(file: string, edit: (text: string) => string): void {
+  const lock = `${file}.lock`;
+  const own = `${file}.${process.pid}`;
+  writeFileSync(own, `${process.pid}\0`);
+  try {
+    for (
+      const end = Date.now() + 60_000;
+      ;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+    ) {
+      try {
+        linkSync(own, lock);
+        break;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
+    writeFileSync(file, edit(readFileSync(file, "utf8")));
+    rmSync(lock);
+  } finally {
+    rmSync(own);
+  }
+}
+
+/** Ids for root's containers, in a range of this process's own: another test may be using one, and takes its own away. */
+function idsOfRoot(): number {
+  const first = 0x1000_0000 + (process.pid % 4096) * 0x1_0000;
+  if (!hasIdsOfRoot) {
+    const line = `root:${first}:65536\n`;
+    for (const file of ["/etc/subuid", "/etc/subgid"]) {
+      editIds(file, (text) => text + line);
+      atEnd(() => editIds(file, (text) => text.replace(line, "")));
+    }
+    hasIdsOfRoot = true;
+  }
+  return first;
+}
+let hasIdsOfRoot = false;
+
+/** Of an ordinary user, `useradd` has allotted some. */
+function subordinateIds(user: string | undefined): string {
+  const first =
+    user === undefined
+      ? idsOfRoot()
+      : readFileSync("/etc/subuid", "utf8")
+          .split("\n")
+          .find((line) => line.startsWith(`${user}:`))
+          ?.split(":")[1];
+  return `lxc.idmap = u 0 ${first} 65536\nlxc.idmap = g 0 ${first} 65536\n`;
 }
 
 /** An ordinary user with subordinate ids, who goes with the tests. */
@@ -217,7 +257,7 @@ export function createContainer({
   const user = owner?.id;
   const lxcpath = given ?? createLxcpath(user);
   const baseFile = join(lxcpath, `${name}.base`);
-  const ids = kind === "privileged" ? "" : subordinateIds(owner?.name ?? "root");
+  const ids = kind === "privileged" ? "" : subordinateIds(owner?.name);
   writeFileSync(baseFile, `${base}${ids}${config}`, { mode: 0o644 });
   mustRun("lxc-create", ["-P", lxcpath, "-n", name, "-t", "busybox", "-f", baseFile], user);
   rmSync(baseFile);

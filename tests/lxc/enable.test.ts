@@ -1,7 +1,7 @@
 // Debian packages: lxc, busybox-static, uidmap, gcc
 // The whole way, on real containers: statements in a container's configuration, enforced by an unmodified LXC.
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { probePath } from "../kernel/native.ts";
@@ -87,6 +87,10 @@ for (const kind of ["privileged", "userns", "user"] as const) {
       container.stop();
       assert.equal(container.callgate("disable", container.name).status, 0);
       assert.equal(container.config(), `${container.original}${statements}`);
+      assert.deepEqual(
+        readdirSync(container.folder).filter((name) => name.startsWith("callgate.")),
+        [],
+      );
       assert.equal(container.start().status, 0);
       assert.match(probe(container, "keyctl"), /^keyctl: ok/);
       container.stop();

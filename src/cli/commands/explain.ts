@@ -46,8 +46,16 @@ export function main(parsed: ParsedArguments): number {
   return explainCall(parsed, loaded.policy, text);
 }
 
-/** Says what a policy decides for a call, as `--abi` and `--json` want it; the exit status. */
-export function explainCall(parsed: ParsedArguments, policy: Policy, text: string): number {
+/**
+ * Says what a policy decides for a call, as `--abi` and `--json` want it; the exit status.
+ * @param facts what each object of `--json` has besides
+ */
+export function explainCall(
+  parsed: ParsedArguments,
+  policy: Policy,
+  text: string,
+  facts: Readonly<Record<string, string>> = {},
+): number {
   const abi = abiOption(valueOfOption(parsed, "abi"));
   const source = { name: "call", text };
   const { call, diagnostics: unread } = parseCall(plainText(source, text, 0));
@@ -85,7 +93,7 @@ export function explainCall(parsed: ParsedArguments, policy: Policy, text: strin
         ? []
         : resolve(extendPolicy(policy, { rules: [], abis: [known.name] })).resolved.abis;
     const own = widened.find((one) => one.abi.name === asked);
-    if (own !== undefined) return report(parsed, foreignCall(own.abi.name, call.target, policy));
+    if (own !== undefined) return report(parsed, foreignCall(own.abi.name, call.target, policy), facts);
   }
   const { calls, diagnostics } = callCases(wanted, call);
   // An argument that no filter can see on one way may be seen on the others: that is part of the answer.
@@ -100,6 +108,7 @@ export function explainCall(parsed: ParsedArguments, policy: Policy, text: strin
   const status = report(
     parsed,
     calls.flatMap((one) => one.cases.map((found) => outcome(call, one, found, policy))),
+    facts,
   );
   if (calls.every((one) => one.isComplete)) return status;
   printError(
@@ -248,9 +257,9 @@ function argumentsInMemory(call: WrittenCall, way: CallCases): readonly string[]
     .map((argument) => argument.name);
 }
 
-function report(parsed: ParsedArguments, outcomes: readonly Outcome[]): number {
+function report(parsed: ParsedArguments, outcomes: readonly Outcome[], facts: object): number {
   if (hasOption(parsed, "json")) {
-    for (const one of outcomes) print(`${JSON.stringify(jsonOf(one))}\n`);
+    for (const one of outcomes) print(`${JSON.stringify({ ...jsonOf(one), ...facts })}\n`);
     return 0;
   }
   let heading = "";

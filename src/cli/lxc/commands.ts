@@ -59,7 +59,9 @@ export const lxcCommands: readonly Command[] = [
     name: "lxc disable",
     summary: "take that away again",
     operands: "NAME…",
-    description: ["Gives the container's configuration back as it was before, byte for byte."],
+    description: [
+      "Gives the container's configuration back as it was before, byte for byte, and removes the files that callgate has made beside it (of a container that runs, when it is called again after that has stopped).",
+    ],
     options: [all, ...place, help],
     examples: [{ command: "callgate lxc disable web", comment: "from the next start on" }],
     load: () => module(async () => (await import("./enable.ts")).disable),
@@ -83,7 +85,7 @@ export const lxcCommands: readonly Command[] = [
     operands: "NAME CALL",
     completes: ["container", "call"],
     description: [
-      "As explain does for a policy; and then what the profile says that stays in force below, as LXC really carries it out.",
+      "As explain does for a policy; and then what the profile says that stays in force below, as LXC really carries it out. With --json each object says of which it is: layer is statements or profile.",
     ],
     options: [{ name: "abi", value: "NAME", help: "only this ABI", completes: "abi" }, ...place, json, help],
     examples: [

@@ -1,11 +1,12 @@
 /** `callgate lxc enable` and `disable`: a container's configuration, and what changes by it. */
+import { existsSync, rmSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
-import { blockOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
+import { blockOf, filesOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
 import { type Change, changesOf } from "../../lxc/changes.ts";
 import { readConfig, readConfigText } from "../../lxc/config.ts";
-import type { Container } from "../../lxc/container.ts";
+import { type Container, initOf } from "../../lxc/container.ts";
 import { type Protection, protectionOf } from "../../lxc/protection.ts";
 import { wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
@@ -109,17 +110,34 @@ export const disable: LxcCommand = ({ operands, containers }) => {
       printError(renderDiagnostics(diagnostics, terminalOptions(2)));
       return 2;
     }
-    if (!hasBlock(source.text)) {
-      print(`${container.name}: callgate is not enabled\n`);
-      return 0;
-    }
-    const failure = replaceFile(container.configFile, withoutBlock(source.text));
+    const wasEnabled = hasBlock(source.text);
+    const failure = wasEnabled ? replaceFile(container.configFile, withoutBlock(source.text)) : undefined;
     if (failure !== undefined) {
       printError(`callgate lxc disable: cannot write ${container.configFile}: ${failure}\n`);
       return 2;
     }
-    print(`${container.name}: disabled, from the next start on\n`);
-    return 0;
+    const what = wasEnabled ? "disabled, from the next start on" : "callgate is not enabled";
+    print(`${container.name}: ${what}\n`);
+    return removeFiles(container);
   });
   return Math.max(0, ...results);
 };
+
+/** While it runs, lxc-attach reads the profile that it was started with, and kills what it starts where there is none. */
+function removeFiles(container: Container): number {
+  const files = Object.values({ ...filesOf(container.folder) }).filter((file) => existsSync(file));
+  if (files.length === 0) return 0;
+  if (initOf(container) !== undefined) {
+    print(
+      `${container.name}: it runs and needs callgate's files in ${container.folder}: when it has stopped, callgate lxc disable ${container.name} removes them\n`,
+    );
+    return 0;
+  }
+  try {
+    for (const file of files) rmSync(file);
+    return 0;
+  } catch (error) {
+    printError(`callgate lxc disable: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
+}

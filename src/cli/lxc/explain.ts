@@ -29,8 +29,10 @@ export const explain: LxcCommand = ({ parsed, operands, containers }) => {
     print(`${container.name} has no statements\n`);
     return 0;
   }
-  const status = explainCall(parsed, protection.policy, call);
-  if (status !== 0 || protection.floor === undefined || hasOption(parsed, "json")) return status;
-  print(`\nthe profile below it, ${protection.floor.file}, whose answer counts where it is stricter:\n`);
-  return explainCall(parsed, protection.floor.policy, call);
+  const { policy, floor } = protection;
+  const status = explainCall(parsed, policy, call, { layer: "statements" });
+  if (status !== 0 || floor === undefined) return status;
+  if (!hasOption(parsed, "json"))
+    print(`\nthe profile below it, ${floor.file}, whose answer counts where it is stricter:\n`);
+  return explainCall(parsed, floor.policy, call, { layer: "profile" });
 };
