@@ -1,12 +1,25 @@
-// Builds the command for a quick start: one CommonJS file (naming node:fs's exports in a module makes Node load its
-// streams), the system-call tables as texts beside it that are read when they are asked for, and V8's code cache.
+// Builds the command for a quick start: a few parts, so that a command reads only what it needs; CommonJS (naming
+// node:fs's exports in a module makes Node load its streams); the system-call tables as texts beside them that are
+// read when they are asked for; and V8's code cache, a file for each part.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { build } from "esbuild";
+import { basename, join, relative } from "node:path";
+import { build, transform } from "esbuild";
 
 const out = join("dist", "cli");
+const entry = join("src", "cli", "main.ts");
+
+/** The parts in the order of their need: each has what its modules import and no part before it has. */
+const parts = [
+  { name: "core", modules: [entry, "src/cli/commands/check.ts", "src/lint/index.ts"] },
+  {
+    name: "filter",
+    modules: ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/commands/run.ts"],
+  },
+  { name: "other", modules: undefined },
+];
+
 mkdirSync(join(out, "tables"), { recursive: true });
 
 /** `export const NAME = \`…\`` of a generated table becomes a text file and a property that reads it. */
@@ -34,29 +47,74 @@ const tablesAsTexts = {
   },
 };
 
-await build({
-  entryPoints: [join("src", "cli", "main.ts")],
-  outfile: join(out, "callgate.js"),
+// 1. Modules that the same commands need become one chunk; a chunk is in one place only, so what it holds exists once.
+const { outputFiles, metafile } = await build({
+  entryPoints: [entry],
+  outdir: out,
   bundle: true,
+  splitting: true,
+  write: false,
+  metafile: true,
   platform: "node",
-  format: "cjs",
+  format: "esm",
   target: "node20.19",
-  minifyWhitespace: true,
-  minifySyntax: true,
-  define: { "import.meta.url": "importMetaUrl" },
-  banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
+  define: { "import.meta.dirname": "__dirname" },
   plugins: [tablesAsTexts],
-  minifyIdentifiers: true,
   logLevel: "warning",
 });
+const chunks = new Map(
+  outputFiles.map(({ path, text }) => {
+    const name = relative("", path);
+    return [name, { text, ...metafile.outputs[name] }];
+  }),
+);
 
-// The cache goes by the bundle's hash: another build's cache must never be run in its place.
-const hash = createHash("sha256")
-  .update(readFileSync(join(out, "callgate.js")))
-  .digest("hex")
-  .slice(0, 16);
+// 2. Each chunk goes to the first part that needs it.
+const partOf = new Map();
+for (const { name, modules } of parts) {
+  const wanted = [...chunks.keys()].filter(
+    (chunk) => modules === undefined || modules.includes(chunks.get(chunk).entryPoint),
+  );
+  if (modules !== undefined && wanted.length !== modules.length)
+    throw new Error(`not every module of the part ${name} is loaded by import()`);
+  for (let chunk = wanted.pop(); chunk !== undefined; chunk = wanted.pop()) {
+    if (partOf.has(chunk)) continue;
+    partOf.set(chunk, name);
+    for (const { path, kind, external } of chunks.get(chunk).imports)
+      if (kind === "import-statement" && !external) wanted.push(path);
+  }
+}
+
+// 3. A part is an object of functions, a chunk each, which the loader calls when the chunk is first imported.
+const digest = createHash("sha256");
+for (const { name } of parts) {
+  const functions = [];
+  for (const [chunk, part] of partOf) {
+    if (part !== name) continue;
+    const { code } = await transform(chunks.get(chunk).text, {
+      format: "cjs",
+      platform: "node",
+      target: "node20.19",
+      // import() of a chunk becomes the loader's require() in a promise.
+      supported: { "dynamic-import": false },
+      minify: true,
+    });
+    functions.push(`"./${basename(chunk)}"(exports,require,module,__dirname){${code}}`);
+  }
+  const text = `({${functions.join(",\n")}})`;
+  if (/[^\0-\x7f]/.test(text)) throw new Error(`${name}.js is not ASCII, which the loader reads it as`);
+  writeFileSync(join(out, `${name}.js`), text);
+  digest.update(text);
+}
+
+// The caches go by the parts' hash: another build's cache must never be run in its place.
+const loader = readFileSync(join("scripts", "cli-loader.cjs"), "utf8")
+  .replace('"BUILD"', JSON.stringify(digest.digest("hex").slice(0, 16)))
+  .replace(
+    '"PARTS"',
+    JSON.stringify(Object.fromEntries([...partOf].map(([c, p]) => [`./${basename(c)}`, p]))),
+  );
+writeFileSync(join(out, "main.cjs"), loader);
 for (const file of readdirSync(out)) if (file.endsWith(".cache")) rmSync(join(out, file));
-const loader = readFileSync(join("scripts", "cli-loader.cjs"), "utf8");
-writeFileSync(join(out, "main.cjs"), loader.replace('"BUILD"', JSON.stringify(hash)));
-// Without a cache the command is slower and works all the same.
+// Without the caches the command is slower and works all the same.
 spawnSync(process.execPath, [join("scripts", "warm-cli.cjs")], { stdio: "ignore" });

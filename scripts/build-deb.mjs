@@ -36,12 +36,12 @@ License: Apache-2.0
  On Debian systems the full text of the Apache License, version 2.0, is in
  /usr/share/common-licenses/Apache-2.0.
 
-Files: usr/lib/callgate/dist/cli/callgate.js
+Files: usr/lib/callgate/dist/cli/core.js
 Copyright: 2026 The callgate authors
  2021-2026 Yosuke Ota (toml-eslint-parser)
  2018 OpenJS Foundation and other contributors (eslint-visitor-keys)
 License: Apache-2.0 and MIT
- The command with the TOML parser that it uses, in one file. For the parser:
+ The part of the command with the TOML parser that it uses. For the parser:
  .
  Permission is hereby granted, free of charge, to any person obtaining a copy
  of this software and associated documentation files (the "Software"), to deal
@@ -90,7 +90,8 @@ function build(machine, architecture) {
 
   const home = "usr/lib/callgate";
   copy("bin/callgate", `${home}/bin/callgate`);
-  for (const part of ["callgate.js", "main.cjs", "tables"])
+  const isCache = (name) => name.endsWith(".cache");
+  for (const part of readdirSync(join("dist", "cli")).filter((name) => !isCache(name)))
     copy(join("dist", "cli", part), `${home}/dist/cli/${part}`);
   const folder = `linux-${machine}`;
   copy(join("native", "prebuilt", folder), `${home}/native/prebuilt/${folder}`);

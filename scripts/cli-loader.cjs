@@ -1,20 +1,50 @@
-// Starts the command: the bundle beside this file, with the machine code that V8 made of it when it was built. Where
-// another version of Node runs it, V8 refuses that cache and compiles anew; nothing is ever written here.
+// Starts the command: the parts beside this file, each when it is first needed, with the machine code that V8 made of
+// it when it was built. Where another version of Node runs it, V8 refuses that code and compiles anew; nothing is ever
+// written here.
 const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { Script } = require("node:vm");
 
-const filename = join(__dirname, "callgate.js");
-/** The bundle's own hash, put in by the build: V8 takes a cache for any source of the same length. */
+/** The hash of the parts, put in by the build: V8 takes a cache for any source of the same length. */
 const build = "BUILD";
+/** Which part has which chunk, put in by the build. */
+const partOf = "PARTS";
+
+/** @type {Map<string, {script: Script, chunks: Record<string, Function>}>} */
+const parts = new Map();
+const modules = new Map();
 
 /** The cache for this Node, if the build made one. */
-function readCache() {
+function readCache(part) {
   try {
-    return readFileSync(join(__dirname, `callgate-${build}-${process.version}-${process.arch}.cache`));
+    return readFileSync(join(__dirname, `${part}-${build}-${process.version}-${process.arch}.cache`));
   } catch {
     return undefined;
   }
+}
+
+function loadPart(name) {
+  let part = parts.get(name);
+  if (part === undefined) {
+    const filename = join(__dirname, `${name}.js`);
+    const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData: readCache(name) });
+    part = { script, chunks: script.runInThisContext() };
+    parts.set(name, part);
+  }
+  return part;
+}
+
+/** What `require` is in a chunk: another chunk, or a module of Node's. */
+function load(name) {
+  const part = partOf[name];
+  if (part === undefined) return require(name);
+  let module = modules.get(name);
+  if (module === undefined) {
+    module = { exports: {} };
+    modules.set(name, module);
+    loadPart(part).chunks[name](module.exports, load, module, __dirname);
+  }
+  return module.exports;
 }
 
 const [major, minor] = process.versions.node.split(".").map(Number);
@@ -23,11 +53,6 @@ if (major < 20 || (major === 20 && minor < 19)) {
   const command = process.argv.slice(2, 4).join(" ");
   process.exitCode = /^run\b|^lxc (start|attach)$/.test(command) ? 125 : 2;
 } else {
-  const source = readFileSync(filename, "latin1");
-  const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
-    filename,
-    cachedData: readCache(),
-  });
-  module.exports = script;
-  script.runInThisContext()({}, require, { exports: {} }, filename, __dirname);
+  module.exports = { build, parts, modules, load };
+  load("./main.js");
 }

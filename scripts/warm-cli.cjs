@@ -1,6 +1,5 @@
 // Runs the command's usual ways once, in one process, and keeps what V8 compiled for them: see cli-loader.cjs.
-const { createHash } = require("node:crypto");
-const { readFileSync, writeFileSync } = require("node:fs");
+const { writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
 const folder = join(__dirname, "..", "dist", "cli");
@@ -14,19 +13,18 @@ const ways = [
 ];
 
 (async () => {
-  let script;
+  process.argv = [process.execPath, main, ...ways[0]];
+  const { build, parts, modules, load } = require(main);
   for (const way of ways) {
     process.argv = [process.execPath, main, ...way];
-    delete require.cache[require.resolve(main)];
-    script ??= require(main);
-    script.runInThisContext()({}, require, { exports: {} }, main, folder);
+    modules.delete("./main.js");
+    load("./main.js");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const cache = script.createCachedData();
-  const build = createHash("sha256")
-    .update(readFileSync(join(folder, "callgate.js")))
-    .digest("hex")
-    .slice(0, 16);
-  writeFileSync(join(folder, `callgate-${build}-${process.version}-${process.arch}.cache`), cache);
+  for (const [name, { script }] of parts)
+    writeFileSync(
+      join(folder, `${name}-${build}-${process.version}-${process.arch}.cache`),
+      script.createCachedData(),
+    );
   process.exitCode = 0;
 })();

@@ -3,7 +3,7 @@ import { hasErrors, renderDiagnostics } from "../diagnostics/index.ts";
 import { readPolicy } from "../formats/index.ts";
 import type { EnvironmentRules, NetworkRules, Policy } from "../policy/types.ts";
 import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";
-import { layerNames } from "../sandbox/layers.ts";
+import { layerNames } from "../sandbox/layer-names.ts";
 import { asksForSandbox } from "../sandbox/prepare.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { Caller } from "./caller.ts";

@@ -7,7 +7,7 @@ const longestLine = 64 * 1024;
 
 /** Where half a character stands (a lone surrogate), or -1: no file has it, and no format can write it. */
 export function halfCharacter(text: string): number {
-  return text.search(/\p{Surrogate}/u);
+  return text.isWellFormed() ? -1 : text.search(/\p{Surrogate}/u);
 }
 
 /**

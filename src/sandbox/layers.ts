@@ -1,28 +1,8 @@
 /** Which parts of a sandbox there are on this machine, what is open without one, and how to get it. */
 import { spawnSync } from "node:child_process";
 import { constants, release } from "node:os";
+import type { Layer } from "./layer-names.ts";
 import { nativeProgram } from "./package-files.ts";
-
-/**
- * A part of a sandbox that may be absent where a policy (`missing-layers`) or a command line (`--missing`) says so.
- * - `namespaces`: the program's own users, mounts, processes, network.
- * - `proc`: a /proc of its own processes.
- * - `landlock`: files a second time, independent of mounts (the only time without namespaces).
- * - `scopes`: no signals and abstract sockets to the outside, where no namespace keeps them.
- * - `network`: TCP ports by number.
- * - `limits`: a number of processes.
- * - `hardening`: no new code.
- */
-export type Layer = (typeof layerNames)[number];
-export const layerNames = [
-  "namespaces",
-  "proc",
-  "landlock",
-  "scopes",
-  "network",
-  "limits",
-  "hardening",
-] as const;
 
 /** What this machine has. Errors are errnos, 0 where there is none. */
 export interface Machine {

@@ -1,11 +1,10 @@
 /** Where this package's own files are: the command, the launcher, the probe. */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 /** The package's folder: the nearest above this file that has the command in it. */
 export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
+  let folder = import.meta.dirname;
   while (!existsSync(join(folder, "bin", "callgate"))) {
     const above = dirname(folder);
     if (above === folder) throw new Error("callgate's own files are not beside its code: install it again");

@@ -14,8 +14,17 @@ export interface Group {
   readonly members: readonly string[];
 }
 
-function group(name: string, description: string, ...members: readonly string[]): Group {
-  return { name, description, members: members.flatMap((line) => line.split(" ")) };
+/** The members' lines are split when they are asked for: a cold start asks for few groups. */
+function group(name: string, description: string, ...lines: readonly string[]): Group {
+  let members: readonly string[] | undefined;
+  return {
+    name,
+    description,
+    get members() {
+      members ??= lines.flatMap((line) => line.split(" "));
+      return members;
+    },
+  };
 }
 
 /** In alphabetical order of their names. */

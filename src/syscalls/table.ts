@@ -78,23 +78,40 @@ function releaseIn(text: string): KernelVersion | undefined {
   return versionOfText.get(text);
 }
 
-/** A call of which only the head has been read: its release and its arguments are when they are asked for. */
-function readCall(abi: AbiName, bits: 32 | 64, row: string): Syscall {
-  const nameAt = row.indexOf(" ") + 1;
-  const releaseAt = row.indexOf(" ", nameAt) + 1;
-  const space = row.indexOf(" ", releaseAt);
-  const releaseEnd = space === -1 ? row.length : space;
-  return {
-    abi,
-    nr: Number(row.slice(0, nameAt - 1)),
-    name: row.slice(nameAt, releaseAt - 1),
-    get since() {
-      return releaseIn(row.slice(releaseAt, releaseEnd));
-    },
-    get args() {
-      return argumentsIn(row.slice(releaseEnd + 1), bits);
-    },
-  };
+/**
+ * A row of a table. Its release and its arguments are read when they are asked for; the getters are the class's, since
+ * closures of every call's own were most of what a cold start allocated.
+ */
+class TableCall implements Syscall {
+  readonly abi: AbiName;
+  readonly nr: number;
+  readonly name: string;
+  readonly #row: string;
+  readonly #bits: 32 | 64;
+
+  constructor(abi: AbiName, bits: 32 | 64, row: string) {
+    const nameAt = row.indexOf(" ") + 1;
+    this.abi = abi;
+    this.nr = Number(row.slice(0, nameAt - 1));
+    this.name = row.slice(nameAt, row.indexOf(" ", nameAt));
+    this.#row = row;
+    this.#bits = bits;
+  }
+
+  get since(): KernelVersion | undefined {
+    const { release, end } = this.#releaseIn();
+    return releaseIn(this.#row.slice(release, end));
+  }
+
+  get args(): readonly Argument[] | undefined {
+    return argumentsIn(this.#row.slice(this.#releaseIn().end + 1), this.#bits);
+  }
+
+  #releaseIn(): { readonly release: number; readonly end: number } {
+    const release = this.#row.indexOf(this.name) + this.name.length + 1;
+    const space = this.#row.indexOf(" ", release);
+    return { release, end: space === -1 ? this.#row.length : space };
+  }
 }
 
 function tableOf(abi: AbiName): Table {
@@ -105,7 +122,7 @@ function tableOf(abi: AbiName): Table {
   const byNumber = new Map<number, Syscall>();
   const byName = new Map<string, Syscall>();
   for (const row of sources[abi]().trim().split("\n")) {
-    const call = readCall(abi, bits, row);
+    const call = new TableCall(abi, bits, row);
     calls.push(call);
     byNumber.set(call.nr, call);
     byName.set(call.name, call);

@@ -1,5 +1,6 @@
 /** What the commands print and how they end: help, wrong usage, check and explain. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -38,15 +39,32 @@ test("the version is the package's", () => {
   assert.equal(callgate(["--version"]).stdout, `callgate ${version}\n`);
 });
 
-test("V8's code cache is that of this very bundle: V8 itself would take any of the same length", () => {
+test("V8's code caches are those of these very parts: V8 itself would take any of the same length", () => {
   const folder = join(packageRoot(), "dist", "cli");
-  const hash = createHash("sha256")
-    .update(readFileSync(join(folder, "callgate.js")))
-    .digest("hex")
-    .slice(0, 16);
+  const parts = ["core", "filter", "other"];
+  const digest = createHash("sha256");
+  for (const part of parts) digest.update(readFileSync(join(folder, `${part}.js`)));
+  const hash = digest.digest("hex").slice(0, 16);
   assert.match(readFileSync(join(folder, "main.cjs"), "utf8"), new RegExp(`"${hash}"`));
   for (const cache of readdirSync(folder).filter((name) => name.endsWith(".cache")))
-    assert.ok(cache.startsWith(`callgate-${hash}-`), cache);
+    assert.ok(
+      parts.some((part) => cache.startsWith(`${part}-${hash}-`)),
+      cache,
+    );
+});
+
+test("a command reads only its part: check leaves the compiler and the other commands alone", () => {
+  const main = join(packageRoot(), "dist", "cli", "main.cjs");
+  const asked = `const { parts } = require(${JSON.stringify(main)});
+    process.on("exit", () => process.stderr.write([...parts.keys()].join(" ")));`;
+  const loaded = (...args: readonly string[]): string =>
+    spawnSync(process.execPath, ["-e", asked, main, ...args], { encoding: "utf8" })
+      .stderr.split("\n")
+      .at(-1) ?? "";
+  assert.equal(loaded("--version"), "core");
+  assert.equal(loaded("check", "strict"), "core");
+  assert.equal(loaded("compile", "strict"), "core filter");
+  assert.equal(loaded("policies"), "core other");
 });
 
 test("the general help lists every command", () => {

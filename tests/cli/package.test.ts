@@ -206,7 +206,13 @@ test("it brings one dependency, launchers for both machines, and no cache of com
       assert.ok(sums.includes(`${sum}  linux-${machine}/${program}`), file);
     }
   }
-  assert.deepEqual(readdirSync(join(installed, "dist", "cli")).sort(), ["callgate.js", "main.cjs", "tables"]);
+  assert.deepEqual(readdirSync(join(installed, "dist", "cli")).sort(), [
+    "core.js",
+    "filter.js",
+    "main.cjs",
+    "other.js",
+    "tables",
+  ]);
 });
 
 test("the launcher is what its checksum says, and a damaged one is refused", (t) => {
