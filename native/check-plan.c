@@ -25,7 +25,20 @@ static size_t walk(const struct plan *plan) {
   for (uint32_t i = 0; i < plan->environment.keep_count; i++, string = next_string(string)) sum += strlen(string);
   string = plan->environment.set;
   for (uint32_t i = 0; i < plan->environment.set_count; i++, string = next_string(string)) sum += strlen(string);
-  struct payload payload = {(uint8_t *)(uintptr_t)plan->mounts.entries, plan->mounts.size, false};
+  struct payload payload = {(uint8_t *)(uintptr_t)plan->cgroups.entries, plan->cgroups.size, false};
+  for (uint32_t i = 0; i < plan->cgroups.count; i++) {
+    struct cgroup_entry entry = take_cgroup(&payload);
+    sum += strlen(entry.parent);
+    for (uint32_t j = 0; j < entry.settings; j++) {
+      struct cgroup_setting setting = take_cgroup_setting(&payload);
+      sum += strlen(setting.file) + strlen(setting.value);
+    }
+    for (uint32_t j = 0; j < entry.events; j++) {
+      struct cgroup_event event = take_cgroup_event(&payload);
+      sum += strlen(event.file) + strlen(event.key) + strlen(event.sentence);
+    }
+  }
+  payload = (struct payload){(uint8_t *)(uintptr_t)plan->mounts.entries, plan->mounts.size, false};
   for (uint32_t i = 0; i < plan->mounts.count; i++) {
     struct mount_entry entry = take_mount(&payload);
     sum += strlen(entry.source) + strlen(entry.target);

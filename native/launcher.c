@@ -52,6 +52,7 @@ static size_t plan_from_descriptor(int descriptor);
 static size_t plan_from_socket(const char *descriptor);
 _Noreturn static void say_layers(void);
 _Noreturn static void carry_out(const char **environment);
+static void tidy_up(void);
 
 // ── Failing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -59,6 +60,7 @@ static inline const char *step_name(uint32_t step) {
   switch (step) {
     case STEP_PLAN: return "read the plan";
     case STEP_NODE: return "start Node";
+    case STEP_CGROUPS: return "cgroup";
     case STEP_NAMESPACES: return "namespaces";
     case STEP_ID_MAPS: return "id maps";
     case STEP_MOUNTS: return "mounts";
@@ -102,6 +104,7 @@ _Noreturn static void say_and_leave(const struct line *line, int status, uint32_
     put_byte(&whole, '\n');
     CALL(write, 2, whole.text, whole.length);
   }
+  tidy_up();
   leave(status);
 }
 
@@ -364,6 +367,8 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 #include "namespaces.h"
 #include "mounts.h"
 #include "restrict.h"
+#include "ours.h"
+#include "cgroups.h"
 #include "processes.h"
 #include "layers.h"
 
@@ -593,6 +598,7 @@ static bool program_exists(void) {
 }
 
 _Noreturn static void carry_out(const char **environment) {
+  start_keeper(&plan.cgroups);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
   build_root(&plan.mounts);
   start_first_process();
@@ -609,6 +615,7 @@ _Noreturn static void carry_out(const char **environment) {
   stay_as_outer();
 
   // Only the program-to-be is here now: limits are its own, not those of the processes that look after it.
+  join_groups(&plan.cgroups);
   set_limits(&plan.limits);
   close_descriptors(&plan.close);
   reset_signals(&plan.signals);

@@ -5,8 +5,7 @@
 //   step     u32 kind, u32 length of the payload, payload, zero bytes up to a multiple of 8
 //   step     … in strictly ascending kind order (FILTER alone may repeat), EXECUTE last, nothing after it
 //
-// The kinds are numbered in the order in which they are carried out, with room between them for what comes later
-// (cgroup 10). A kind that the launcher does not know is an error: skipping it would be half a sandbox.
+// The kinds are numbered in the order in which they are carried out, with room between them for what comes later. A kind that the launcher does not know is an error: skipping it would be half a sandbox.
 
 #ifndef CALLGATE_PLAN_H
 #define CALLGATE_PLAN_H
@@ -27,11 +26,15 @@ enum {
   MOUNTS_MAXIMUM = 512,
   RESTRICTIONS_MAXIMUM = 512,   // rules of Landlock
   LIMITS_MAXIMUM = 16,
+  CGROUPS_MAXIMUM = 4,
+  CGROUP_SETTINGS_MAXIMUM = 16,
+  CGROUP_EVENTS_MAXIMUM = 8,    // of all groups: a bit each
   HOST_NAME_MAXIMUM = 64,
   KEY_WORDS = 6,                // args[3], args[4], args[5] of execve, low half first
 };
 
 enum step_kind {
+  STEP_CGROUPS = 10,
   STEP_NAMESPACES = 20,
   STEP_ID_MAPS = 30,
   STEP_MOUNTS = 40,
@@ -73,6 +76,29 @@ struct plan_header {
 
 // ── A plan that was checked ────────────────────────────────────────────────────────────────────────────────────
 // Views into the plan's bytes; "strings" are NUL-terminated and follow each other.
+
+struct cgroups_step { // u32 count, u32 0, count × cgroup_entry
+  bool present;
+  uint32_t count;
+  const uint8_t *entries;
+  size_t size;
+};
+
+// One control group that is made for the sandbox.
+struct cgroup_entry { // u32 settings, u32 events, parent, settings × cgroup_setting, events × cgroup_event
+  uint32_t settings, events;
+  const char *parent; // the folder that it is made in
+};
+
+struct cgroup_setting { // u32 optional: not every kernel has it, file, value
+  bool optional;
+  const char *file, *value;
+};
+
+// A limit that was reached: the number behind the key, in a file of lines "KEY NUMBER", is not 0.
+struct cgroup_event { // file, key, sentence
+  const char *file, *key, *sentence;
+};
 
 struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0, strings
   bool present, keep_all;
@@ -176,6 +202,7 @@ struct execute_step { // u32 argc, u32 flags, strings: path, argv
 };
 
 struct plan {
+  struct cgroups_step cgroups;
   struct namespaces_step namespaces;
   struct id_maps_step id_maps;
   struct mounts_step mounts;
@@ -268,6 +295,69 @@ static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
     hash = (hash ^ byte) * 0x100000001b3U;
   }
   return hash;
+}
+
+static inline struct cgroup_entry take_cgroup(struct payload *payload) {
+  struct cgroup_entry entry = {0};
+  entry.settings = take32(payload);
+  entry.events = take32(payload);
+  entry.parent = take_strings(payload, 1);
+  return entry;
+}
+
+static inline struct cgroup_setting take_cgroup_setting(struct payload *payload) {
+  struct cgroup_setting setting = {0};
+  setting.optional = take32(payload) != 0;
+  setting.file = take_strings(payload, 1);
+  setting.value = take_strings(payload, 1);
+  return setting;
+}
+
+static inline struct cgroup_event take_cgroup_event(struct payload *payload) {
+  struct cgroup_event event = {0};
+  event.file = take_strings(payload, 1);
+  event.key = take_strings(payload, 1);
+  event.sentence = take_strings(payload, 1);
+  return event;
+}
+
+// A file of the group itself.
+static inline bool is_plain_name(const char *name) {
+  if (*name == 0 || *name == '.') return false;
+  for (; *name != 0; name++)
+    if (*name == '/') return false;
+  return true;
+}
+
+static inline const char *check_cgroups(struct payload *payload, struct cgroups_step *step) {
+  step->count = take32(payload);
+  uint32_t reserved = take32(payload);
+  if (reserved != 0) return "its cgroup step has unknown flags";
+  if (step->count > CGROUPS_MAXIMUM) return "it has too many control groups";
+  if (step->count == 0 && !payload->short_of) return "its cgroup step has no group";
+  step->entries = payload->at;
+  step->size = payload->left;
+  uint32_t events = 0;
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct cgroup_entry entry = take_cgroup(payload);
+    if (payload->short_of) return NULL;
+    if (*entry.parent != '/') return "the folder of a control group is not absolute";
+    events += entry.events;
+    if (entry.settings > CGROUP_SETTINGS_MAXIMUM || entry.events > CGROUP_EVENTS_MAXIMUM || events > CGROUP_EVENTS_MAXIMUM)
+      return "a control group has too many settings or events";
+    for (uint32_t j = 0; j < entry.settings; j++) {
+      struct cgroup_setting setting = take_cgroup_setting(payload);
+      if (payload->short_of) return NULL;
+      if (!is_plain_name(setting.file) || *setting.value == 0) return "a setting of a control group is none";
+    }
+    for (uint32_t j = 0; j < entry.events; j++) {
+      struct cgroup_event event = take_cgroup_event(payload);
+      if (payload->short_of) return NULL;
+      if (!is_plain_name(event.file) || *event.key == 0 || *event.sentence == 0) return "an event of a control group is none";
+    }
+  }
+  step->present = true;
+  return NULL;
 }
 
 static inline const char *check_namespaces(struct payload *payload, struct namespaces_step *step) {
@@ -480,6 +570,7 @@ static inline const char *check_execute(struct payload *payload, struct execute_
 
 static inline const char *check_step(uint32_t kind, struct payload *payload, struct plan *plan) {
   switch (kind) {
+    case STEP_CGROUPS: return check_cgroups(payload, &plan->cgroups);
     case STEP_NAMESPACES: return check_namespaces(payload, &plan->namespaces);
     case STEP_ID_MAPS: return check_id_maps(payload, &plan->id_maps);
     case STEP_MOUNTS: return check_mounts(payload, &plan->mounts);

@@ -17,45 +17,11 @@
 
 enum { PROGRAM_INSIDE = 2, ONLY_FORGET = 0x80 };
 
-#define LET(name) {BPF_JUMP_IF_EQUAL, 0, 1, NR_##name}, {BPF_RETURN, 0, 0, SECCOMP_RETURN_ALLOW}
-#define OWN_FILTER(...)                                                                                               \
-  {{BPF_LOAD_WORD, 0, 0, 4}, {BPF_JUMP_IF_EQUAL, 1, 0, ARCHITECTURE}, {BPF_RETURN, 0, 0, SECCOMP_RETURN_KILL},        \
-   {BPF_LOAD_WORD, 0, 0, 0}, __VA_ARGS__, {BPF_RETURN, 0, 0, SECCOMP_RETURN_KILL}}
-
 static const struct filter_instruction first_process_filter[] =
     OWN_FILTER(LET(read), LET(write), LET(kill), LET(rt_sigtimedwait), LET(exit_group));
 static const struct filter_instruction outer_filter[] =
     OWN_FILTER(LET(rt_sigtimedwait), LET(wait4), LET(kill), LET(getpid), LET(read), LET(write), LET(close),
                LET(rt_sigaction), LET(rt_sigprocmask), LET(clock_gettime), LET(restart_syscall), LET(exit_group));
-
-static const uint64_t every_signal = ~0ULL;
-
-// What both have in common. `kept` descriptors, ascending, -1 for none.
-static void become_ours(const struct filter_instruction *instructions, size_t count, const int *kept, int kept_count) {
-  long result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-  if (result < 0) fail_step(STEP_NAMESPACES, "prctl(PR_SET_DUMPABLE)", NULL, result, NULL);
-  uint32_t first = 0;
-  for (int i = 0; i < kept_count; i++) {
-    uint32_t descriptor = (uint32_t)kept[i];
-    if (descriptor > first) CALL(close_range, first, descriptor - 1, 0);
-    first = descriptor + 1;
-  }
-  CALL(close_range, first, ~0U, 0);
-  struct filter_program program = {(uint16_t)count, instructions};
-  result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
-  if (result < 0) leave(STATUS_FAILED); // whoever waits on the other end says so
-}
-
-static void give_up(void) {
-  drop_bounding_set(plan.capabilities);
-  take_identity(&plan.identity);
-  drop_capabilities(plan.capabilities);
-}
-
-static void keep_own_privileges(void) {
-  long result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (result < 0) fail_step(STEP_NO_NEW_PRIVILEGES, "prctl(PR_SET_NO_NEW_PRIVS)", NULL, result, NULL);
-}
 
 // ── The first process ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,23 +113,50 @@ static void say_of_limit(const char *text) {
   CALL(write, 2, line.text, line.length);
 }
 
-static void explain_end(int signal, bool late) {
-  enum { SIGXCPU = 24, SIGXFSZ = 25 };
-  if (!plan.limits.present) return;
-  if (late) say_of_limit("the program has been running for as long as its limits allow (wall-time), and was ended");
-  else if (signal == SIGXCPU) say_of_limit("the program has used the processor for as long as its limits allow (cpu-time), and was ended");
-  else if (signal == SIGXFSZ) say_of_limit("the program wrote a file as large as its limits allow (file-size), and was ended");
+// The sentences of the control groups' limits that were reached.
+static void explain_groups(uint8_t happened) {
+  struct payload payload = groups_of(&plan.cgroups);
+  for (uint32_t i = 0; i < plan.cgroups.count; i++) {
+    struct cgroup_entry group = take_cgroup(&payload);
+    pass_settings(&payload, &group);
+    for (uint32_t j = 0; j < group.events; j++, happened = (uint8_t)(happened >> 1)) {
+      struct cgroup_event event = take_cgroup_event(&payload);
+      if ((happened & 1) != 0) say_of_limit(event.sentence);
+    }
+  }
+}
+
+static bool has_limit(uint32_t resource) {
+  for (uint32_t i = 0; i < plan.limits.count; i++)
+    if (load32(plan.limits.limits + (size_t)i * 16) == resource) return true;
+  return false;
+}
+
+// A shell says of a child that a signal has ended it by its status.
+static bool ended_by(int status, int signal) {
+  return (status & 0x7f) == signal || status == (128 + signal) << 8;
+}
+
+static void explain_end(int status, bool late, uint8_t happened) {
+  enum { SIGXCPU = 24, SIGXFSZ = 25, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
+  if (late)
+    say_of_limit("the program has been running for as long as its limits allow (wall-time), and was ended");
+  else if (ended_by(status, SIGXCPU) && has_limit(RLIMIT_CPU))
+    say_of_limit("the program has used the processor for as long as its limits allow (cpu-time), and was ended");
+  else if (ended_by(status, SIGXFSZ) && has_limit(RLIMIT_FSIZE))
+    say_of_limit("the program wrote a file as large as its limits allow (file-size), and was ended");
+  explain_groups(happened);
 }
 
 _Noreturn static void end_like(int status, bool late) {
-  int signal = status & 0x7f;
-  explain_end(signal, late);
   // Whatever the program has left in the namespace ends now; wait for it, so that it is gone when callgate is.
   if (first_channel >= 0) {
     int ignored;
     CALL(close, first_channel);
     while (CALL(wait4, first_process, &ignored, 0, 0) == -EINTR) {}
   }
+  explain_end(status, late, end_groups());
+  int signal = status & 0x7f;
   if (signal == 0) leave(status >> 8 & 0xff);
   do_to_oneself(signal);
   leave(128 + signal); // pid 1 of a container does not die by its own signals
@@ -221,7 +214,7 @@ _Noreturn static void watch(long program) {
 
 // From here on there are two: outer, which does not return, and the program to be.
 static void stay_as_outer(void) {
-  if ((plan.namespaces.flags & CLONE_NEWPID) == 0 && !plan.limits.present) return;
+  if ((plan.namespaces.flags & CLONE_NEWPID) == 0 && !plan.limits.present && !plan.cgroups.present) return;
   uint64_t callers_mask;
   struct signal_action standard = {.handler = SIG_DFL}, callers;
   CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, &callers_mask, 8);
@@ -240,22 +233,17 @@ static void stay_as_outer(void) {
     if (result != 1) leave(STATUS_FAILED);
     CALL(close, gate[0]);
     if (first_channel >= 0) CALL(close, first_channel);
+    if (keeper_channel >= 0) CALL(close, keeper_channel);
     CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
     CALL(rt_sigprocmask, SIG_SETMASK, &callers_mask, 0, 8);
     return;
   }
   if (first_channel >= 0) await_first_process(STEP_NAMESPACES);
-  int kept[3], count = 0;
-  if (plan.limits.present && report_descriptor < 0) kept[count++] = 2;
-  // Ascending, as they were opened in this order (a caller that had closed 0, 1 or 2 is no exception).
+  int kept[4], count = 0;
+  if ((plan.limits.present || plan.cgroups.present) && report_descriptor < 0) kept[count++] = 2;
+  if (keeper_channel >= 0) kept[count++] = keeper_channel;
   if (first_channel >= 0) kept[count++] = first_channel;
   kept[count++] = gate[1];
-  for (int i = 1; i < count; i++)
-    for (int j = i; j > 0 && kept[j] < kept[j - 1]; j--) {
-      int other = kept[j];
-      kept[j] = kept[j - 1];
-      kept[j - 1] = other;
-    }
   become_ours(outer_filter, sizeof outer_filter / sizeof outer_filter[0], kept, count);
   CALL(write, gate[1], "g", 1);
   CALL(close, gate[1]);

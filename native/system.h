@@ -29,7 +29,8 @@
   X(open_by_handle_at, 304) X(setns, 308) X(process_vm_readv, 310) X(kcmp, 312) X(seccomp, 317) X(getrandom, 318)     \
   X(bpf, 321) X(userfaultfd, 323) X(socketpair, 53) X(umask, 95) X(getuid, 102) X(getgid, 104) X(setgroups, 116)        \
   X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
-  X(restart_syscall, 219) X(clock_gettime, 228) X(mkdirat, 258) X(symlinkat, 266) X(prlimit64, 302)
+  X(restart_syscall, 219) X(clock_gettime, 228) X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
+  X(symlinkat, 266) X(prlimit64, 302)
 
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
 
@@ -44,7 +45,7 @@
   X(settimeofday, 170) X(getpid, 172) X(getppid, 173) X(socket, 198) X(sendto, 206) X(setsockopt, 208)                \
   X(add_key, 217) X(keyctl, 219) X(clone, 220) X(execve, 221) X(swapon, 224) X(perf_event_open, 241) X(wait4, 260)    \
   X(open_by_handle_at, 265) X(setns, 268) X(process_vm_readv, 270) X(kcmp, 272) X(seccomp, 277) X(getrandom, 278)     \
-  X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(symlinkat, 36) X(pivot_root, 41) X(capset, 91) X(clock_gettime, 113) \
+  X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91) X(clock_gettime, 113) \
   X(restart_syscall, 128) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
   X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261)
 
@@ -127,6 +128,7 @@ _Noreturn static void leave(int status) {
 enum {
   AT_FDCWD = -100,
   X_OK = 1,
+  AT_REMOVEDIR = 0x200,
   AT_EMPTY_PATH = 0x1000,
   AT_RECURSIVE = 0x8000,
   O_RDONLY = 0,
@@ -228,7 +230,7 @@ struct filter_program {
 // ── Errors ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 enum {
-  EPERM = 1, ENOENT = 2, EINTR = 4, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11,
+  EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11,
   ENOMEM = 12, EEXIST = 17, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
   ENOTTY = 25, ETXTBSY = 26, EIO = 5, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61, ELIBBAD = 80,
   EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, ENOKEY = 126,
@@ -244,6 +246,7 @@ struct error {
 static const struct error errors[] = {
     {EPERM, "EPERM", "Operation not permitted"},
     {ENOENT, "ENOENT", "No such file or directory"},
+    {ESRCH, "ESRCH", "No such process"},
     {EINTR, "EINTR", "Interrupted system call"},
     {EIO, "EIO", "Input/output error"},
     {ENXIO, "ENXIO", "No such device or address"},

@@ -4,6 +4,7 @@
  */
 import { sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
+import { sizeText } from "./cgroups.ts";
 import type { Plan, PlanStep, PlanString } from "./plan.ts";
 import type { LandlockStep, LimitsStep, MountEntry } from "./steps.ts";
 
@@ -52,6 +53,13 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
   switch (step.kind) {
     case "detachMount":
       return words("detach mount", text(step.path));
+    case "cgroups":
+      return words(
+        "cgroup",
+        ...step.groups.map(
+          ({ version, folder, holds }) => `${holds.join(", ")}: by cgroup v${version}, in ${text(folder)}`,
+        ),
+      );
     case "namespaces":
       return words("namespaces", `of its own: ${step.namespaces.join(", ")}`);
     case "idMaps":
@@ -63,7 +71,7 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
     case "hostName":
       return words("host name", text(step.name));
     case "limits":
-      return words("limits", limitWords(step));
+      return words("limits", ...limitWords(step));
     case "identity":
       return words("identity", `user ${step.uid}, group ${step.gid}, no other groups`);
     case "capabilities":
@@ -128,9 +136,30 @@ function mountWords(entry: MountEntry): readonly string[] {
   }
 }
 
-function limitWords({ resources, wallTime }: LimitsStep): string {
-  const each = Object.entries(resources).map(([name, value]) => `${name} ${value}`);
-  return [...each, ...(wallTime === undefined ? [] : [`${wallTime} s in all`])].join(", ");
+function limitWords({ resources, wallTime }: LimitsStep): readonly string[] {
+  const each = Object.entries(resources).map(([name, value]) => rlimitWords(name, value));
+  return [
+    ...(each.length === 0 ? [] : [`${each.join(", ")}: by rlimit`]),
+    ...(wallTime === undefined ? [] : [`${wallTime} s in all: by callgate, which ends it then`]),
+  ];
+}
+
+function rlimitWords(name: string, value: number): string {
+  switch (name) {
+    case "cpu":
+      return `processor time ${value} s a process`;
+    case "data":
+      return `memory ${sizeText(value)} a process`;
+    case "fsize":
+      return `file size ${sizeText(value)}`;
+    case "nofile":
+      return `${value} open files a process`;
+    case "nproc":
+      // Two of them are callgate's.
+      return `${value - 2} processes and threads`;
+    default:
+      return `${name} ${value}`;
+  }
 }
 
 /** LANDLOCK_ACCESS_FS_WRITE_FILE and all that changes a folder. */

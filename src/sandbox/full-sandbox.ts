@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import { listWords } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
+import { type GroupedLimits, groupLimits, noGroups, thisProcess } from "./cgroups.ts";
 import {
   type Files,
   handledFiles,
@@ -76,6 +77,10 @@ export function refuseAbsences(policy: Policy): void {
   if (missing.length > 0) throw new PrepareError(describeAbsences(missing));
 }
 
+function groupsOf({ limits }: Policy): GroupedLimits {
+  return limits === undefined ? noGroups : groupLimits(limits, thisProcess());
+}
+
 function absences(policy: Policy, machine: Machine): readonly Absence[] {
   const mode = policy.network?.mode ?? "off";
   const isAlone = machine.namespaces === 0;
@@ -108,8 +113,9 @@ function absences(policy: Policy, machine: Machine): readonly Absence[] {
     const why = `this kernel's Landlock knows no ports (version ${machine.landlock}, they came with 4, Linux 6.7)`;
     found.push({ layer: "network", why, open: "the program can use every TCP port" });
   }
-  if (!isAlone && policy.limits?.processes !== undefined) {
-    const why = "without namespaces the kernel counts the processes of the user, not those of the program";
+  if (!isAlone && policy.limits?.processes !== undefined && !groupsOf(policy).processes) {
+    const why =
+      "without namespaces and without a control group (cgroup v2 delegated to this user, or v1 and root) the kernel counts the processes of the user, not those of the program";
     found.push({ layer: "limits", why, open: "the number of processes is not limited" });
   }
   if (!machine.mdwe && policy.hardening?.newCode === "deny") {
@@ -145,12 +151,14 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     ...(["mount", "cgroup", "uts", "ipc", "user", "pid"] as const),
     ...(mode === "off" ? (["net"] as const) : []),
   ];
+  const grouped = groupsOf(policy);
   const isSame = !isAlone || isShownIn(files, cwd);
   const stays = isSame ? cwd : placeInside(cwd, files);
   return {
     program,
     notes,
     first: [
+      ...(grouped.groups.length === 0 ? [] : [{ kind: "cgroups", groups: grouped.groups } as const]),
       ...(isAlone
         ? ([
             { kind: "namespaces", namespaces },
@@ -160,7 +168,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
             { kind: "hostName", name: "callgate" },
           ] as const)
         : []),
-      ...limitSteps(policy, isAlone),
+      ...limitSteps(policy, isAlone, grouped),
     ],
     workingDirectory: {
       kind: "workingDirectory",
@@ -208,16 +216,20 @@ function landlock(policy: Policy, files: Files, isAlone: boolean, machine: Machi
   };
 }
 
-function limitSteps({ limits }: Policy, isAlone: boolean): readonly LimitsStep[] {
+/** What control groups do not hold here is left to each process by itself. */
+function limitSteps({ limits }: Policy, isAlone: boolean, grouped: GroupedLimits): readonly LimitsStep[] {
   if (limits === undefined) return [];
   const resources: Partial<Record<ResourceName, number>> = {
     ...(limits.cpuTime === undefined ? {} : { cpu: limits.cpuTime }),
     ...(limits.fileSize === undefined ? {} : { fsize: limits.fileSize }),
-    ...(limits.memory === undefined ? {} : { data: limits.memory }),
+    ...(limits.memory === undefined || grouped.memory ? {} : { data: limits.memory }),
     // In the namespace are two processes of callgate's.
-    ...(limits.processes === undefined || !isAlone ? {} : { nproc: limits.processes + 2 }),
+    ...(limits.processes === undefined || grouped.processes || !isAlone
+      ? {}
+      : { nproc: limits.processes + 2 }),
     ...(limits.openFiles === undefined ? {} : { nofile: limits.openFiles }),
   };
+  if (Object.keys(resources).length === 0 && limits.wallTime === undefined) return [];
   return [
     { kind: "limits", resources, ...(limits.wallTime === undefined ? {} : { wallTime: limits.wallTime }) },
   ];

@@ -128,6 +128,7 @@ export class PlanError extends TypeError {
 
 /** The kinds in the order in which they are carried out. */
 export const stepOrder: readonly PlanStep["kind"][] = [
+  "cgroups",
   "namespaces",
   "idMaps",
   "mounts",
@@ -161,6 +162,7 @@ export const planLimits = {
 } as const;
 
 const kinds: Readonly<Record<PlanStep["kind"], number>> = {
+  cgroups: 10,
   namespaces: 20,
   idMaps: 30,
   mounts: 40,
@@ -376,6 +378,7 @@ function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
       break;
     case "noNewPrivileges":
       break;
+    case "cgroups":
     case "namespaces":
     case "idMaps":
     case "mounts":

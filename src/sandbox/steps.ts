@@ -1,8 +1,30 @@
 /**
- * The steps of a plan that set up everything but the filter: namespaces, mounts, limits, identity, Landlock. Their
+ * The steps of a plan that set up everything but the filter: control groups, namespaces, mounts, limits, identity, Landlock. Their
  * bytes are described in native/README.md and checked again by native/plan.h.
  */
 import type { PlanString } from "./plan.ts";
+
+/** A control group that is made for the program and all that it starts, and removed afterwards. */
+export interface Cgroup {
+  readonly version: 1 | 2;
+  /** The folder that it is made in. */
+  readonly folder: string;
+  /** What it limits, in words. */
+  readonly holds: readonly string[];
+  /** Files of the group that are written; not every kernel has the optional ones. */
+  readonly settings: readonly {
+    readonly file: string;
+    readonly value: string;
+    readonly optional?: boolean;
+  }[];
+  /** When the number behind a key in a file of the group is not 0 at the end, the sentence is said. */
+  readonly events: readonly { readonly file: string; readonly key: string; readonly sentence: string }[];
+}
+
+export interface CgroupsStep {
+  readonly kind: "cgroups";
+  readonly groups: readonly Cgroup[];
+}
 
 /** Which namespaces are the program's own. With `pid`, two processes of ours stay beside the program. */
 export type NamespaceKind = "mount" | "cgroup" | "uts" | "ipc" | "user" | "pid" | "net";
@@ -113,6 +135,7 @@ export interface LandlockStep {
 }
 
 export type SandboxStep =
+  | CgroupsStep
   | NamespacesStep
   | IdMapsStep
   | MountsStep
@@ -164,6 +187,11 @@ export interface StepWriter {
 /** Writes the payload of one of these steps. */
 export function writeSandboxStep(writer: StepWriter, step: SandboxStep): void {
   switch (step.kind) {
+    case "cgroups":
+      writer.u32(step.groups.length);
+      writer.u32(0);
+      for (const group of step.groups) writeCgroup(writer, group);
+      break;
     case "namespaces":
       writer.u32(step.namespaces.reduce((flags, name) => flags + namespaceFlags[name], 0));
       break;
@@ -204,6 +232,22 @@ export function writeSandboxStep(writer: StepWriter, step: SandboxStep): void {
     case "pivot":
     case "capabilities":
       break;
+  }
+}
+
+function writeCgroup(writer: StepWriter, { folder, settings, events }: Cgroup): void {
+  writer.u32(settings.length);
+  writer.u32(events.length);
+  writer.string("the folder of a control group", folder);
+  for (const { file, value, optional } of settings) {
+    writer.u32(optional === true ? 1 : 0);
+    writer.string("a file of a control group", file);
+    writer.string("a setting of a control group", value);
+  }
+  for (const { file, key, sentence } of events) {
+    writer.string("a file of a control group", file);
+    writer.string("a key of a control group", key);
+    writer.string("a sentence", sentence);
   }
 }
 

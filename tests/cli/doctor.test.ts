@@ -148,7 +148,14 @@ const good: Facts = {
   seccompMode: 0,
   settings: new Map([["user.max_user_namespaces", "15000"]]),
   container: undefined,
-  cgroups: { version: "v2", controllers: ["memory", "pids"], folder: "/sys/fs/cgroup/x", delegated: true },
+  cgroups: {
+    version: "v2",
+    folder: "/sys/fs/cgroup/x/y",
+    places: {
+      memory: { version: 2, folder: "/sys/fs/cgroup/x" },
+      pids: { version: 2, folder: "/sys/fs/cgroup/x" },
+    },
+  },
   launcher: { path: "/usr/lib/callgate/native/prebuilt/linux-x86_64/launcher", problem: undefined },
   lxc: "6.0.0",
   libseccomp: "2.5.5",
@@ -230,12 +237,23 @@ describe("machines that are not here", () => {
     ],
     ["an old kernel", withAnswers(["action-notify", -95]), "actions", /does not have notify/],
     ["a masked /proc", withAnswers(["user-proc", -1]), "proc", /no fresh \/proc can be mounted/],
-    ["cgroups v1", { ...good, cgroups: { ...good.cgroups, version: "v1" } }, "cgroups", /^v1: limits/],
+    [
+      "cgroups v1, an ordinary user",
+      {
+        ...good,
+        cgroups: { ...good.cgroups, version: "v1", places: { memory: undefined, pids: undefined } },
+      },
+      "cgroups",
+      /^v1, which only root may use: a limit of memory and processes holds by rlimit/,
+    ],
     [
       "cgroups not delegated",
-      { ...good, cgroups: { ...good.cgroups, delegated: false } },
+      {
+        ...good,
+        cgroups: { ...good.cgroups, places: { ...good.cgroups.places, memory: undefined } },
+      },
       "cgroups",
-      /not delegated/,
+      /nothing is delegated .*: a limit of memory holds by rlimit/,
     ],
   ];
   for (const [name, facts, id, says] of others) {

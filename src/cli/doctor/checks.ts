@@ -245,27 +245,36 @@ function freshProc(facts: Facts): Finding {
 }
 
 function cgroups(facts: Facts): Finding {
-  const { version, delegated, controllers, folder } = facts.cgroups;
-  const wanted = ["memory", "pids"];
-  if (version === "v2" && delegated && wanted.every((name) => controllers.includes(name)))
-    return ok("cgroups", `v2, delegated, with ${listWords(controllers, "and")}`);
-  if (version === "v2") {
-    const lacks = wanted.filter((name) => !controllers.includes(name));
-    const why = delegated
-      ? `without ${listWords(lacks, "and")}`
-      : `not delegated to this user (${folder ?? "no folder"})`;
-    return missing("cgroups", false, `v2, ${why}: limits hold for each process by itself`, {
-      advice:
-        "start through the user's systemd: systemd-run --user --scope -p Delegate=yes -- callgate run …",
-    });
-  }
+  const { version, places, folder } = facts.cgroups;
+  const each = [
+    ["memory", places.memory],
+    ["processes", places.pids],
+  ] as const;
+  const held = each.flatMap(([what, place]) =>
+    place === undefined ? [] : [`${what} by cgroup v${place.version}`],
+  );
+  const lacks = each.flatMap(([what, place]) => (place === undefined ? [what] : []));
+  if (lacks.length === 0)
+    return ok("cgroups", `a sandbox's limits hold for all of it: ${listWords(held, "and")}`);
+  const why =
+    version === "none"
+      ? "none are mounted"
+      : version === "v1"
+        ? "v1, which only root may use"
+        : `nothing is delegated to this user${folder === undefined ? "" : ` (${folder})`}`;
   return missing(
     "cgroups",
     false,
-    `${version === "none" ? "none are mounted" : version}: limits hold for each process by itself`,
-    {
-      advice: "start the kernel with systemd.unified_cgroup_hierarchy=1 for cgroups v2",
-    },
+    `${why}: a limit of ${listWords(lacks, "and")} holds by rlimit, memory for each process by itself`,
+    version === "v2"
+      ? {
+          advice:
+            "start through the user's systemd: systemd-run --user --scope -p Delegate=yes -- callgate run …",
+        }
+      : {
+          advice:
+            "start the kernel with systemd.unified_cgroup_hierarchy=1 for cgroups v2, which are delegated to users; as root v1 does",
+        },
   );
 }
 

@@ -1,8 +1,9 @@
 /** What `doctor` finds out: the kernel's answers (native/doctor.c), settings under /proc and /sys, installed programs. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { release } from "node:os";
 import { basename, join } from "node:path";
+import { type CgroupPlace, type Controller, placeFor, thisProcess } from "../../sandbox/cgroups.ts";
 import { nativeProgram } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { type AbiName, hostAbi } from "../../syscalls/index.ts";
@@ -32,12 +33,10 @@ export interface Facts {
 
 export interface Cgroups {
   readonly version: "v1" | "v2" | "hybrid" | "none";
-  /** The controllers of this process's own cgroup, on v2. */
-  readonly controllers: readonly string[];
   /** The own cgroup's folder, on v2. */
   readonly folder: string | undefined;
-  /** Whether this user may make cgroups in it. */
-  readonly delegated: boolean;
+  /** Where a sandbox's group for each of its limits can be made. */
+  readonly places: Readonly<Record<Controller, CgroupPlace | undefined>>;
 }
 
 const settingNames = [
@@ -119,34 +118,15 @@ function containerKind(): string | undefined {
 }
 
 function cgroups(): Cgroups {
-  const own = textOf("/proc/self/cgroup");
-  const unified = /^0::(.*)$/m.exec(own)?.[1];
-  const hasOld = /^[1-9][0-9]*:[^:=]+:/m.test(own);
-  const mounted = / - cgroup2 /.exec(textOf("/proc/self/mountinfo"));
-  const point = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(textOf("/proc/self/mountinfo"))?.[1];
-  const folder = unified === undefined || point === undefined ? undefined : join(point, unified);
-  const version = mounted === null ? (hasOld ? "v1" : "none") : hasOld ? "hybrid" : "v2";
+  const around = thisProcess();
+  const hasOld = / - cgroup /.test(around.mounts);
+  const point = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(around.mounts)?.[1];
+  const unified = /^0::(.*)$/m.exec(around.own)?.[1];
   return {
-    version,
-    folder,
-    controllers:
-      folder === undefined
-        ? []
-        : textOf(join(folder, "cgroup.controllers"))
-            .trim()
-            .split(/\s+/)
-            .filter((one) => one !== ""),
-    delegated: folder !== undefined && isWritable(folder) && isWritable(join(folder, "cgroup.procs")),
+    version: point === undefined ? (hasOld ? "v1" : "none") : hasOld ? "hybrid" : "v2",
+    folder: unified === undefined || point === undefined ? undefined : join(point, unified),
+    places: { memory: placeFor(["memory"], around), pids: placeFor(["pids"], around) },
   };
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The version that a program names with --version, or undefined where there is no such program. */

@@ -1,0 +1,336 @@
+// Control groups: limits of the whole sandbox, and the process of ours that makes them and takes them away. A part of
+// launcher.c.
+//
+//   the caller's child, "outer"
+//     ├─ keeper     makes the groups before any namespace is left, holds the caller's right to remove them, and does
+//     │             so when outer tells it, or has gone, however it went
+//     └─ program    joins them itself, by descriptors that were opened here; outer and the first process stay outside
+//
+// Outer cannot do this: it gives up all that the program gives up. The keeper gives up what it does not need: it is not
+// dumpable, has no descriptor but the channel and the groups' parents, no capability (but, for root, the two that
+// removing and killing take), no right on files but to these parents, a filter of its own, and all signals blocked.
+//
+// The name is callgate-PID-RANDOM. A group whose keeper was killed too stays, empty: the next start in the same place
+// removes it, when there is no process of that PID any more.
+
+#ifndef CALLGATE_CGROUPS_H
+#define CALLGATE_CGROUPS_H
+
+enum { REMOVAL_ATTEMPTS = 5000, REMOVAL_PAUSE = 2000000 /* ns: ten seconds in all */ };
+
+static const struct filter_instruction keeper_filter[] =
+    OWN_FILTER(LET(read), LET(write), LET(openat), LET(close), LET(unlinkat), LET(kill), LET(ppoll),
+               LET(exit_group));
+
+static int group_parents[CGROUPS_MAXIMUM];
+static int group_entrances[CGROUPS_MAXIMUM]; // cgroup.procs, by which the program joins
+static struct line group_name;
+static uint32_t groups_made; // by the keeper
+static bool is_keeper;
+static long keeper;
+static int keeper_channel = -1;
+
+static struct payload groups_of(const struct cgroups_step *step) {
+  return (struct payload){(uint8_t *)(uintptr_t)step->entries, step->size, false};
+}
+
+static void pass_settings(struct payload *payload, const struct cgroup_entry *group) {
+  for (uint32_t i = 0; i < group->settings; i++) take_cgroup_setting(payload);
+}
+
+static void pass_events(struct payload *payload, const struct cgroup_entry *group) {
+  for (uint32_t i = 0; i < group->events; i++) take_cgroup_event(payload);
+}
+
+// callgate-PID-RANDOM/FILE
+static const char *path_in_group(struct line *line, const char *file) {
+  line->length = 0;
+  put(line, group_name.text);
+  put_byte(line, '/');
+  put(line, file);
+  put_byte(line, 0);
+  return line->text;
+}
+
+static void name_groups(void) {
+  uint32_t random = 0;
+  long result;
+  do result = CALL(getrandom, &random, sizeof random, 0);
+  while (result == -EINTR);
+  if (result != sizeof random) fail_step(STEP_CGROUPS, "getrandom", NULL, result, NULL);
+  put(&group_name, "callgate-");
+  put_number(&group_name, (uint64_t)CALL(getpid));
+  put_byte(&group_name, '-');
+  put_number(&group_name, random);
+  put_byte(&group_name, 0);
+}
+
+static void open_parents(const struct cgroups_step *step) {
+  struct payload payload = groups_of(step);
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct cgroup_entry group = take_cgroup(&payload);
+    long parent = CALL(openat, AT_FDCWD, group.parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (parent < 0) fail_step(STEP_CGROUPS, "openat", group.parent, parent, NULL);
+    group_parents[i] = (int)parent;
+    pass_settings(&payload, &group);
+    pass_events(&payload, &group);
+  }
+}
+
+// ── The keeper ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Everybody in the group, where the kernel cannot do it at once (before Linux 5.14, and in v1).
+static void kill_members(uint32_t index) {
+  struct line path, members;
+  long file = CALL(openat, group_parents[index], path_in_group(&path, "cgroup.kill"), O_WRONLY | O_CLOEXEC, 0);
+  if (file >= 0) {
+    CALL(write, file, "1", 1);
+    CALL(close, file);
+    return;
+  }
+  file = CALL(openat, group_parents[index], path_in_group(&path, "cgroup.procs"), O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return;
+  long length = CALL(read, file, members.text, sizeof members.text);
+  CALL(close, file);
+  long pid = 0;
+  for (long i = 0; i < length; i++) {
+    char byte = members.text[i];
+    if (byte >= '0' && byte <= '9') {
+      pid = pid * 10 + (byte - '0');
+    } else if (pid > 0) {
+      CALL(kill, pid, SIGKILL);
+      pid = 0;
+    }
+  }
+}
+
+// Groups can be removed when their last member has gone, which takes the kernel a moment.
+static void remove_groups(void) {
+  for (; groups_made > 0; groups_made--) {
+    uint32_t index = groups_made - 1;
+    for (int attempt = 0; attempt < REMOVAL_ATTEMPTS; attempt++) {
+      if (CALL(unlinkat, group_parents[index], group_name.text, AT_REMOVEDIR) != -EBUSY) break;
+      kill_members(index);
+      struct kernel_time pause = {0, REMOVAL_PAUSE};
+      CALL(ppoll, 0, 0, &pause, 0, 8);
+    }
+  }
+}
+
+// What a keeper left that was itself killed. A name of another form, or of a process that lives, is not ours to touch.
+static void sweep(int parent) {
+  struct __attribute__((packed)) entry {
+    uint64_t inode, offset;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+  };
+  static const char beginning[] = "callgate-";
+  static uint8_t entries[8192] __attribute__((aligned(8)));
+  long length;
+  while ((length = CALL(getdents64, parent, entries, sizeof entries)) > 0) {
+    for (long at = 0; at < length;) {
+      const struct entry *entry = (const struct entry *)(const void *)(entries + at);
+      at += entry->length;
+      size_t same = 0;
+      while (beginning[same] != 0 && entry->name[same] == beginning[same]) same++;
+      if (beginning[same] != 0) continue;
+      long pid = 0;
+      for (; entry->name[same] >= '0' && entry->name[same] <= '9' && pid < 1L << 31; same++)
+        pid = pid * 10 + (entry->name[same] - '0');
+      if (entry->name[same] != '-' || pid == 0) continue;
+      if (CALL(kill, pid, 0) == -ESRCH) CALL(unlinkat, parent, entry->name, AT_REMOVEDIR);
+    }
+  }
+}
+
+static void configure_group(uint32_t index, const struct cgroup_setting *setting) {
+  struct line path;
+  long file = CALL(openat, group_parents[index], path_in_group(&path, setting->file), O_WRONLY | O_CLOEXEC, 0);
+  if (file == -ENOENT && setting->optional) return;
+  if (file < 0) fail_step(STEP_CGROUPS, "openat", path.text, file, NULL);
+  size_t length = 0;
+  while (setting->value[length] != 0) length++;
+  long result = CALL(write, file, setting->value, length);
+  if (result < 0) fail_step(STEP_CGROUPS, "write", path.text, result, NULL);
+  CALL(close, file);
+}
+
+static void make_groups(const struct cgroups_step *step) {
+  struct payload payload = groups_of(step);
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct cgroup_entry group = take_cgroup(&payload);
+    sweep(group_parents[i]);
+    long result = CALL(mkdirat, group_parents[i], group_name.text, 0755);
+    if (result < 0) fail_step(STEP_CGROUPS, "mkdirat", group.parent, result, NULL);
+    groups_made = i + 1;
+    for (uint32_t j = 0; j < group.settings; j++) {
+      struct cgroup_setting setting = take_cgroup_setting(&payload);
+      configure_group(i, &setting);
+    }
+    pass_events(&payload, &group);
+  }
+}
+
+// "KEY NUMBER" at the beginning of a line, with a number above 0.
+static bool has_happened(uint32_t index, const struct cgroup_event *event) {
+  struct line path, content;
+  long file = CALL(openat, group_parents[index], path_in_group(&path, event->file), O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return false;
+  long length = CALL(read, file, content.text, sizeof content.text);
+  CALL(close, file);
+  for (long at = 0; at < length;) {
+    size_t same = 0;
+    while (event->key[same] != 0 && at < length && content.text[at] == event->key[same]) same++, at++;
+    if (event->key[same] == 0 && at + 1 < length && content.text[at] == ' ')
+      return content.text[at + 1] >= '1' && content.text[at + 1] <= '9';
+    while (at < length && content.text[at] != '\n') at++;
+    at++;
+  }
+  return false;
+}
+
+// A bit for each event, in the order of the plan.
+static uint8_t what_has_happened(const struct cgroups_step *step) {
+  struct payload payload = groups_of(step);
+  uint8_t happened = 0, bit = 1;
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct cgroup_entry group = take_cgroup(&payload);
+    pass_settings(&payload, &group);
+    for (uint32_t j = 0; j < group.events; j++, bit = (uint8_t)(bit << 1)) {
+      struct cgroup_event event = take_cgroup_event(&payload);
+      if (has_happened(i, &event)) happened |= bit;
+    }
+  }
+  return happened;
+}
+
+// The root folder of a hierarchy is writable to nobody (0555): root removes a group there by CAP_DAC_OVERRIDE alone. And
+// root's program has another identity, which only CAP_KILL may kill; with a pid namespace nobody has to.
+static void keep_needed_capabilities(void) {
+  enum { CAP_DAC_OVERRIDE = 1, CAP_KILL = 5 };
+  drop_bounding_set(true);
+  struct capability_header header = {CAPABILITY_VERSION_3, 0};
+  struct capability_sets sets[2] = {{0, 0, 0}, {0, 0, 0}};
+  if (CALL(getuid) == 0) sets[0].effective = 1U << CAP_DAC_OVERRIDE;
+  if (CALL(getuid) == 0 && (plan.namespaces.flags & CLONE_NEWPID) == 0) sets[0].effective |= 1U << CAP_KILL;
+  sets[0].permitted = sets[0].effective;
+  long result = CALL(capset, &header, sets);
+  // Root of a container may lack one of them: then it goes without both.
+  if (result == -EPERM && sets[0].effective != 0) drop_capabilities(true);
+  else if (result < 0) fail_step(STEP_CGROUPS, "capset", NULL, result, NULL);
+}
+
+static void keep_only_parents(const struct cgroups_step *step) {
+  enum { WRITE_FILE = 2, READ_FILE = 4, REMOVE_DIR = 0x10 };
+  if (!plan.landlock.present) return;
+  long version = CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION);
+  if (version < 0) fail_step(STEP_CGROUPS, "landlock_create_ruleset", NULL, version, NULL);
+  struct landlock_ruleset attributes = {known_file_rights(version), version >= 4 ? 3 : 0, 0};
+  long ruleset = CALL(landlock_create_ruleset, &attributes, version >= 4 ? 16 : 8, 0);
+  if (ruleset < 0) fail_step(STEP_CGROUPS, "landlock_create_ruleset", NULL, ruleset, NULL);
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct landlock_path_rule rule = {WRITE_FILE | READ_FILE | REMOVE_DIR, group_parents[i]};
+    long result = CALL(landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &rule, 0);
+    if (result < 0) fail_step(STEP_CGROUPS, "landlock_add_rule", NULL, result, NULL);
+  }
+  long result = CALL(landlock_restrict_self, ruleset, 0);
+  if (result < 0) fail_step(STEP_CGROUPS, "landlock_restrict_self", NULL, result, NULL);
+}
+
+_Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
+  is_keeper = true;
+  CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8);
+  // The program is in outer's process group, and may send that whatever it likes: this one is in none with it.
+  long result = CALL(setsid);
+  if (result < 0) fail_step(STEP_CGROUPS, "setsid", NULL, result, NULL);
+  make_groups(step);
+  keep_needed_capabilities();
+  keep_own_privileges();
+  keep_only_parents(step);
+  int kept[CGROUPS_MAXIMUM + 1] = {channel};
+  for (uint32_t i = 0; i < step->count; i++) kept[i + 1] = group_parents[i];
+  become_ours(keeper_filter, sizeof keeper_filter / sizeof keeper_filter[0], kept, (int)step->count + 1);
+  CALL(write, channel, "r", 1);
+
+  char byte;
+  long count;
+  do count = CALL(read, channel, &byte, 1);
+  while (count == -EINTR);
+  uint8_t happened = count == 1 ? what_has_happened(step) : 0;
+  remove_groups();
+  if (count == 1) CALL(write, channel, &happened, 1);
+  leave(0);
+}
+
+// ── Outer, and the program ─────────────────────────────────────────────────────────────────────────────────────
+
+// First of all: what may be made, and where, is a question of the caller's rights, not of the sandbox's.
+static void start_keeper(const struct cgroups_step *step) {
+  if (!step->present) return;
+  enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
+  name_groups();
+  open_parents(step);
+  int ends[2];
+  long result = CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+  if (result < 0) fail_step(STEP_CGROUPS, "socketpair", NULL, result, NULL);
+  keeper = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+  if (keeper < 0) fail_step(STEP_CGROUPS, "clone", NULL, keeper, NULL);
+  if (keeper == 0) {
+    CALL(close, ends[0]);
+    be_keeper(step, ends[1]);
+  }
+  CALL(close, ends[1]);
+  keeper_channel = ends[0];
+  char byte;
+  do result = CALL(read, keeper_channel, &byte, 1);
+  while (result == -EINTR);
+  if (result != 1) {
+    int status = 0;
+    CALL(wait4, keeper, &status, 0, 0);
+    if ((status & 0x7f) == 0) leave(STATUS_FAILED); // it has said why
+    fail_step(STEP_CGROUPS, "the keeper of the groups was killed", NULL, 0, NULL);
+  }
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct line path;
+    long entrance = CALL(openat, group_parents[i], path_in_group(&path, "cgroup.procs"), O_WRONLY | O_CLOEXEC, 0);
+    if (entrance < 0) fail_step(STEP_CGROUPS, "openat", path.text, entrance, NULL);
+    group_entrances[i] = (int)entrance;
+    CALL(close, group_parents[i]);
+  }
+}
+
+// By the program-to-be, wherever its namespaces are: the kernel asks for the rights of who opened the descriptor.
+static void join_groups(const struct cgroups_step *step) {
+  for (uint32_t i = 0; i < step->count; i++) {
+    long result = CALL(write, group_entrances[i], "0", 1);
+    if (result < 0) fail_step(STEP_CGROUPS, "write", "cgroup.procs", result, NULL);
+    CALL(close, group_entrances[i]);
+  }
+}
+
+// Ends all that is left of the sandbox, and says which limits it has reached: a bit for each event of the plan.
+static uint8_t end_groups(void) {
+  if (keeper_channel < 0) return 0;
+  uint8_t happened = 0;
+  long result;
+  CALL(write, keeper_channel, "e", 1);
+  do result = CALL(read, keeper_channel, &happened, 1);
+  while (result == -EINTR);
+  CALL(close, keeper_channel);
+  while (CALL(wait4, keeper, 0, 0, 0) == -EINTR) {}
+  return result == 1 ? happened : 0;
+}
+
+// Before a failed start ends: who sees status 125 finds no group of it.
+static void tidy_up(void) {
+  if (is_keeper) {
+    remove_groups();
+  } else if (keeper_channel >= 0 && !filtered) {
+    CALL(close, keeper_channel);
+    // Only outer is its parent; the others have closed their copy.
+    while (CALL(wait4, keeper, 0, 0, 0) == -EINTR) {}
+  }
+}
+
+#endif
