@@ -55,7 +55,11 @@ const sandbox: readonly OptionSpec[] = [
   { name: "new-session", help: "a session of its own, without your terminal" },
   { name: "user", value: "NAME", help: "as root: run the program as this user (default: nobody)" },
   { name: "as-root", help: "as root: let the program be root, without capabilities" },
-  { name: "memory", value: "SIZE", help: "memory of all together (by cgroup), or of each process where there is none: 512M" },
+  {
+    name: "memory",
+    value: "SIZE",
+    help: "memory of all together (by cgroup), or of each process where there is none: 512M",
+  },
   { name: "processes", value: "N", help: "how many processes and threads there may be" },
   { name: "cpu-time", value: "TIME", help: "processor time of each process: 30s, 5m" },
   { name: "wall-time", value: "TIME", help: "how long the program may run" },

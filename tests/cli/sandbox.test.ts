@@ -215,7 +215,10 @@ for (const person of people) {
       const bomb = sh("for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; echo end", "--processes", "4");
       assert.match(bomb.stderr, /[Cc]annot fork/);
       const memory = run("--memory", "64M", "--", "/usr/bin/python3", "-c", "x = b'x' * (200 << 20)");
-      assert.match(memory.stderr, /MemoryError|callgate: the sandbox reached its memory limit of 64M \(cgroup v\d\)/);
+      assert.match(
+        memory.stderr,
+        /MemoryError|callgate: the sandbox reached its memory limit of 64M \(cgroup v\d\)/,
+      );
       const late = sh("sleep 100", "--wall-time", "1s");
       assert.equal(late.signal, "SIGKILL");
       assert.match(late.stderr, /callgate: .*wall-time/);
