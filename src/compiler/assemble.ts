@@ -55,9 +55,16 @@ function entryFor(target: TestNode, a: Accumulator): EntryName {
 
 /** What A holds behind each of a test's two jumps. */
 function accumulatorsOf(node: TestNode): { readonly taken: Accumulator; readonly other: Accumulator } {
-  const { word, mask } = node;
+  const { word, mask, test, k } = node;
   const a = { word, mask, clear: 0 };
-  return { taken: a, other: node.test === "any-bit" ? { ...a, clear: node.k } : a };
+  // What is less than k has none of the bits above those of k - 1.
+  const clear = test === "any-bit" ? k : test === "at-least" ? ~ones(k - 1) : 0;
+  return { taken: a, other: { ...a, clear } };
+}
+
+/** All bits up to the highest one of a value. */
+function ones(value: number): number {
+  return value === 0 ? 0 : wholeWord >>> Math.clz32(value);
 }
 
 /** Where a node can be entered, counted from the end of the program. */
