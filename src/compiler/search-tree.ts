@@ -8,6 +8,7 @@
  * one left in it. The cost of a tree is the sum over its tests of what a test costs (its place in the filter) and the
  * weight of all that passes it (its time).
  */
+import { boundedTrees } from "./bounded-tree.ts";
 
 /** A range of values with one destination. */
 export interface Range {
@@ -32,8 +33,8 @@ export type SearchTree =
 const mostRanges = 112;
 /** The most ranges for which decisions are tried the other way round. */
 const mostTried = 28;
-/** What a shorter longest path may cost, in steps. */
-const flatteningCost = 0.5;
+/** What a longest path that is one test shorter may cost, in steps. */
+const flatteningCost = 0.3;
 /** The most ranges that are solved twice. */
 const mostTwice = 72;
 /** The share of the weight from which on a value is looked for often. */
@@ -110,9 +111,9 @@ function best(ranges: readonly Range[], perTest: number): SearchTree {
   const total = ranges.reduce((sum, one) => sum + one.weight, 0);
   const singles = ranges.flatMap((one, index) => (one.first === one.last ? [index] : []));
   const heavy = singles.filter((index) => weightAt(ranges, index) > total * heavyShare);
-  const solveWith = (removable: Iterable<number>): Solution & { readonly removable: ReadonlySet<number> } => {
-    const ordered = [...removable].sort((a, b) => weightAt(ranges, b) - weightAt(ranges, a));
-    return { ...solve(ranges, ordered, perTest), removable: new Set(ordered) };
+  const solveWith = (values: Iterable<number>): Solution & { readonly removable: readonly number[] } => {
+    const removable = [...values].sort((a, b) => weightAt(ranges, b) - weightAt(ranges, a));
+    return { ...solve(ranges, removable, perTest), removable };
   };
   // A heavy value at the end of a range is better parted off with it: with and without is tried.
   const starts = [solveWith(new Set([...few, ...heavy]))];
@@ -125,37 +126,34 @@ function best(ranges: readonly Range[], perTest: number): SearchTree {
     const tried = solveWith(other);
     if (tried.cost < found.cost - 1e-9) found = tried;
   }
-  const level = flatter(ranges, perTest);
-  return height(level) < height(found.tree) && costOf(level, ranges, perTest) < found.cost + flatteningCost
-    ? level
-    : found.tree;
+  return flattened(ranges, found.removable, perTest, found).tree;
 }
 
-/** The tree for ranges that are looked for more alike than they are: its longest path is shorter. */
-function flatter(ranges: readonly Range[], perTest: number): SearchTree {
-  const total = ranges.reduce((sum, one) => sum + one.weight, 0);
-  const alike = ranges.map((one) => ({ ...one, weight: one.weight / 4 + (3 * total) / (4 * ranges.length) }));
-  return solve(alike, smallestRemoval(alike), perTest).tree;
+/** The solution with the longest path made shorter by as much as its price allows. */
+function flattened(
+  ranges: readonly Range[],
+  removable: readonly number[],
+  perTest: number,
+  solution: Solution,
+): Solution {
+  const bound = height(solution.tree) - 1;
+  if (bound < 1) return solution;
+  const within = boundedTrees(ranges, removable, perTest, bound);
+  let found = solution;
+  for (let most = bound; most > 0; most--) {
+    const level = within(most);
+    if (level === undefined || level.cost > found.cost + flatteningCost) break;
+    found = level;
+  }
+  return found;
 }
 
 function height(tree: SearchTree): number {
   return tree.kind === "found" ? 0 : 1 + Math.max(height(tree.holds), height(tree.fails));
 }
 
-function costOf(tree: SearchTree, ranges: readonly Range[], perTest: number): number {
-  const tests = (at: SearchTree): number => (at.kind === "found" ? 0 : 1 + tests(at.holds) + tests(at.fails));
-  const depth = (value: number): number => {
-    let [at, steps] = [tree, 0];
-    for (; at.kind !== "found"; steps++) {
-      const holds = at.kind === "equal" ? value === at.k : value >= at.k;
-      at = holds ? at.holds : at.fails;
-    }
-    return steps;
-  };
-  return tests(tree) * perTest + ranges.reduce((sum, one) => sum + one.weight * depth(one.first), 0);
-}
-
-interface Solution {
+/** A tree and what it costs. */
+export interface Solution {
   readonly cost: number;
   readonly tree: SearchTree;
 }

@@ -9,7 +9,7 @@
 import { RET_ALLOW } from "../bpf/index.ts";
 import { firstX32Number, type ResolvedPolicy, wordOfNumber } from "../policy/resolved.ts";
 import { frequencies } from "./frequencies.ts";
-import { type ChoiceNode, type Segment, wholeWord } from "./graph.ts";
+import { type ChoiceNode, childrenFirst, type Node, type Segment, wholeWord } from "./graph.ts";
 import type { Range } from "./search-tree.ts";
 
 export type Optimize = "kernel" | "size" | "classic";
@@ -23,11 +23,10 @@ export interface Weights {
 
 /** Numbers from here on are no calls yet, and rare. */
 const firstUnusedNumber = 512;
-/** A call whose arguments are looked at, against one that is refused. */
 /** The share of all calls from which on a number counts as called often. */
 const hotShare = 0.01;
-/** What a call whose arguments are looked at weighs, where all numbers that are refused weigh 1 together. */
-const checkedWeight = 0.5;
+/** What a call whose arguments are looked at weighs on average, where all numbers that are refused weigh 1 together. */
+const checkedWeight = 0.6;
 /** The same for all that the cache holds: the kernel runs the filter once for each of them, to find out. */
 const cachedWeight = 0.07;
 
@@ -107,15 +106,25 @@ function weightsWithoutCache(ranges: readonly Range[], segments: readonly Segmen
     if (node?.kind !== "leaf") return "checked";
     return node.returnValue === RET_ALLOW ? "cached" : "refused";
   });
+  // A call of many cases is made in many ways: fcntl and ioctl more often than personality.
+  const cases = segments.map(({ node }) => (node.kind === "leaf" ? 0 : Math.sqrt(testsIn(node))));
+  const meanCases = cases.reduce((sum, one) => sum + one, 0) / cases.filter((one) => one > 0).length;
   const used = ranges.map(usedNumbers);
   const sumOf = (kind: string): number =>
     used.reduce((sum, count, index) => (kinds[index] === kind ? sum + count : sum), 0);
   const weight = {
     refused: 1 / Math.max(1, sumOf("refused")),
     cached: cachedWeight / Math.max(1, sumOf("cached")),
-    checked: checkedWeight,
   };
-  return used.map((count, index) => count * weight[kinds[index] ?? "checked"]);
+  return used.map((count, index) => {
+    const kind = kinds[index] ?? "checked";
+    return count * (kind === "checked" ? (checkedWeight * (cases[index] ?? 0)) / meanCases : weight[kind]);
+  });
+}
+
+/** How many questions are asked of the arguments. */
+function testsIn(node: Node): number {
+  return childrenFirst(node).filter(({ kind }) => kind !== "leaf").length;
 }
 
 /** How often the numbers of a range are called, with a little for each so that no path is without bound. */
