@@ -9,6 +9,7 @@
  * weight of all that passes it (its time).
  */
 import { boundedTrees } from "./bounded-tree.ts";
+import { solve } from "./solve-tree.ts";
 
 /** A range of values with one destination. */
 export interface Range {
@@ -46,7 +47,7 @@ const heavyShare = 0.005;
  */
 export function searchTree(ranges: readonly Range[], perTest: number): SearchTree {
   if (ranges.length <= mostRanges) return best(ranges, perTest);
-  const borders = bordersOf(ranges);
+  const borders = bordersOf(ranges, smallestRemoval(ranges));
   const total = ranges.reduce((sum, one) => sum + one.weight, 0) || 1;
   const share = ranges.map((one) => one.weight / total + 1 / ranges.length);
   // Halved by weight and number alike, until the parts can be solved.
@@ -67,8 +68,8 @@ export function searchTree(ranges: readonly Range[], perTest: number): SearchTre
 }
 
 /** Where the smallest tree parts ranges anyway. */
-function bordersOf(ranges: readonly Range[]): readonly number[] {
-  const removed = new Set(smallestRemoval(ranges));
+function bordersOf(ranges: readonly Range[], removal: readonly number[]): readonly number[] {
+  const removed = new Set(removal);
   const kept = [...ranges.keys()].filter((index) => !removed.has(index));
   return kept.filter(
     (index, at) => at > 0 && ranges[kept[at - 1] ?? 0]?.destination !== ranges[index]?.destination,
@@ -111,9 +112,14 @@ function best(ranges: readonly Range[], perTest: number): SearchTree {
   const total = ranges.reduce((sum, one) => sum + one.weight, 0);
   const singles = ranges.flatMap((one, index) => (one.first === one.last ? [index] : []));
   const heavy = singles.filter((index) => weightAt(ranges, index) > total * heavyShare);
+  // The smallest tree parts ranges at borders; what is looked for often may be better parted off at once.
+  const edges = ranges.flatMap((one, index) => (one.weight > total * heavyShare ? [index, index + 1] : []));
+  const cuts = [...new Set([...bordersOf(ranges, few), ...edges])]
+    .filter((cut) => cut > 0 && cut < ranges.length)
+    .sort((a, b) => a - b);
   const solveWith = (values: Iterable<number>): Solution & { readonly removable: readonly number[] } => {
     const removable = [...values].sort((a, b) => weightAt(ranges, b) - weightAt(ranges, a));
-    return { ...solve(ranges, removable, perTest), removable };
+    return { ...solve(ranges, removable, cuts, perTest), removable };
   };
   // A heavy value at the end of a range is better parted off with it: with and without is tried.
   const starts = [solveWith(new Set([...few, ...heavy]))];
@@ -205,123 +211,4 @@ export function fewestTests(ranges: readonly Range[]): number {
   const kept = merged.filter((_, index) => !removed.has(index));
   const borders = kept.filter((one, index) => index > 0 && kept[index - 1]?.destination !== one.destination);
   return removed.size + borders.length;
-}
-
-/** The cheapest tree when the values at `removable` may be taken out, in that order. */
-function solve(ranges: readonly Range[], removable: readonly number[], perTest: number): Solution {
-  const n = ranges.length;
-  const rankOf = new Int32Array(n).fill(-1);
-  for (const [rank, index] of removable.entries()) rankOf[index] = rank;
-  const destinations = Int32Array.from(ranges, (one) => one.destination);
-  const r = removable.length;
-  /** At [i + rank * (n + 1)]: how many of the ranges before i have a smaller rank. */
-  const lessThan = new Int32Array((n + 1) * (r + 1));
-  for (let rank = 0; rank <= r; rank++) {
-    for (let i = 0; i < n; i++) {
-      const own = rankOf[i] ?? -1;
-      lessThan[i + 1 + rank * (n + 1)] =
-        (lessThan[i + rank * (n + 1)] ?? 0) + (own >= 0 && own < rank ? 1 : 0);
-    }
-  }
-  const weightBefore = new Float64Array(n + 1);
-  for (let i = 0; i < n; i++) weightBefore[i + 1] = (weightBefore[i] ?? 0) + weightAt(ranges, i);
-
-  const offsets = new Int32Array(n * n);
-  let size = 0;
-  for (let i = 0; i < n; i++) {
-    for (let j = i; j < n; j++) {
-      offsets[i * n + j] = size;
-      size += (lessThan[j + 1 + r * (n + 1)] ?? 0) - (lessThan[i + r * (n + 1)] ?? 0) + 1;
-    }
-  }
-  const cost = new Float64Array(size);
-  /** -1: all one destination; 0: JEQ; m > 0: JGE before range m. */
-  const choice = new Int16Array(size);
-
-  /** Of offsets, the column of a right end as a row: the inner loop walks along it. */
-  const byEnd = new Int32Array(n * n);
-  for (let i = 0; i < n; i++) for (let j = i; j < n; j++) byEnd[j * n + i] = offsets[i * n + j] ?? 0;
-  const insideOf: (readonly number[])[] = new Array<readonly number[]>(n * n).fill([]);
-  for (let length = 1; length <= n; length++) {
-    for (let i = 0; i + length <= n; i++) {
-      const j = i + length - 1;
-      const at = offsets[i * n + j] ?? 0;
-      const inside = withRank(length === 1 ? [] : (insideOf[i * n + j - 1] ?? []), rankOf[j] ?? -1);
-      insideOf[i * n + j] = inside;
-      // From all taken out to none, so that what JEQ leads to is known.
-      let removedWeight = 0;
-      for (const rank of inside) removedWeight += weightAt(ranges, removable[rank] ?? 0);
-      let [destination, uniform] = [-1, true];
-      const keep = (here: number): void => {
-        if (destination === -1) destination = here;
-        else if (destination !== here) uniform = false;
-      };
-      for (let one = i; one <= j && uniform; one++) if ((rankOf[one] ?? -1) < 0) keep(destinations[one] ?? 0);
-      for (let h = inside.length; h >= 0; h--) {
-        if (h < inside.length) {
-          const back = removable[inside[h] ?? 0] ?? 0;
-          removedWeight -= weightAt(ranges, back);
-          keep(destinations[back] ?? 0);
-        }
-        if (uniform) {
-          choice[at + h] = -1;
-          continue;
-        }
-        const below = h === 0 ? 0 : (inside[h - 1] ?? 0) + 1;
-        const passing = perTest + (weightBefore[j + 1] ?? 0) - (weightBefore[i] ?? 0) - removedWeight;
-        let [least, chosen] = h < inside.length ? [cost[at + h + 1] ?? 0, 0] : [Number.POSITIVE_INFINITY, -1];
-        const atRank = lessThan[i + below * (n + 1)] ?? 0;
-        for (let m = i + 1; m <= j; m++) {
-          const left = (lessThan[m + below * (n + 1)] ?? 0) - atRank;
-          const sum =
-            (cost[(offsets[i * n + m - 1] ?? 0) + left] ?? 0) +
-            (cost[(byEnd[j * n + m] ?? 0) + h - left] ?? 0);
-          if (sum < least) {
-            least = sum;
-            chosen = m;
-          }
-        }
-        cost[at + h] = passing + least;
-        choice[at + h] = chosen;
-      }
-    }
-  }
-
-  const build = (i: number, j: number, h: number): SearchTree => {
-    const at = (offsets[i * n + j] ?? 0) + h;
-    const ranks = insideOf[i * n + j] ?? [];
-    const below = h === 0 ? 0 : (ranks[h - 1] ?? 0) + 1;
-    const chosen = choice[at] ?? -1;
-    if (chosen === -1) {
-      for (let one = i; one <= j; one++) {
-        const rank = rankOf[one] ?? -1;
-        if (rank < 0 || rank >= below) return { kind: "found", destination: ranges[one]?.destination ?? 0 };
-      }
-      return { kind: "found", destination: ranges[i]?.destination ?? 0 };
-    }
-    if (chosen === 0) {
-      const range = ranges[removable[ranks[h] ?? 0] ?? 0];
-      return {
-        kind: "equal",
-        k: range?.first ?? 0,
-        holds: { kind: "found", destination: range?.destination ?? 0 },
-        fails: build(i, j, h + 1),
-      };
-    }
-    const left = (lessThan[chosen + below * (n + 1)] ?? 0) - (lessThan[i + below * (n + 1)] ?? 0);
-    return {
-      kind: "at-least",
-      k: ranges[chosen]?.first ?? 0,
-      holds: build(chosen, j, h - left),
-      fails: build(i, chosen - 1, left),
-    };
-  };
-  return { cost: cost[offsets[n - 1] ?? 0] ?? 0, tree: build(0, n - 1, 0) };
-}
-
-/** The ranks with one more (unless it is -1), in ascending order. */
-function withRank(ranks: readonly number[], rank: number): readonly number[] {
-  if (rank < 0) return ranks;
-  const at = ranks.findIndex((one) => one > rank);
-  return at === -1 ? [...ranks, rank] : [...ranks.slice(0, at), rank, ...ranks.slice(at)];
 }

@@ -35,8 +35,8 @@ describe("testArchLast", () => {
       format(disassemble(filter.instructions)),
       `${[
         "  0  ld    [0]                 ; nr",
-        "  1  jeq   0xe7 ? 3 : 2",
-        "  2  jeq   0x0 ? 3 : 6",
+        "  1  jge   0x1 ? 2 : 3",
+        "  2  jeq   0xe7 ? 3 : 6",
         "  3  ld    [4]                 ; arch",
         "  4  jeq   0xc000003e ? 5 : 6",
         "  5  ret   ALLOW",
