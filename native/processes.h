@@ -5,8 +5,8 @@
 //     │                           kernel with it everything in the namespace
 //     └─ program                  pid 2 inside, in the caller's process group, session and terminal
 //
-// Both have given up all that the program has given up (outer is in the very Landlock domain, the first process in
-// one that has nothing at all), are not dumpable, so that nobody may trace them or look into their /proc, hold no
+// Both have given up all that the program has given up (outer is in the same Landlock domain, in which the program has
+// one more for itself; the first process in one that has nothing at all), are not dumpable, so that nobody may trace them or look into their /proc, hold no
 // descriptor but the channel between them, and are under a filter of their own that lets them do just this. All that
 // is so before the program is started. Who handles denials would be a third one here, made like outer.
 //
@@ -181,6 +181,25 @@ static void look_after(long program, bool late) {
   else end_like(status, late);
 }
 
+// Outer stops when the program stops, so that a shell sees it; whoever continues the program from inside leaves outer
+// stopped. A signal at the end of the time wakes it, however it was stopped, and it looks at the clock.
+static void set_alarm(uint32_t seconds) {
+  enum { CLOCK_MONOTONIC = 1 };
+  struct {
+    uint64_t value;
+    int32_t signal, notify;
+    uint8_t rest[48];
+  } event = {.signal = SIGCONT, .notify = 0 /* SIGEV_SIGNAL */};
+  struct {
+    struct kernel_time interval, first;
+  } when = {{0, 0}, {(int64_t)seconds + 1, 0}};
+  int timer = 0;
+  long result = CALL(timer_create, CLOCK_MONOTONIC, &event, &timer);
+  if (result < 0) fail_step(STEP_LIMITS, "timer_create", NULL, result, NULL);
+  result = CALL(timer_settime, timer, 0, &when, 0);
+  if (result < 0) fail_step(STEP_LIMITS, "timer_settime", NULL, result, NULL);
+}
+
 static int64_t seconds_now(void) {
   enum { CLOCK_MONOTONIC = 1 };
   struct kernel_time now = {0, 0};
@@ -236,9 +255,11 @@ static void stay_as_outer(void) {
     if (keeper_channel >= 0) CALL(close, keeper_channel);
     CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
     CALL(rt_sigprocmask, SIG_SETMASK, &callers_mask, 0, 8);
+    keep_signals_inside(&plan.landlock);
     return;
   }
   if (first_channel >= 0) await_first_process(STEP_NAMESPACES);
+  if (plan.limits.wall_time != 0) set_alarm(plan.limits.wall_time);
   int kept[4], count = 0;
   if ((plan.limits.present || plan.cgroups.present) && report_descriptor < 0) kept[count++] = 2;
   if (keeper_channel >= 0) kept[count++] = keeper_channel;

@@ -119,6 +119,21 @@ static void restrict_by_landlock(const struct landlock_step *step) {
   CALL(close, ruleset);
 }
 
+// One domain more, for the program alone: outer is in the one around it, and can do to the program what it must, but
+// the program cannot send outer a signal. Outer is in its process group, so that no name of it is needed for that; who
+// stopped it would have no more wall time to fear.
+static void keep_signals_inside(const struct landlock_step *step) {
+  enum { SCOPE_SIGNAL = 2 };
+  if (!step->present || (step->scopes & SCOPE_SIGNAL) == 0) return;
+  if (CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION) < 6) return;
+  struct landlock_ruleset attributes = {0, 0, SCOPE_SIGNAL};
+  long ruleset = CALL(landlock_create_ruleset, &attributes, sizeof attributes, 0);
+  if (ruleset < 0) fail_step(STEP_LANDLOCK, "landlock_create_ruleset", NULL, ruleset, NULL);
+  long result = CALL(landlock_restrict_self, ruleset, 0);
+  if (result < 0) fail_step(STEP_LANDLOCK, "landlock_restrict_self", NULL, result, NULL);
+  CALL(close, ruleset);
+}
+
 // Memory that was writable does not become executable, for this program and all that it starts.
 static void harden(const struct hardening_step *step) {
   if ((step->flags & HARDENING_NO_NEW_CODE) == 0) return;

@@ -29,7 +29,8 @@
   X(open_by_handle_at, 304) X(setns, 308) X(process_vm_readv, 310) X(kcmp, 312) X(seccomp, 317) X(getrandom, 318)     \
   X(bpf, 321) X(userfaultfd, 323) X(socketpair, 53) X(umask, 95) X(getuid, 102) X(getgid, 104) X(setgroups, 116)        \
   X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
-  X(restart_syscall, 219) X(clock_gettime, 228) X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
+  X(restart_syscall, 219) X(timer_create, 222) X(timer_settime, 223) X(clock_gettime, 228)                                 \
+  X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
   X(symlinkat, 266) X(prlimit64, 302)
 
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
@@ -45,7 +46,8 @@
   X(settimeofday, 170) X(getpid, 172) X(getppid, 173) X(socket, 198) X(sendto, 206) X(setsockopt, 208)                \
   X(add_key, 217) X(keyctl, 219) X(clone, 220) X(execve, 221) X(swapon, 224) X(perf_event_open, 241) X(wait4, 260)    \
   X(open_by_handle_at, 265) X(setns, 268) X(process_vm_readv, 270) X(kcmp, 272) X(seccomp, 277) X(getrandom, 278)     \
-  X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91) X(clock_gettime, 113) \
+  X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91)          \
+  X(timer_create, 107) X(timer_settime, 110) X(clock_gettime, 113)                                                        \
   X(restart_syscall, 128) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
   X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261)
 
