@@ -15,7 +15,8 @@
  */
 export { type Filter, FilterFormatError, type Instruction, readFilter } from "./bpf/index.ts";
 export { type CompileOptions, compile, type Optimize, ProofError, TooLargeError } from "./compiler/index.ts";
-export { compileStack } from "./compiler/stack.ts";
+export { MergeError, type MergeOptions, merge } from "./compiler/merge.ts";
+export { compileStack, type StackOptions } from "./compiler/stack.ts";
 export type { Diagnostic, Fix, Note, RenderOptions, Severity, Source, Span } from "./diagnostics/index.ts";
 export { renderDiagnostics } from "./diagnostics/index.ts";
 export { emulate, type FilterInput } from "./emulate.ts";

@@ -294,6 +294,10 @@ export const commands: readonly Command[] = [
         help: "the machine to compile for: what native means in the policy (default: this one)",
         completes: "abi",
       },
+      {
+        name: "stack",
+        help: "where the kernel takes no filter so large, write several: FILE-1, FILE-2 …, to be loaded together",
+      },
       help,
     ],
     examples: [
@@ -312,12 +316,60 @@ export const commands: readonly Command[] = [
     load: () => import("./commands/compile.ts"),
   },
   {
+    name: "merge",
+    summary: "several filters as one, proved to answer as they do together",
+    operands: "FILTER…",
+    completes: ["file"],
+    description: [
+      "Reads filters (files with the kernel's raw struct sock_filter[], several of them joined by +, or a process's number), the oldest first, and writes one filter that answers every call as the kernel does for all of them: with the strictest answer, and among equal ones with the newest filter's. It is proved equal to the stack, and mostly far smaller.",
+      "The exit status is 0 when it was written, 1 when the kernel would not take the result, 2 when a file cannot be read or written, and 3 when the filters could not be put together.",
+    ],
+    options: [
+      {
+        name: "output",
+        short: "o",
+        value: "FILE",
+        help: "write here (default: standard output)",
+        completes: "file",
+      },
+      {
+        name: "format",
+        value: "FORMAT",
+        help: "bpf (the default), asm or c",
+        completes: ["bpf", "asm", "c"],
+      },
+      {
+        name: "optimize",
+        value: "FOR",
+        help: "kernel (the default), size or classic, as for compile",
+        completes: ["kernel", "size", "classic"],
+      },
+      {
+        name: "target",
+        value: "ABI",
+        help: "the machine that the filters are for (default: this one)",
+        completes: "abi",
+      },
+      help,
+    ],
+    examples: [
+      { command: "callgate merge first.bpf second.bpf -o both.bpf", comment: "two files" },
+      {
+        command: "sudo callgate merge 4711 --format asm",
+        comment: "all that a service of systemd's has, in one",
+      },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/merge.ts"),
+  },
+  {
     name: "convert",
     summary: "a policy in another format, with the list of what is lost",
     operands: "FILE",
     completes: ["policy"],
     description: [
-      "Reads a policy in any format that callgate reads, found by its content, or a filter (several joined by +, the oldest first), and writes it in another; callgate formats lists them. What the other format cannot say is named on standard error, a line each.",
+      "Reads a policy in any format that callgate reads, found by its content, or a filter (several joined by +, the oldest first; or those of a process, by its number), and writes it in another; callgate formats lists them. What the other format cannot say is named on standard error, a line each.",
       "The exit status is 0 when it was written, 1 when the policy has mistakes, and 2 when a file cannot be read or written.",
     ],
     options: [
@@ -436,12 +488,14 @@ export const commands: readonly Command[] = [
     completes: ["file", "policy"],
     description: [
       "Proves that FILTER (the instructions as the kernel takes them: struct sock_filter[]) answers every call of every architecture as POLICY does, or shows a call on which they differ. Several filters joined by + are a stack, the oldest first: the strictest answer holds, and among equals the newest filter's.",
+      "FILTER may be the number of a process, whose filters are read back from the kernel (as root). Where callgate started it, its launch key is left out, and what run adds to the policy for its sandbox is known.",
       "The exit status is 0 when it is proved, 1 when it is refuted, 2 when a file cannot be read, and 3 when it could not be decided.",
     ],
     options: [json, help],
     examples: [
       { command: "callgate prove filter.bpf policy.toml", comment: "a filter that somebody else made" },
       { command: "callgate prove first.bpf+second.bpf policy.toml", comment: "both together" },
+      { command: "sudo callgate prove 4711 policy.toml", comment: "what a process really has" },
     ],
     stopAtOperand: false,
     usageStatus: 2,
@@ -453,7 +507,7 @@ export const commands: readonly Command[] = [
     operands: "A B",
     completes: ["policy", "policy"],
     description: [
-      "Compares two policies, filters or stacks of filters (joined by +, the oldest first) over every architecture, number and argument. Every difference is told with the condition under which it exists, and with a call that shows it.",
+      "Compares two policies, filters, stacks of filters (joined by +, the oldest first) or processes (their filters, by number, as root) over every architecture, number and argument. Every difference is told with the condition under which it exists, and with a call that shows it.",
       "The exit status is 0 when they are equal, 1 when they differ, 2 when a file cannot be read, and 3 when it could not be decided.",
     ],
     options: [

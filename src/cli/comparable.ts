@@ -1,17 +1,23 @@
-/** The files that `prove`, `diff`, `inspect` and `convert` take: policies, filters, and stacks of filters. */
+/** What `prove`, `diff`, `inspect`, `convert` and `merge` take: policies, filters, stacks of filters, and processes. */
 import { existsSync, readFileSync } from "node:fs";
 import { type Filter, FilterFormatError, readFilter } from "../bpf/index.ts";
 import { renderDiagnostics, sanitise } from "../diagnostics/index.ts";
 import { builtinPolicies } from "../formats/index.ts";
 import { loadPolicy } from "../formats/load.ts";
 import type { Policy } from "../policy/types.ts";
+import { launchKeyNote, readLiveFilters } from "./live-filters.ts";
 import { printError, terminalOptions } from "./output.ts";
 
 /** What a file holds. */
 export type Loaded =
   | { readonly kind: "policy"; readonly name: string; readonly policy: Policy }
-  /** The oldest first. */
-  | { readonly kind: "filters"; readonly name: string; readonly filters: readonly Filter[] };
+  /** The oldest first. Of a process's filters the rule of a launch key is left out. */
+  | {
+      readonly kind: "filters";
+      readonly name: string;
+      readonly filters: readonly Filter[];
+      readonly process?: { readonly launchKey: boolean };
+    };
 
 /** Far more than any filter and any policy has. */
 const largestInput = 8 << 20;
@@ -22,6 +28,7 @@ const largestInput = 8 << 20;
  */
 export function loadComparable(operand: string, command: string): Loaded | undefined {
   if (builtinPolicies().includes(operand)) return policyIn(operand);
+  if (isProcess(operand)) return processIn(operand, command);
   const parts = operand.includes("+") && !existsSync(operand) ? operand.split("+") : [operand];
   const filters: Filter[] = [];
   for (const part of parts) {
@@ -38,10 +45,34 @@ export function loadComparable(operand: string, command: string): Loaded | undef
   return { kind: "filters", name: operand, filters };
 }
 
-/** Loads one filter; a policy is refused. */
+/** Digits are a process, unless there is a file of that name. */
+function isProcess(operand: string): boolean {
+  return /^\d+$/.test(operand) && !existsSync(operand);
+}
+
+function processIn(pid: string, command: string): Loaded | undefined {
+  const live = readLiveFilters(pid);
+  if ("problem" in live) {
+    printError(`callgate ${command}: ${live.problem}\n`);
+    return undefined;
+  }
+  const { name, filters, launchKey } = live;
+  if (launchKey) printError(`callgate: note: ${launchKeyNote}\n`);
+  return { kind: "filters", name: `process ${pid} (${name})`, filters, process: { launchKey } };
+}
+
+/** Loads filters; a policy is refused. */
 export function loadFilters(operand: string, command: string): readonly Filter[] | undefined {
+  return loadStack(operand, command)?.filters;
+}
+
+/** The same, with where they come from. */
+export function loadStack(
+  operand: string,
+  command: string,
+): Extract<Loaded, { kind: "filters" }> | undefined {
   const loaded = loadComparable(operand, command);
-  if (loaded === undefined || loaded.kind === "filters") return loaded?.filters;
+  if (loaded === undefined || loaded.kind === "filters") return loaded;
   printError(
     `callgate ${command}: ${sanitise(operand)} is a policy, and a filter is wanted: callgate compile makes one\n`,
   );
@@ -51,6 +82,7 @@ export function loadFilters(operand: string, command: string): readonly Filter[]
 /** Whether an operand is a filter or several, and no policy. */
 export function holdsFilters(operand: string): boolean {
   if (operand === "-" || builtinPolicies().includes(operand)) return false;
+  if (isProcess(operand)) return true;
   const [first = operand] = existsSync(operand) ? [operand] : operand.split("+");
   const bytes = bytesOf(first);
   return typeof bytes !== "string" && isBinary(bytes);

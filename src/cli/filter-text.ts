@@ -8,10 +8,12 @@ import { version } from "./version.ts";
 
 /** Where a filter comes from, for the head of its text. */
 export interface FilterOrigin {
-  /** The policy's name, or its file's. */
-  readonly policy: string;
-  /** The ABIs that the policy has rules for. */
-  readonly abis: readonly string[];
+  /** What it was made of: `policy thumbnailer`, `3 filters`. */
+  readonly title: string;
+  /** What the proof compared it with: `the policy`, or a part of something. */
+  readonly provedEqualTo: string;
+  /** The ABIs that it has numbers of; undefined where that is not known. */
+  readonly abis?: readonly string[];
   readonly machine: Abi["machine"];
   /** What the policy calls the numbers that it compares with. */
   readonly constants: readonly NamedValue[];
@@ -19,7 +21,8 @@ export interface FilterOrigin {
 
 function head({ instructions }: Filter, origin: FilterOrigin): string {
   const size = `${instructions.length} instruction${instructions.length === 1 ? "" : "s"}`;
-  return `policy ${sanitise(origin.policy)}: ${size} for ${origin.abis.join(", ")}; proved equal to the policy by callgate ${version}`;
+  const abiNames = origin.abis === undefined ? "" : ` for ${origin.abis.join(", ")}`;
+  return `${sanitise(origin.title)}: ${size}${abiNames}; proved equal to ${origin.provedEqualTo} by callgate ${version}`;
 }
 
 /** One instruction a line, with the calls and arguments that it is about. Jump targets are line numbers. */

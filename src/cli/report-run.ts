@@ -52,6 +52,8 @@ export function reportMode(parsed: ParsedArguments): ReportMode {
 
 /** Why a plan cannot be carried out with a supervisor; undefined where it can. */
 export function reportProblem(plan: Plan): string | undefined {
+  if (plan.steps.filter(({ kind }) => kind === "filter").length > 1)
+    return "the policy takes several filters, and a supervisor has one";
   const other = plan.steps.find(({ kind }) => !plainSteps.includes(kind));
   return other === undefined
     ? undefined

@@ -67,7 +67,11 @@ export class TooLargeError extends Error {
 export function compile(policy: Policy, options: CompileOptions = {}): Filter {
   const resolved = resolveSound(policy, options.target ?? hostAbi());
   const graph = new Graph();
-  const root = optimize(graph, lower(graph, resolved), weightsFor(options.optimize ?? "kernel", resolved));
+  const root = optimize(
+    graph,
+    lower(graph, resolved),
+    weightsFor(options.optimize ?? "kernel", resolved.abis),
+  );
   return finish(assemble(root), resolved);
 }
 

@@ -10,8 +10,9 @@ import { type Filter, JEQ_K, RET_ALLOW } from "../bpf/index.ts";
 import { resolveSound } from "../policy/resolve.ts";
 import { type ResolvedPolicy, wordOfArch, wordOfNumber, wordsOfArgument } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
+import type { LaunchKeyRule } from "../proof/policy.ts";
 import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
-import { assemble } from "./assemble.ts";
+import { type Assembly, assemble } from "./assemble.ts";
 import { Graph, type Node, type TestNode, wholeWord } from "./graph.ts";
 import { finish } from "./index.ts";
 import { lower } from "./lower.ts";
@@ -34,9 +35,12 @@ export interface LaunchFilter {
   readonly keyPlaces: readonly KeyPlace[];
 }
 
-/** What stands for the key until the launcher draws one: six words that the policy's own filter does not have. */
-function standInsFor(root: Node): readonly number[] {
-  const used = new Set(assemble(root).instructions.map((one) => one.k));
+/** The instructions that a key takes at most: eight words are loaded and compared, and one return. */
+export const keyInstructions = 17;
+
+/** What stands for the key until the launcher draws one: six words that the policy's own filters do not have. */
+export function standInsFor(assemblies: readonly Assembly[]): readonly number[] {
+  const used = new Set(assemblies.flatMap(({ instructions }) => instructions.map((one) => one.k)));
   const words: number[] = [];
   for (let word = 0x9e37_79b9; words.length < 6; word = (word + 0x9e37_79b9) >>> 0) {
     if (!used.has(word)) words.push(word);
@@ -52,39 +56,52 @@ export function compileForLaunch(policy: Policy, target: AbiName | undefined = h
   if (target === undefined) throw new TypeError("this machine's ABI is not known: name a target");
   const resolved = resolveSound(policy, target);
   const graph = new Graph();
-  const root = optimize(graph, lower(graph, resolved), weightsFor("kernel", resolved));
-  if (alwaysAllowsExecve(resolved, target))
-    return { filter: finish(assemble(root), resolved), keyPlaces: [] };
+  const root = optimize(graph, lower(graph, resolved), weightsFor("kernel", resolved.abis));
+  const assembly = assemble(root);
+  if (alwaysAllowsExecve(resolved, target)) return { filter: finish(assembly, resolved), keyPlaces: [] };
+  const rule = keyRule(target, standInsFor([assembly]));
+  const keyed = withKey(graph, root, rule);
+  return { filter: finish(keyed.assembly, resolved, rule), keyPlaces: keyed.keyPlaces };
+}
 
+/** The rule that stands before the policy: the one execve with these words passes. */
+export function keyRule(target: AbiName, key: readonly number[]): LaunchKeyRule {
   const arch = abiByName(target)?.arch;
   const nr = syscallNumber(target, "execve");
   if (arch === undefined || nr === undefined) throw new TypeError(`${target} has no execve`);
+  return { arch, nr, key, returnValue: RET_ALLOW };
+}
+
+/** The instructions of a graph of tests with the key's rule in front, and the places of the key's words in them. */
+export function withKey(
+  graph: Graph,
+  root: Node,
+  { arch, nr, key, returnValue }: LaunchKeyRule,
+): { readonly assembly: Assembly; readonly keyPlaces: readonly KeyPlace[] } {
   const equal = (word: number, k: number, then: Node): Node =>
     graph.test(word, wholeWord, "equal", k, then, root);
-  const standIns = standInsFor(root);
   const tests: TestNode[] = [];
-  let keyed: Node = graph.leaf(RET_ALLOW);
-  for (let index = standIns.length - 1; index >= 0; index--) {
-    keyed = equal(firstKeyWord + index, standIns[index] ?? 0, keyed);
+  let keyed: Node = graph.leaf(returnValue);
+  for (let index = key.length - 1; index >= 0; index--) {
+    keyed = equal(firstKeyWord + index, key[index] ?? 0, keyed);
     if (keyed.kind === "test") tests.unshift(keyed);
   }
   const assembly = assemble(equal(wordOfArch, arch, equal(wordOfNumber, nr, keyed)));
-  const filter = finish(assembly, resolved, { arch, nr, key: standIns, returnValue: RET_ALLOW });
   const keyPlaces = tests.map((test, keyWord) => ({ instruction: assembly.jumpOf.get(test) ?? -1, keyWord }));
   for (const { instruction, keyWord } of keyPlaces) {
-    const found = filter.instructions[instruction];
-    if (found?.code !== JEQ_K || found.k !== standIns[keyWord])
+    const found = assembly.instructions[instruction];
+    if (found?.code !== JEQ_K || found.k !== key[keyWord])
       throw new Error("a place of the launch key holds something else");
   }
-  const comparesStandIn = filter.instructions.filter((one) => standIns.includes(one.k)).length;
-  if (keyPlaces.length !== standIns.length || comparesStandIn !== standIns.length) {
+  const comparesStandIn = assembly.instructions.filter((one) => key.includes(one.k)).length;
+  if (keyPlaces.length !== key.length || comparesStandIn !== key.length) {
     throw new Error("the stand-ins for the launch key stand in more places than the key's own");
   }
-  return { filter, keyPlaces };
+  return { assembly, keyPlaces };
 }
 
 /** Whether the policy lets every execve of the target pass: then no key is needed. */
-function alwaysAllowsExecve(resolved: ResolvedPolicy, target: AbiName): boolean {
+export function alwaysAllowsExecve(resolved: ResolvedPolicy, target: AbiName): boolean {
   const abi = resolved.abis.find((one) => one.abi.name === target);
   const call = abi?.calls.find((one) => one.name === "execve");
   if (call === undefined) return false;

@@ -7,7 +7,8 @@
  * - `size`: as few instructions as can be; paths count only between trees of one size.
  */
 import { RET_ALLOW } from "../bpf/index.ts";
-import { firstX32Number, type ResolvedPolicy, wordOfNumber } from "../policy/resolved.ts";
+import { firstX32Number, wordOfNumber } from "../policy/resolved.ts";
+import type { Abi } from "../syscalls/index.ts";
 import { frequencies } from "./frequencies.ts";
 import { type ChoiceNode, childrenFirst, type Node, type Segment, wholeWord } from "./graph.ts";
 import type { Range } from "./search-tree.ts";
@@ -37,8 +38,15 @@ const perTest: Readonly<Record<Optimize, number>> = {
   classic: 0.001,
 };
 
-export function weightsFor(optimize: Optimize, resolved: ResolvedPolicy): Weights {
-  const byArch = optimize === "classic" ? frequenciesByArch(resolved) : new Map<number, Frequencies>();
+/** The calls of an ABI, by number. */
+export interface NumberedCalls {
+  readonly abi: Abi;
+  readonly calls: readonly { readonly nr: number; readonly name: string | undefined }[];
+}
+
+/** @param abis those that the filter has numbers of */
+export function weightsFor(optimize: Optimize, abis: readonly NumberedCalls[]): Weights {
+  const byArch = optimize === "classic" ? frequenciesByArch(abis) : new Map<number, Frequencies>();
   return {
     perTest: perTest[optimize],
     ranges: (node, arch) => {
@@ -144,9 +152,9 @@ interface Frequencies {
 
 const noFrequencies: Frequencies = { frequencyOf: new Map(), hot: [] };
 
-function frequenciesByArch(resolved: ResolvedPolicy): ReadonlyMap<number, Frequencies> {
+function frequenciesByArch(abis: readonly NumberedCalls[]): ReadonlyMap<number, Frequencies> {
   const byArch = new Map<number, Map<number, number>>();
-  for (const { abi, calls } of resolved.abis) {
+  for (const { abi, calls } of abis) {
     // x32 has x86_64's architecture value, and next to none of its calls.
     if (abi.numberBase === firstX32Number) continue;
     const found = byArch.get(abi.arch) ?? new Map<number, number>();

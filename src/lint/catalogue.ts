@@ -387,9 +387,9 @@ export const catalogue: readonly Documentation[] = [
   // Compiling.
   {
     id: "filter-too-large",
-    severity: "error",
-    what: "The filter has more instructions than the kernel takes: 4,096.",
-    why: "Conditions with many ranges cost most. Put calls that are decided alike into one rule.",
+    severity: "warning",
+    what: "The policy takes more instructions than the kernel takes in one filter: 4,096.",
+    why: "Programs are started under several filters then, which costs every call that is not always allowed; containers, reports and `learn` have one filter. Conditions with many ranges cost most. Put calls that are decided alike into one rule.",
     noExample: "it takes thousands of rules",
   },
   {

@@ -62,7 +62,17 @@ export function decisionsOfPolicy(
   const reader = new PolicyReader(resolved, maker, answer);
   const decisions = reader.decisions();
   if (launchKey === undefined) return decisions;
-  const pass = maker.answer(launchKey.returnValue, telling === "origins" ? "launch key" : undefined);
+  return withLaunchKey(decisions, maker, launchKey, telling === "origins" ? "launch key" : undefined);
+}
+
+/** Decisions with the launcher's one execve before them. */
+export function withLaunchKey(
+  decisions: Decisions,
+  maker: DecisionMaker,
+  launchKey: LaunchKeyRule,
+  origin: Origin | undefined,
+): Decisions {
+  const pass = maker.answer(launchKey.returnValue, origin);
   const equal = (k: number): WordTest => ({ mask: maker.ones, test: "equal", k });
   const keyed = launchKey.key.reduceRight<Decisions>(
     (rest, k, index) => maker.question(launchKeyWord + index, equal(k), rest, decisions),

@@ -1,7 +1,7 @@
 /**
  * From a policy to the plan that the launcher carries out. TypeScript decides here; the launcher only executes.
  */
-import { compileForLaunch } from "../compiler/launch-key.ts";
+import { compileStackForLaunch } from "../compiler/stack.ts";
 import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import {
@@ -25,8 +25,11 @@ export interface PreparedPlan {
   readonly kind: "plan";
   readonly policy: Policy;
   readonly architecture: PlanArchitecture;
-  /** Proved equal to the policy, with the rules that its other layers have in the filter. */
-  readonly filter: FilterStep;
+  /**
+   * Proved equal to the policy, with the rules that its other layers have in the filter: one filter, or as many as it
+   * takes, in the order in which they are installed.
+   */
+  readonly filters: readonly FilterStep[];
   /** What is set up around the filter; without it nothing is. */
   readonly sandbox?: SandboxSettings;
 }
@@ -76,17 +79,17 @@ export function preparePlan(policy: Policy, sandbox?: SandboxSettings): Prepared
     refuseAbsences(policy);
   }
   const whole = sandbox === undefined ? policy : withSandboxRules(policy, hasNamespaces());
-  const { filter, keyPlaces } = compileForLaunch(whole);
+  const filters = compileStackForLaunch(whole);
   return {
     kind: "plan",
     policy,
     architecture,
     ...(sandbox === undefined ? {} : { sandbox }),
-    filter: {
+    filters: filters.map(({ filter, keyPlaces }) => ({
       kind: "filter",
       bytes: filter.bytes,
       patches: keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
-    },
+    })),
   };
 }
 
@@ -100,7 +103,7 @@ export function planFor(prepared: PreparedPlan, program: ProgramStart): Plan {
 
 /** The same, with what the user should know of it. */
 export function planWithNotes(
-  { policy, architecture, filter, sandbox }: PreparedPlan,
+  { policy, architecture, filters, sandbox }: PreparedPlan,
   program: ProgramStart,
 ): { readonly plan: Plan; readonly notes: readonly string[] } {
   const around =
@@ -127,7 +130,7 @@ export function planWithNotes(
       : [around.workingDirectory, ...around.last]),
     { kind: "closeDescriptors", keep: program.keepDescriptors ?? [] },
     { kind: "signals", keepIgnored: Object.values(keptIgnored) },
-    filter,
+    ...filters,
     {
       kind: "execute",
       path: typeof program.path === "string" ? (around?.program ?? program.path) : program.path,

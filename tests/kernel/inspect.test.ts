@@ -24,10 +24,12 @@ async function filtered(child: ChildProcess): Promise<string> {
   throw new Error("the process has no filter after 30 seconds");
 }
 
-async function withFilteredProcess(body: (pid: string) => void): Promise<void> {
-  const child = spawn(callgatePath, ["run", "--filter-only", "--policy", policy, "--", "sleep", "600"], {
-    stdio: "ignore",
-  });
+async function withFilteredProcess(
+  body: (pid: string) => void,
+  ...options: readonly string[]
+): Promise<void> {
+  const run = ["run", ...(options.length > 0 ? options : ["--filter-only", "--policy", policy])];
+  const child = spawn(callgatePath, [...run, "--", "sleep", "600"], { stdio: "ignore" });
   try {
     body(await filtered(child));
   } finally {
@@ -76,6 +78,83 @@ describe("a process", () => {
     assert.match(callgate(["inspect", "4194304"]).stderr, /there is no process 4194304/);
     gone.kill();
   });
+});
+
+/** Waits for a child that has become this program. */
+function childNamed(pid: string, name: string): string {
+  for (const end = Date.now() + 30_000; Date.now() < end; ) {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    const found = children.find(
+      (one) => one !== "" && readFileSync(`/proc/${one}/comm`, "utf8") === `${name}\n`,
+    );
+    if (found !== undefined) return found;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  }
+  throw new Error(`${pid} has no child ${name} after 30 seconds`);
+}
+
+describe("a process whose policy denies execve", { skip: !isRoot && "needs root" }, () => {
+  const still = scratchFile(
+    "still.toml",
+    `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nrules = '''\ndeny execve, execveat, keyctl\n'''\n`,
+  );
+
+  test("is proved: the launch key is known, and not shown", async () => {
+    await withFilteredProcess(
+      (pid) => {
+        const proved = callgate(["prove", pid, still]);
+        assert.equal(proved.status, 0, proved.stdout + proved.stderr);
+        assert.match(proved.stdout, new RegExp(`^proved: process ${pid} \\(sleep\\) says the same as `));
+        assert.match(proved.stderr, /execve passes also with callgate's launch key/);
+        const refuted = callgate(["prove", pid, policy]);
+        assert.equal(refuted.status, 1, refuted.stdout);
+        assert.equal(callgate(["diff", pid, still]).status, 0);
+        const told = callgate(["inspect", pid]);
+        assert.match(told.stdout, /errno\(EPERM\) 3 \(execve, keyctl, execveat\)/);
+        assert.match(told.stdout, /^launch key +execve passes also with/m);
+        const { launchKey, filters } = JSON.parse(callgate(["inspect", "--json", pid]).stdout);
+        assert.equal(launchKey, true);
+        // The six words are 0 in what is shown; two processes are shown alike, although their keys differ.
+        assert.match(filters[0].bytes, /^(?:[0-9a-f]{16})*20000000280000001500(..)\1(?:00){4}/);
+        const merged = scratchPath("merged.bpf");
+        assert.equal(callgate(["merge", pid, "-o", merged]).status, 0);
+        assert.equal(callgate(["prove", merged, still]).status, 0);
+        const policyBack = callgate(["convert", pid, "--to", "toml"]);
+        assert.match(policyBack.stdout, /deny execve, execveat, keyctl|deny execve, keyctl, execveat/);
+      },
+      "--filter-only",
+      "--policy",
+      still,
+    );
+  });
+
+  test("in run's whole sandbox, the rules of its layers are known", async () => {
+    await withFilteredProcess(
+      (pid) => {
+        // The outer process has a filter of its own; the program is its child.
+        const program = childNamed(pid, "sleep");
+        const proved = callgate(["prove", program, still]);
+        assert.equal(proved.status, 0, proved.stdout + proved.stderr);
+        assert.match(proved.stdout, /says the same as .*still\.toml with the rules of run's sandbox/);
+      },
+      "--policy",
+      still,
+    );
+  });
+});
+
+test("no process, and no right to look", () => {
+  for (const command of [
+    ["prove", "4194304", policy],
+    ["diff", "4194304", policy],
+    ["merge", "4194304"],
+    ["convert", "4194304", "--to", "toml"],
+  ]) {
+    const { status, stderr } = callgate(command);
+    assert.equal(status, 2);
+    assert.match(stderr, new RegExp(`^callgate ${command[0]}: there is no process 4194304\n$`));
+  }
+  assert.match(callgate(["prove", String(process.pid), policy]).stderr, /has no filter/);
 });
 
 describe("a command", () => {

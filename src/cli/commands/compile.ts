@@ -1,78 +1,75 @@
 /** `callgate compile`: a policy as a filter that is proved equal to it, for whoever loads filters. */
 import type { Filter } from "../../bpf/index.ts";
-import { type CompileOptions, compile, ProofError, TooLargeError } from "../../compiler/index.ts";
-import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
+import { compile, ProofError, TooLargeError } from "../../compiler/index.ts";
+import { compileStack } from "../../compiler/stack.ts";
+import { renderDiagnostics } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { evaluate } from "../../policy/evaluate.ts";
 import { resolve } from "../../policy/resolve.ts";
 import type { Policy } from "../../policy/types.ts";
-import { type AbiName, abiByName, abis, hostAbi } from "../../syscalls/index.ts";
-import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
-import { assemblyText, cText, type FilterOrigin } from "../filter-text.ts";
-import { print, printBytes, printError, terminalOptions } from "../output.ts";
+import { type AbiName, abiByName } from "../../syscalls/index.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
+import { type FilterOutput, filterOutput, writeFilter } from "../filter-output.ts";
+import type { FilterOrigin } from "../filter-text.ts";
+import { printError, terminalOptions } from "../output.ts";
 import { namedValues } from "../policy-constants.ts";
-import { writeFile } from "../replace-file.ts";
-
-const formats = ["bpf", "asm", "c"] as const;
-type Format = (typeof formats)[number];
-
-/** What the filter is made for; the compiler's own words. */
-const optimizations = ["kernel", "size", "classic"] as const satisfies readonly CompileOptions["optimize"][];
 
 export function main(parsed: ParsedArguments): number {
   const [file, ...more] = parsed.operands;
   if (file === undefined) throw new UsageError("the policy is missing: callgate compile FILE");
   if (more.length > 0) throw new UsageError("compile takes one policy");
-  const format = wordOf("format", valueOfOption(parsed, "format") ?? "bpf", formats);
-  const optimize = wordOf("optimization", valueOfOption(parsed, "optimize") ?? "kernel", optimizations);
-  const target = targetOf(valueOfOption(parsed, "target"));
-  const out = valueOfOption(parsed, "output") ?? "-";
-  if (format === "bpf" && out === "-" && terminalOptions(1).terminal)
-    throw new UsageError(
-      "a filter is not text: write it to a file (-o FILE) or a pipe, or read it with --format asm",
-    );
+  const output = filterOutput(parsed);
+  const asStack = hasOption(parsed, "stack");
+  if (asStack && output.out === "-")
+    throw new UsageError("several filters are several files: --stack goes with -o FILE");
+  const { target } = output;
   const { policy, diagnostics } = loadPolicy(file, { target });
   if (diagnostics.length > 0) printError(renderDiagnostics(diagnostics, terminalOptions(2)));
   if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
-  const filter = compiled(policy, { target, optimize });
-  if (typeof filter === "number") return filter;
+  const filters = compiled(policy, output, asStack);
+  if (typeof filters === "number") return filters;
   noteWhatIsNotInIt(policy, target);
-  return write(out, content(format, filter, originOf(file, policy, target)), filter);
+  const origin = originOf(file, policy, target);
+  const [only, ...others] = filters;
+  if (only !== undefined && others.length === 0) return writeFilter(output, only, origin);
+  return writeStack(output, filters, origin);
 }
 
-function wordOf<Word extends string>(what: string, word: string, known: readonly Word[]): Word {
-  const found = known.find((one) => one === word);
-  if (found !== undefined) return found;
-  const guess = nearestName(word, known);
-  throw new UsageError(
-    `there is no ${what} ${JSON.stringify(word)}: ${guess === undefined ? `${what}s are ${known.join(", ")}` : `did you mean ${guess}?`}`,
-  );
-}
-
-function targetOf(word: string | undefined): AbiName {
-  const names = abis.map((one) => one.name);
-  const target = word === undefined || word === "native" ? linuxAbi() : abiByName(word)?.name;
-  if (target !== undefined) return target;
-  if (word === undefined || word === "native")
-    throw new UsageError(
-      `say what to compile for, since this machine does not run Linux: --target ${names.join("|")}`,
-    );
-  throw new UsageError(`there is no ABI ${JSON.stringify(word)}: ABIs are ${names.join(", ")}`);
-}
-
-function linuxAbi(): AbiName | undefined {
-  return process.platform === "linux" ? hostAbi() : undefined;
-}
-
-/** The filter, or the exit status where there is none. */
-function compiled(policy: Policy, options: CompileOptions): Filter | number {
+/** The filters, or the exit status where there is none. */
+function compiled(
+  policy: Policy,
+  { target, optimize }: FilterOutput,
+  asStack: boolean,
+): readonly Filter[] | number {
   try {
-    return compile(policy, options);
+    return asStack ? compileStack(policy, { target, optimize }) : [compile(policy, { target, optimize })];
   } catch (error) {
     if (!(error instanceof TooLargeError || error instanceof ProofError)) throw error;
-    printError(`callgate: ${error.message}\n`);
+    const remedy =
+      error instanceof TooLargeError ? ": --stack -o FILE writes several filters, to be loaded together" : "";
+    printError(`callgate: ${error.message}${remedy}\n`);
     return error instanceof ProofError && error.witness === undefined ? 3 : 1;
   }
+}
+
+/** `x.bpf` becomes x-1.bpf, x-2.bpf …, in the order in which they are loaded. */
+function writeStack(output: FilterOutput, filters: readonly Filter[], origin: FilterOrigin): number {
+  for (const [index, filter] of filters.entries()) {
+    const provedEqualTo = `a part of the policy (${index + 1} of ${filters.length})`;
+    const status = writeFilter({ format: output.format, out: numbered(output.out, index + 1) }, filter, {
+      ...origin,
+      provedEqualTo,
+    });
+    if (status !== 0) return status;
+  }
+  printError(
+    `all ${filters.length} together are proved equal to the policy: load every one, in this order, with seccomp(2)\n`,
+  );
+  return 0;
+}
+
+function numbered(path: string, number: number): string {
+  return path.replace(/(\.[A-Za-z0-9]+)?$/, (extension) => `-${number}${extension}`);
 }
 
 /** A filter is only a part of a sandbox: what its loader has to see to is said, on standard error. */
@@ -94,36 +91,10 @@ function noteWhatIsNotInIt(policy: Policy, target: AbiName): void {
 function originOf(file: string, policy: Policy, target: AbiName): FilterOrigin {
   const { resolved } = resolve(policy, target);
   return {
-    policy: policy.name ?? file,
+    title: `policy ${policy.name ?? file}`,
+    provedEqualTo: "the policy",
     abis: resolved.abis.map((one) => one.abi.name),
     machine: abiByName(target)?.machine ?? "x86_64",
     constants: namedValues(policy),
   };
-}
-
-function content(format: Format, filter: Filter, origin: FilterOrigin): string | Uint8Array {
-  switch (format) {
-    case "bpf":
-      return filter.bytes;
-    case "asm":
-      return assemblyText(filter, origin);
-    case "c":
-      return cText(filter, origin);
-  }
-}
-
-function write(out: string, text: string | Uint8Array, filter: Filter): number {
-  if (out === "-") {
-    if (typeof text === "string") print(text);
-    else printBytes(text);
-    return 0;
-  }
-  const failure = writeFile(out, text);
-  if (failure !== undefined) {
-    printError(`callgate: cannot write ${sanitise(JSON.stringify(out))}: ${failure}\n`);
-    return 2;
-  }
-  const count = filter.instructions.length;
-  printError(`${sanitise(out)}: ${count} instruction${count === 1 ? "" : "s"}, proved equal to the policy\n`);
-  return 0;
 }

@@ -1,21 +1,23 @@
 /** `callgate inspect`: what filters do, whoever made them: those in a file, of a process, or of what a command starts. */
-import { readFileSync } from "node:fs";
 import { disassemble, type Filter, format } from "../../bpf/index.ts";
 import { sanitise } from "../../diagnostics/index.ts";
 import { UndecidedError } from "../../proof/diff.ts";
 import { type InspectedAbi, type Inspection, inspectFilters } from "../../proof/inspect.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
-import { observeFilters, readProcessFilters } from "../../sandbox/process-filters.ts";
+import { observeFilters } from "../../sandbox/process-filters.ts";
 import { type Abi, abis, hostAbi } from "../../syscalls/index.ts";
 import { annotateFilter } from "../annotate-filter.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { loadFilters } from "../comparable.ts";
+import { launchKeyNote, readLiveFilters, withoutKeys } from "../live-filters.ts";
 import { print, printError } from "../output.ts";
 
 /** Filters that hold together, and whose they are. */
 interface Subject {
   readonly title: string;
   readonly filters: readonly Filter[];
+  /** Whether a rule for the launch key is left out of them. */
+  readonly launchKey?: boolean;
 }
 
 export function main(parsed: ParsedArguments): number {
@@ -46,25 +48,9 @@ function subjectsOf(parsed: ParsedArguments): readonly Subject[] | undefined {
 }
 
 function ofProcess(pid: string): readonly Subject[] | undefined {
-  const status = textOf(`/proc/${pid}/status`);
-  if (status === undefined) return refuse(`there is no process ${pid}`);
-  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
-  const name = sanitise(field("Name"));
-  const mode = field("Seccomp");
-  const count = field("Seccomp_filters");
-  if (mode === "") return refuse("this kernel has no seccomp");
-  if (mode === "1")
-    return refuse(`process ${pid} (${name}) is in strict mode: read, write and exit, and no filter`);
-  if (mode === "0") return refuse(`process ${pid} (${name}) has no filter`);
-  const read = readProcessFilters(Number(pid));
-  if ("problem" in read) {
-    const known = `what can be seen without: it has ${count === "" ? "filters" : `${count} filter${count === "1" ? "" : "s"}`} (Seccomp in /proc/${pid}/status)`;
-    return refuse(
-      `cannot read the filters of process ${pid} (${name}): ${read.problem}\nthis needs root (CAP_SYS_ADMIN in the first user namespace), and a callgate that is itself under no filter; ${known}`,
-    );
-  }
-  if (read.filters.length === 0) return refuse(`process ${pid} (${name}) has no filter`);
-  return [{ title: `pid ${pid}  ${name}`, filters: read.filters }];
+  const live = readLiveFilters(pid);
+  if ("problem" in live) return refuse(live.problem);
+  return [{ title: `pid ${pid}  ${live.name}`, filters: live.filters, launchKey: live.launchKey }];
 }
 
 function observed([command, ...args]: readonly string[]): readonly Subject[] | undefined {
@@ -79,7 +65,7 @@ function observed([command, ...args]: readonly string[]): readonly Subject[] | u
   for (const { pid, name, filters } of result.processes) {
     // Threads and workers mostly have their parent's filters.
     const key = Buffer.concat(filters.map((filter) => filter.bytes)).toString("latin1");
-    if (!seen.has(key)) subjects.push({ title: `pid ${pid}  ${sanitise(name)}`, filters });
+    if (!seen.has(key)) subjects.push({ title: `pid ${pid}  ${sanitise(name)}`, ...withoutKeys(filters) });
     seen.add(key);
   }
   if (subjects.length === 0) return refuse("the command has ended, and no process of it had a filter");
@@ -90,16 +76,8 @@ function refuse(message: string): undefined {
   printError(`callgate inspect: ${message}\n`);
 }
 
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
 function show(
-  { title, filters }: Subject,
+  { title, filters, launchKey = false }: Subject,
   machine: Abi["machine"],
   asJson: boolean,
   listing: boolean,
@@ -107,7 +85,7 @@ function show(
   const inspection = inspected(filters, machine);
   if (asJson) {
     print(
-      `${JSON.stringify({ title, ...(typeof inspection === "string" ? { undecided: inspection } : inspection), filters: filters.map((filter, index) => ({ ...(typeof inspection === "string" ? { instructions: filter.instructions.length } : inspection.filters[index]), bytes: Buffer.from(filter.bytes).toString("hex") })) })}\n`,
+      `${JSON.stringify({ title, launchKey, ...(typeof inspection === "string" ? { undecided: inspection } : inspection), filters: filters.map((filter, index) => ({ ...(typeof inspection === "string" ? { instructions: filter.instructions.length } : inspection.filters[index]), bytes: Buffer.from(filter.bytes).toString("hex") })) })}\n`,
     );
     return typeof inspection === "string" ? 3 : 0;
   }
@@ -118,6 +96,7 @@ function show(
   );
   if (typeof inspection === "string") print(`not decided  ${inspection}\n`);
   else print(textOfInspection(inspection));
+  if (launchKey) print(`${"launch key".padEnd(12)}${launchKeyNote}\n`);
   if (listing)
     for (const [index, { instructions }] of filters.entries()) {
       print(`\nfilter ${index + 1}${index === 0 && filters.length > 1 ? ", the oldest" : ""}\n`);

@@ -1,6 +1,7 @@
 /** `callgate learn`: watches a program, writes a policy that permits what it did, and tries the policy on it. */
 import { existsSync, fstatSync, openSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import { TooLargeError } from "../../compiler/index.ts";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { readFound } from "../../formats/load.ts";
 import {
@@ -57,7 +58,14 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     phases: hasOption(parsed, "phases"),
   };
   warnOfRights(found.path);
-  return learn(lesson, start, policy);
+  try {
+    return await learn(lesson, start, policy);
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error;
+    return fail(
+      `the policy is too large to be learned with: ${error.message}, and the watcher has one filter`,
+    );
+  }
 }
 
 interface Lesson {

@@ -1,39 +1,38 @@
 /** `callgate prove`: whether a filter says the same as a policy, and where not, a call that shows it. */
-import { returnValueName } from "../../bpf/index.ts";
+import { type Filter, returnValueName } from "../../bpf/index.ts";
 import { place, sanitise } from "../../diagnostics/index.ts";
 import { printAction } from "../../policy/action.ts";
 import { evaluateWords } from "../../policy/evaluate.ts";
 import { printRule } from "../../policy/printer.ts";
 import { resolveSound } from "../../policy/resolve.ts";
 import type { Decision, ResolvedPolicy } from "../../policy/resolved.ts";
+import type { Policy } from "../../policy/types.ts";
 import { type Difference, diff, UndecidedError } from "../../proof/diff.ts";
-import { compareStackMembers, type StackDifference } from "../../proof/stack.ts";
+import { compareStackMembers, type StackDifference, type StackVerdict } from "../../proof/stack.ts";
 import { writtenCall } from "../../proof/written-call.ts";
+import { withSandboxRules } from "../../sandbox/sandbox-rules.ts";
 import { abis } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
-import { loadComparable, loadFilters } from "../comparable.ts";
+import { loadComparable, loadStack } from "../comparable.ts";
 import { print, printError } from "../output.ts";
 
 export function main(parsed: ParsedArguments): number {
   const [filterFile, policyFile, ...more] = parsed.operands;
   if (filterFile === undefined || policyFile === undefined || more.length > 0)
     throw new UsageError("prove takes a filter and a policy: callgate prove FILTER POLICY");
-  const filters = loadFilters(filterFile, "prove");
-  const loaded = filters === undefined ? undefined : loadComparable(policyFile, "prove");
-  if (filters === undefined || loaded === undefined) return 2;
+  const stack = loadStack(filterFile, "prove");
+  const loaded = stack === undefined ? undefined : loadComparable(policyFile, "prove");
+  if (stack === undefined || loaded === undefined) return 2;
   if (loaded.kind !== "policy") {
     printError(`callgate prove: ${sanitise(policyFile)} is a filter: callgate diff compares two filters\n`);
     return 2;
   }
-  const resolved = resolveSound(loaded.policy);
+  const { filters } = stack;
   const start = performance.now();
-  const verdict = compareStackMembers(
-    filters.map((filter) => ({ filter })),
-    [{ resolved }],
-  );
+  const { policy, resolved, verdict, added } = compared(filters, loaded.policy, stack.process !== undefined);
   const milliseconds = Math.max(1, Math.round(performance.now() - start));
   const asJson = hasOption(parsed, "json");
-  const [filterName, policyName] = [sanitise(filterFile), sanitise(policyFile)];
+  const [filterName, policyName] = [sanitise(stack.name), `${sanitise(policyFile)}${added}`];
   switch (verdict.verdict) {
     case "equal": {
       const perAbi = resolved.abis.map(({ abi }) => ({ abi: abi.name, verdict: "proved" }));
@@ -56,7 +55,7 @@ export function main(parsed: ParsedArguments): number {
       else print(`undecided: ${verdict.reason}\n`);
       return 3;
     case "different": {
-      const differences = differencesOf(filters, loaded.policy);
+      const differences = differencesOf(filters, policy);
       const different = differences && new Set<string>(differences.map((one) => one.abi ?? ""));
       const witness = firstOf(differences) ?? verdict.witness;
       const perAbi = resolved.abis.map(({ abi }) => ({
@@ -96,6 +95,39 @@ export function main(parsed: ParsedArguments): number {
       return 1;
     }
   }
+}
+
+interface Compared {
+  readonly policy: Policy;
+  readonly resolved: ResolvedPolicy;
+  readonly verdict: StackVerdict;
+  /** What was added to the policy, in words. */
+  readonly added: string;
+}
+
+/**
+ * Compares filters with a policy. A process may have been started by `run`, whose other layers have rules in the
+ * filter too: where it does not say the same as the policy alone, it is compared with the policy and these.
+ */
+function compared(filters: readonly Filter[], policy: Policy, isProcess: boolean): Compared {
+  const compareWith = (one: Policy, added: string): Compared => {
+    const resolved = resolveSound(one);
+    const verdict = compareStackMembers(
+      filters.map((filter) => ({ filter })),
+      [{ resolved }],
+    );
+    return { policy: one, resolved, verdict, added };
+  };
+  const alone = compareWith(policy, "");
+  if (!isProcess || alone.verdict.verdict === "equal") return alone;
+  for (const hasNamespaces of [true, false]) {
+    const inSandbox = compareWith(
+      withSandboxRules(policy, hasNamespaces),
+      ` with the rules of run's sandbox${hasNamespaces ? "" : " without namespaces"}`,
+    );
+    if (inSandbox.verdict.verdict === "equal") return inSandbox;
+  }
+  return alone;
 }
 
 function count(number: number, noun: string): string {

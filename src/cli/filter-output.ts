@@ -1,0 +1,99 @@
+/** Where `compile` and `merge` put filters: to a file or standard output, in one of three forms. */
+import type { Filter } from "../bpf/index.ts";
+import type { CompileOptions } from "../compiler/index.ts";
+import { sanitise } from "../diagnostics/index.ts";
+import { type AbiName, abiByName, abis, hostAbi } from "../syscalls/index.ts";
+import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
+import { assemblyText, cText, type FilterOrigin } from "./filter-text.ts";
+import { print, printBytes, printError, terminalOptions } from "./output.ts";
+import { writeFile } from "./replace-file.ts";
+
+const formats = ["bpf", "asm", "c"] as const;
+
+/** What the filter is made for; the compiler's own words. */
+const optimizations = ["kernel", "size", "classic"] as const satisfies readonly CompileOptions["optimize"][];
+
+/** What the options say of the filter that is wanted. */
+export interface FilterOutput {
+  readonly format: (typeof formats)[number];
+  readonly optimize: (typeof optimizations)[number];
+  readonly target: AbiName;
+  /** `-`: standard output. */
+  readonly out: string;
+}
+
+/** @throws UsageError */
+export function filterOutput(parsed: ParsedArguments): FilterOutput {
+  const format = wordOf("format", valueOfOption(parsed, "format") ?? "bpf", formats);
+  const optimize = wordOf("optimization", valueOfOption(parsed, "optimize") ?? "kernel", optimizations);
+  const target = targetOf(valueOfOption(parsed, "target"));
+  const out = valueOfOption(parsed, "output") ?? "-";
+  if (format === "bpf" && out === "-" && terminalOptions(1).terminal)
+    throw new UsageError(
+      "a filter is not text: write it to a file (-o FILE) or a pipe, or read it with --format asm",
+    );
+  return { format, optimize, target, out };
+}
+
+/** Writes a filter, and says on standard error what was written to a file. The exit status. */
+export function writeFilter(
+  { format, out }: Pick<FilterOutput, "format" | "out">,
+  filter: Filter,
+  origin: FilterOrigin,
+): number {
+  const content = contentOf(format, filter, origin);
+  if (out === "-") {
+    if (typeof content === "string") print(content);
+    else printBytes(content);
+    return 0;
+  }
+  const failure = writeFile(out, content);
+  if (failure !== undefined) {
+    printError(`callgate: cannot write ${sanitise(JSON.stringify(out))}: ${failure}\n`);
+    return 2;
+  }
+  const count = filter.instructions.length;
+  printError(
+    `${sanitise(out)}: ${count} instruction${count === 1 ? "" : "s"}, proved equal to ${origin.provedEqualTo}\n`,
+  );
+  return 0;
+}
+
+function contentOf(
+  format: FilterOutput["format"],
+  filter: Filter,
+  origin: FilterOrigin,
+): string | Uint8Array {
+  switch (format) {
+    case "bpf":
+      return filter.bytes;
+    case "asm":
+      return assemblyText(filter, origin);
+    case "c":
+      return cText(filter, origin);
+  }
+}
+
+function wordOf<Word extends string>(what: string, word: string, known: readonly Word[]): Word {
+  const found = known.find((one) => one === word);
+  if (found !== undefined) return found;
+  const guess = nearestName(word, known);
+  throw new UsageError(
+    `there is no ${what} ${JSON.stringify(word)}: ${guess === undefined ? `${what}s are ${known.join(", ")}` : `did you mean ${guess}?`}`,
+  );
+}
+
+function targetOf(word: string | undefined): AbiName {
+  const names = abis.map((one) => one.name);
+  const target = word === undefined || word === "native" ? linuxAbi() : abiByName(word)?.name;
+  if (target !== undefined) return target;
+  if (word === undefined || word === "native")
+    throw new UsageError(
+      `say what to compile for, since this machine does not run Linux: --target ${names.join("|")}`,
+    );
+  throw new UsageError(`there is no ABI ${JSON.stringify(word)}: ABIs are ${names.join(", ")}`);
+}
+
+function linuxAbi(): AbiName | undefined {
+  return process.platform === "linux" ? hostAbi() : undefined;
+}
