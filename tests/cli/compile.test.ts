@@ -213,16 +213,6 @@ describe("what it says, and how it ends", () => {
     assert.match(stderr, /did you mean unshare\?/);
   });
 
-  test("1 for a filter that the kernel would not take", () => {
-    const wide = Array.from(
-      { length: 4000 },
-      (_, at) => `deny ioctl(request == ${at * 2}), fcntl(cmd == ${at * 3 + 1})`,
-    );
-    const { status, stderr } = callgate(["compile", open("large.toml", wide.join("\n"))]);
-    assert.equal(status, 1);
-    assert.match(stderr, /the filter has \d+ instructions, but the kernel takes 4096 at most/);
-  });
-
   test("2 for what cannot be read, or is no format, ABI or operand", () => {
     for (const [args, message] of [
       [["/no/such.toml"], /cannot read "\/no\/such\.toml"/],

@@ -19,7 +19,7 @@ const i386 = 0x4000_0003;
 function sizeWithout(policy: Policy, left: string): number {
   const resolved = resolveSound(policy, target);
   const graph = new Graph();
-  const weights = weightsFor("size", resolved);
+  const weights = weightsFor("size", resolved.abis);
   const root = passes
     .filter(({ name }) => name !== left)
     .reduce((node, { run }) => run(graph, node, weights), lower(graph, resolved));
