@@ -59,7 +59,7 @@ static void name_groups(void) {
   while (result == -EINTR);
   if (result != sizeof random) fail_step(STEP_CGROUPS, "getrandom", NULL, result, NULL);
   put(&group_name, "callgate-");
-  put_number(&group_name, (uint64_t)CALL(getpid));
+  put_number(&group_name, (uint64_t)must(STEP_CGROUPS, "getpid", CALL(getpid)));
   put_byte(&group_name, '-');
   put_number(&group_name, random);
   put_byte(&group_name, 0);
@@ -109,7 +109,8 @@ static void remove_groups(void) {
   for (; groups_made > 0; groups_made--) {
     uint32_t index = groups_made - 1;
     for (int attempt = 0; attempt < REMOVAL_ATTEMPTS; attempt++) {
-      if (CALL(unlinkat, group_parents[index], group_name.text, AT_REMOVEDIR) != -EBUSY) break;
+      long result = CALL(unlinkat, group_parents[index], group_name.text, AT_REMOVEDIR);
+      if (result == 0 || (result != -EBUSY && attempt > 0)) break;
       kill_members(index);
       struct kernel_time pause = {0, REMOVAL_PAUSE};
       CALL(ppoll, 0, 0, &pause, 0, 8);
@@ -128,7 +129,7 @@ static void sweep(int parent) {
   static const char beginning[] = "callgate-";
   static uint8_t entries[8192] __attribute__((aligned(8)));
   long length;
-  while ((length = CALL(getdents64, parent, entries, sizeof entries)) > 0) {
+  while ((length = must(STEP_CGROUPS, "getdents64", CALL(getdents64, parent, entries, sizeof entries))) > 0) {
     for (long at = 0; at < length;) {
       const struct entry *entry = (const struct entry *)(const void *)(entries + at);
       at += entry->length;
@@ -153,7 +154,7 @@ static void configure_group(uint32_t index, const struct cgroup_setting *setting
   while (setting->value[length] != 0) length++;
   long result = CALL(write, file, setting->value, length);
   if (result < 0) fail_step(STEP_CGROUPS, "write", path.text, result, NULL);
-  CALL(close, file);
+  shut(STEP_CGROUPS, file);
 }
 
 static void make_groups(const struct cgroups_step *step) {
@@ -212,8 +213,9 @@ static void keep_needed_capabilities(void) {
   drop_bounding_set(true);
   struct capability_header header = {CAPABILITY_VERSION_3, 0};
   struct capability_sets sets[2] = {{0, 0, 0}, {0, 0, 0}};
-  if (CALL(getuid) == 0) sets[0].effective = 1U << CAP_DAC_OVERRIDE;
-  if (CALL(getuid) == 0 && (plan.namespaces.flags & CLONE_NEWPID) == 0) sets[0].effective |= 1U << CAP_KILL;
+  bool is_root = must(STEP_CGROUPS, "getuid", CALL(getuid)) == 0;
+  if (is_root) sets[0].effective = 1U << CAP_DAC_OVERRIDE;
+  if (is_root && (plan.namespaces.flags & CLONE_NEWPID) == 0) sets[0].effective |= 1U << CAP_KILL;
   sets[0].permitted = sets[0].effective;
   long result = CALL(capset, &header, sets);
   // Root of a container may lack one of them: then it goes without both.
@@ -240,7 +242,7 @@ static void keep_only_parents(const struct cgroups_step *step) {
 
 _Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
   is_keeper = true;
-  CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8);
+  must(STEP_CGROUPS, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
   // The program is in outer's process group, and may send that whatever it likes: this one is in none with it.
   long result = CALL(setsid);
   if (result < 0) fail_step(STEP_CGROUPS, "setsid", NULL, result, NULL);
@@ -250,8 +252,11 @@ _Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
   keep_only_parents(step);
   int kept[CGROUPS_MAXIMUM + 1] = {channel};
   for (uint32_t i = 0; i < step->count; i++) kept[i + 1] = group_parents[i];
-  become_ours(keeper_filter, sizeof keeper_filter / sizeof keeper_filter[0], kept, (int)step->count + 1);
-  CALL(write, channel, "r", 1);
+  bool done = become_ours(keeper_filter, sizeof keeper_filter / sizeof keeper_filter[0], kept, (int)step->count + 1);
+  if (!done || CALL(write, channel, &ready, 1) != 1) {
+    remove_groups();
+    leave(STATUS_NOT_SAID);
+  }
 
   char byte;
   long count;
@@ -277,26 +282,18 @@ static void start_keeper(const struct cgroups_step *step) {
   keeper = CALL(clone, SIGCHLD, 0, 0, 0, 0);
   if (keeper < 0) fail_step(STEP_CGROUPS, "clone", NULL, keeper, NULL);
   if (keeper == 0) {
-    CALL(close, ends[0]);
+    shut(STEP_CGROUPS, ends[0]);
     be_keeper(step, ends[1]);
   }
-  CALL(close, ends[1]);
+  shut(STEP_CGROUPS, ends[1]);
   keeper_channel = ends[0];
-  char byte;
-  do result = CALL(read, keeper_channel, &byte, 1);
-  while (result == -EINTR);
-  if (result != 1) {
-    int status = 0;
-    CALL(wait4, keeper, &status, 0, 0);
-    if ((status & 0x7f) == 0) leave(STATUS_FAILED); // it has said why
-    fail_step(STEP_CGROUPS, "the keeper of the groups was killed", NULL, 0, NULL);
-  }
+  await_ours(STEP_CGROUPS, keeper_channel, keeper, ready, "the keeper of the groups has ended before it was ready");
   for (uint32_t i = 0; i < step->count; i++) {
     struct line path;
     long entrance = CALL(openat, group_parents[i], path_in_group(&path, "cgroup.procs"), O_WRONLY | O_CLOEXEC, 0);
     if (entrance < 0) fail_step(STEP_CGROUPS, "openat", path.text, entrance, NULL);
     group_entrances[i] = (int)entrance;
-    CALL(close, group_parents[i]);
+    shut(STEP_CGROUPS, group_parents[i]);
   }
 }
 
@@ -305,7 +302,7 @@ static void join_groups(const struct cgroups_step *step) {
   for (uint32_t i = 0; i < step->count; i++) {
     long result = CALL(write, group_entrances[i], "0", 1);
     if (result < 0) fail_step(STEP_CGROUPS, "write", "cgroup.procs", result, NULL);
-    CALL(close, group_entrances[i]);
+    shut(STEP_CGROUPS, group_entrances[i]);
   }
 }
 
@@ -313,23 +310,24 @@ static void join_groups(const struct cgroups_step *step) {
 static uint8_t end_groups(void) {
   if (keeper_channel < 0) return 0;
   uint8_t happened = 0;
-  long result;
-  CALL(write, keeper_channel, "e", 1);
-  do result = CALL(read, keeper_channel, &happened, 1);
-  while (result == -EINTR);
-  CALL(close, keeper_channel);
+  // Who is not told ends when the channel does.
+  long result = CALL(write, keeper_channel, "e", 1);
+  if (result == 1) {
+    do result = CALL(read, keeper_channel, &happened, 1);
+    while (result == -EINTR);
+  }
+  if (CALL(close, keeper_channel) < 0) return 0;
   while (CALL(wait4, keeper, 0, 0, 0) == -EINTR) {}
   return result == 1 ? happened : 0;
 }
 
-// Before a failed start ends: who sees status 125 finds no group of it.
+// Before a failed start ends: who sees status 125 finds no group of it. Only outer, its parent, has to see to the keeper;
+// others may still have a copy of its channel, so that it has to be told.
 static void tidy_up(void) {
   if (is_keeper) {
     remove_groups();
-  } else if (keeper_channel >= 0 && !filtered) {
-    CALL(close, keeper_channel);
-    // Only outer is its parent; the others have closed their copy.
-    while (CALL(wait4, keeper, 0, 0, 0) == -EINTR) {}
+  } else if (keeper_channel >= 0 && !filtered && CALL(wait4, keeper, 0, WNOHANG, 0) == 0) {
+    end_groups();
   }
 }
 

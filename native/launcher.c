@@ -137,6 +137,33 @@ _Noreturn static void fail_step(uint32_t step, const char *call, const char *obj
   say_and_leave(&line, STATUS_FAILED, step, result);
 }
 
+// When somebody else has said why.
+_Noreturn static void leave_failed(void) {
+  tidy_up();
+  leave(STATUS_FAILED);
+}
+
+// A call that only has to succeed; its result.
+static long must(uint32_t step, const char *call, long result) {
+  if (result < 0) fail_step(step, call, NULL, result, NULL);
+  return result;
+}
+
+// A descriptor that stays open is an end of a channel that nobody sees, or a right that nobody was to have.
+static void shut(uint32_t step, long descriptor) {
+  must(step, "close", CALL(close, descriptor));
+}
+
+static long close_from_to(uint32_t first, uint32_t last) {
+  if (first > last) return 0;
+  long result = CALL(close_range, first, last, 0);
+  if (result != -ENOSYS) return result;
+  // Linux before 5.9. No process has descriptors above fs.nr_open, whose value is 1,048,576 there unless raised.
+  uint32_t bound = last < DESCRIPTORS_END ? last : DESCRIPTORS_END;
+  for (uint32_t descriptor = first; descriptor <= bound; descriptor++) CALL(close, descriptor);
+  return 0;
+}
+
 static inline bool is_word(const char *given, const char *word) {
   while (*given != 0 && *given == *word) given++, word++;
   return *given == *word;
@@ -207,7 +234,7 @@ static size_t plan_from_descriptor(int descriptor) {
       fail_step(STEP_PLAN, "read", NULL, count, "descriptor 3 is not open: callgate starts this program with it");
     if (count < 0) fail_step(STEP_PLAN, "read", NULL, count, NULL);
     if (count == 0) {
-      if (descriptor != report_descriptor) CALL(close, descriptor);
+      if (descriptor != report_descriptor) shut(STEP_PLAN, descriptor);
       return length;
     }
     length += (size_t)count;
@@ -243,7 +270,7 @@ static size_t plan_from_own_file(const char *file) {
     if (count == 0) break; // cut off: its length is not what its header says
     length += (size_t)count;
   }
-  CALL(close, own);
+  shut(STEP_PLAN, own);
   return length;
 }
 
@@ -253,15 +280,17 @@ static size_t plan_from_socket(const char *descriptor) {
   int number = descriptor_number(descriptor);
   if (number < 0) fail("`launcher spawn` takes the number of a descriptor above 2", "");
   long result = CALL(fcntl, number, F_SETFD, FD_CLOEXEC);
-  if (result < 0) fail_step(STEP_PLAN, "fcntl(F_SETFD)", NULL, result, "the caller named a descriptor that is not open");
+  if (result == -EBADF)
+    fail_step(STEP_PLAN, "fcntl(F_SETFD)", NULL, result, "the caller named a descriptor that is not open");
+  must(STEP_PLAN, "fcntl(F_SETFD)", result);
   report_descriptor = number;
   return plan_from_descriptor(number);
 }
 
 // Node writes its reset of the terminal's modes when it starts and when it ends, even to a terminal that it only
 // inherited. In `callgate run … | less`, or in the background, that would undo the modes which the program in
-// front has set meanwhile. It is let do anything but this; where the kernel refuses (no seccomp), the plan's own
-// filter will say so.
+// front has set meanwhile. It is let do anything but this; where there is no seccomp, the plan's own filter will
+// say so.
 //
 //   ld nr; jne ioctl → allow; ld low half of request; TCSETS, TCSETSW, TCSETSF → EPERM; allow
 static void keep_terminal_from_node(void) {
@@ -278,8 +307,9 @@ static void keep_terminal_from_node(void) {
       {BPF_RETURN, 0, 0, SECCOMP_RETURN_ERRNO | EPERM},
   };
   struct filter_program program = {sizeof guard / sizeof guard[0], guard};
-  CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+  must(STEP_NODE, "prctl(PR_SET_NO_NEW_PRIVS)", CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  long result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+  if (result != -ENOSYS && result != -EINVAL) must(STEP_NODE, "seccomp(SECCOMP_SET_MODE_FILTER)", result);
 }
 
 // The child between fork and Node.
@@ -287,7 +317,7 @@ _Noreturn static void become_node(long parent, const int *ends, const char **arg
   // Node must not outlive the launcher. If the launcher ended before this call, no signal comes: look again.
   long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (result < 0) fail_step(STEP_NODE, "prctl(PR_SET_PDEATHSIG)", NULL, result, NULL);
-  if (CALL(getppid) != parent) leave(STATUS_FAILED);
+  if (must(STEP_NODE, "getppid", CALL(getppid)) != parent) leave(STATUS_FAILED);
 
   // Descriptor 3 is the pipe. (Where the caller had closed 0, 1 or 2, the pipe's own ends may lie there: they are
   // close-on-exec and vanish.)
@@ -301,8 +331,9 @@ _Noreturn static void become_node(long parent, const int *ends, const char **arg
   if (result < 0) fail_step(STEP_NODE, "dup3", NULL, result, NULL);
 
   // The caller's other descriptors are for the program only. A kernel without close_range leaves them open in Node,
-  // which is trusted and soon gone; so its failure is no harm.
-  CALL(close_range, PLAN_DESCRIPTOR + 1, ~0U, 0);
+  // which is trusted and soon gone.
+  result = CALL(close_range, PLAN_DESCRIPTOR + 1, ~0U, 0);
+  if (result != -ENOSYS) must(STEP_NODE, "close_range", result);
   keep_terminal_from_node();
 
   // launcher run NODE CLI ARGUMENT…  →  NODE CLI run ARGUMENT…
@@ -343,12 +374,12 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   int ends[2];
   result = CALL(pipe2, ends, O_CLOEXEC);
   if (result < 0) fail_step(STEP_NODE, "pipe2", NULL, result, NULL);
-  long parent = CALL(getpid);
+  long parent = must(STEP_NODE, "getpid", CALL(getpid));
   long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
   if (child < 0) fail_step(STEP_NODE, "clone", NULL, child, NULL);
   if (child == 0) become_node(parent, ends, argv, environment);
 
-  CALL(close, ends[1]);
+  shut(STEP_NODE, ends[1]);
   size_t length = plan_from_descriptor(ends[0]);
   int status = 0;
   do result = CALL(wait4, child, &status, 0, 0);
@@ -360,7 +391,7 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   // Node has said why. Statuses of its own (a mistake in NODE_OPTIONS is 9) are failures to start, as all others are.
   if (code != 0) leave(code == STATUS_NOT_EXECUTABLE || code == STATUS_NOT_FOUND ? code : STATUS_FAILED);
   if (length == 0) leave(0);      // --help, --dry-run: there was nothing to start
-  CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
+  must(STEP_NODE, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &callers, 0, 8));
   return length;
 }
 
@@ -436,7 +467,7 @@ static void enter_working_directory(const struct working_directory_step *step) {
   }
   long result = CALL(fchdir, directory);
   if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fchdir", step->path, result, NULL);
-  CALL(close, directory);
+  shut(STEP_WORKING_DIRECTORY, directory);
 }
 
 // Without a controlling terminal the program cannot push input into it, whatever the filter says.
@@ -456,7 +487,6 @@ static void give_up_new_privileges(bool present) {
 }
 
 static void close_range(uint32_t first, uint32_t last) {
-  if (first > last) return;
   uint32_t report = (uint32_t)report_descriptor;
   if (report_descriptor >= 0 && first <= report && report <= last) {
     // The start itself closes it.
@@ -464,14 +494,7 @@ static void close_range(uint32_t first, uint32_t last) {
     close_range(report + 1, last);
     return;
   }
-  long result = CALL(close_range, first, last, 0);
-  if (result == -ENOSYS) {
-    // Linux before 5.9. No process has descriptors above fs.nr_open, whose value is 1,048,576 there unless raised.
-    uint32_t bound = last < 1U << 20 ? last : 1U << 20;
-    for (uint32_t descriptor = first; descriptor <= bound; descriptor++) CALL(close, descriptor);
-    return;
-  }
-  if (result < 0) fail_step(STEP_CLOSE, "close_range", NULL, result, NULL);
+  must(STEP_CLOSE, "close_range", close_from_to(first, last));
 }
 
 // An inherited descriptor is a right that no filter sees.
@@ -528,9 +551,10 @@ static void draw_launch_key(void) {
 // After this the filter may forbid to say anything more, so that only this tells a start from a death before it.
 static void report_ready(void) {
   if (report_descriptor < 0) return;
-  // A caller that is gone is no reason not to start.
   struct report report = {REPORT_READY, 0, 0, 0, {0}};
-  CALL(sendto, report_descriptor, &report, offsetof(struct report, text), MSG_NOSIGNAL, 0, 0);
+  long result = CALL(sendto, report_descriptor, &report, offsetof(struct report, text), MSG_NOSIGNAL, 0, 0);
+  // A caller that is gone is no reason not to start; one that cannot be told would not know that it has started.
+  if (result != -EPIPE && result != -ECONNRESET) must(STEP_EXECUTE, "sendto", result);
 }
 
 static const char *filter_hint(long result) {
@@ -589,12 +613,11 @@ _Noreturn static void explain_execve(long result, bool existed) {
   say_and_leave(&line, status, STEP_EXECUTE, result);
 }
 
-// Whether the program is there, looked up before the filter, which may forbid to look and to say. What is plain by now
-// is said by now; of everything else execve is the judge.
-static bool program_exists(void) {
+// Looked up before the filter, which may forbid to look and to say. What is plain by now is said by now; of everything
+// else execve is the judge.
+static void find_program(void) {
   long result = CALL(faccessat, AT_FDCWD, plan.execute.path, X_OK, 0);
-  if (result == -ENOENT || result == -ENOTDIR || result == -EACCES) explain_execve(result, false);
-  return result == 0;
+  if (result < 0) explain_execve(result, false);
 }
 
 _Noreturn static void carry_out(const char **environment) {
@@ -623,7 +646,7 @@ _Noreturn static void carry_out(const char **environment) {
   const char *string = plan.execute.arguments;
   for (uint32_t i = 0; i < plan.execute.argument_count; i++, string = next_string(string)) program_arguments[i] = string;
   program_arguments[plan.execute.argument_count] = NULL;
-  bool existed = program_exists();
+  find_program();
 
   draw_launch_key();
   report_ready();
@@ -633,5 +656,5 @@ _Noreturn static void carry_out(const char **environment) {
   const uint32_t *key = launch_key;
   long result = CALL(execve, plan.execute.path, program_arguments, environment, (uint64_t)key[1] << 32 | key[0],
                      (uint64_t)key[3] << 32 | key[2], (uint64_t)key[5] << 32 | key[4]);
-  explain_execve(result, existed);
+  explain_execve(result, true);
 }

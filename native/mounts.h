@@ -78,7 +78,7 @@ static long make_file_system(const struct mount_entry *entry, const char *type, 
   if (mount < 0)
     fail_step(STEP_MOUNTS, "fsmount", type, mount,
               entry->kind == MOUNT_PROC ? "parts of /proc are covered here, as in many containers: --missing proc starts without /proc" : NULL);
-  CALL(close, context);
+  shut(STEP_MOUNTS, context);
   return mount;
 }
 
@@ -88,8 +88,8 @@ static void attach(long mount, const char *target) {
   if (place < 0) fail_step(STEP_MOUNTS, "openat2", target, place, "where it is to be mounted");
   long result = CALL(move_mount, mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
   if (result < 0) fail_step(STEP_MOUNTS, "move_mount", target, result, NULL);
-  CALL(close, place);
-  CALL(close, mount);
+  shut(STEP_MOUNTS, place);
+  shut(STEP_MOUNTS, mount);
 }
 
 static void bind(const struct mount_entry *entry, int source) {
@@ -98,7 +98,7 @@ static void bind(const struct mount_entry *entry, int source) {
   struct mount_attributes attributes = {attributes_of(entry), 0, MS_PRIVATE, 0};
   long result = CALL(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
   if (result < 0) fail_step(STEP_MOUNTS, "mount_setattr", entry->source, result, NULL);
-  CALL(close, source);
+  shut(STEP_MOUNTS, source);
   attach(tree, entry->target);
 }
 
@@ -114,7 +114,7 @@ static void make(const struct mount_entry *entry) {
     call = "openat2";
     struct open_how how = {O_WRONLY | O_CREAT | O_CLOEXEC, entry->mode, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
     result = CALL(openat2, new_root, entry->target, &how, sizeof how);
-    if (result >= 0) CALL(close, result);
+    if (result >= 0) shut(STEP_MOUNTS, result);
   }
   if (result < 0) fail_step(STEP_MOUNTS, call, entry->target, result, NULL);
 }
@@ -135,7 +135,7 @@ static void build_root(const struct mounts_step *step) {
   result = CALL(fchdir, new_root);
   if (result < 0) fail_step(STEP_MOUNTS, "fchdir", NULL, result, NULL);
 
-  long mask = CALL(umask, 0);
+  long mask = must(STEP_MOUNTS, "umask", CALL(umask, 0));
   struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
   for (uint32_t i = 0; i < step->count; i++) {
     struct mount_entry entry = take_mount(&payload);
@@ -147,7 +147,7 @@ static void build_root(const struct mounts_step *step) {
       default: make(&entry); break;
     }
   }
-  CALL(umask, mask);
+  must(STEP_MOUNTS, "umask", CALL(umask, mask));
 }
 
 // By the first process of the pid namespace, while the caller's own /proc is still to be seen: the kernel grants a
@@ -172,7 +172,7 @@ static void change_root(bool present) {
   if (result < 0) fail_step(STEP_PIVOT, "mount_setattr", NULL, result, NULL);
   result = CALL(fchdir, new_root);
   if (result < 0) fail_step(STEP_PIVOT, "fchdir", NULL, result, NULL);
-  CALL(close, new_root);
+  shut(STEP_PIVOT, new_root);
 }
 
 #endif

@@ -12,7 +12,7 @@ static void write_small_file(uint32_t step, const char *path, const char *text, 
   long result = CALL(write, file, text, length);
   if (result < 0) fail_step(step, "write", path, result, namespaces_hint);
   if ((size_t)result != length) fail_step(step, "write", path, 0, "the kernel took only a part");
-  CALL(close, file);
+  shut(step, file);
 }
 
 // "ID ID 1": the one user is the same inside and outside, and there is nobody else.
@@ -40,31 +40,34 @@ static void write_map_of(long pid, const char *name, const char *text, size_t le
 _Noreturn static void map_every_id(int go) {
   static const char every[] = "0 0 4294967295\n";
   char byte;
-  if (CALL(read, go, &byte, 1) != 1) leave(STATUS_FAILED); // the launcher failed, and has said so
+  long count = must(STEP_ID_MAPS, "read", CALL(read, go, &byte, 1));
+  if (count != 1) leave(STATUS_FAILED); // the launcher failed, and has said so
   long parent = CALL(getppid);
   write_map_of(parent, "/uid_map", every, sizeof every - 1);
   write_map_of(parent, "/gid_map", every, sizeof every - 1);
   leave(0);
 }
 
+static bool has_user_namespace; // and so every capability, over what is in it
+
 static void enter_namespaces(const struct namespaces_step *step, const struct id_maps_step *maps) {
   if (!step->present) return;
-  long uid = CALL(getuid), gid = CALL(getgid), helper = 0;
+  long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid)), helper = 0;
   int ends[2] = {-1, -1};
   if (maps->kind == ID_MAP_ALL) {
-    long result = CALL(pipe2, ends, O_CLOEXEC);
-    if (result < 0) fail_step(STEP_ID_MAPS, "pipe2", NULL, result, NULL);
-    helper = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-    if (helper < 0) fail_step(STEP_ID_MAPS, "clone", NULL, helper, NULL);
+    enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
+    must(STEP_ID_MAPS, "socketpair", CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+    helper = must(STEP_ID_MAPS, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
     if (helper == 0) {
-      CALL(close, ends[1]);
+      shut(STEP_ID_MAPS, ends[1]);
       map_every_id(ends[0]);
     }
-    CALL(close, ends[0]);
+    shut(STEP_ID_MAPS, ends[0]);
   }
 
   long result = CALL(unshare, step->flags);
   if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
+  has_user_namespace = (step->flags & CLONE_NEWUSER) != 0;
 
   if (maps->kind == ID_MAP_OWN) {
     // Who may map a group must first give up changing his list of groups: a group can also take rights away.
@@ -73,13 +76,16 @@ static void enter_namespaces(const struct namespaces_step *step, const struct id
     write_own_map("/proc/self/gid_map", gid);
   }
   if (maps->kind == ID_MAP_ALL) {
-    CALL(write, ends[1], "", 1);
-    CALL(close, ends[1]);
+    // A helper that has ended says why, and its status says that it did.
+    result = CALL(sendto, ends[1], "", 1, MSG_NOSIGNAL, 0, 0);
+    if (result != -EPIPE) must(STEP_ID_MAPS, "sendto", result);
+    shut(STEP_ID_MAPS, ends[1]);
     int status = 0;
     do result = CALL(wait4, helper, &status, 0, 0);
     while (result == -EINTR);
     if (result < 0) fail_step(STEP_ID_MAPS, "wait4", NULL, result, NULL);
-    if (status != 0) leave(STATUS_FAILED); // it has said why
+    if ((status & 0x7f) != 0) fail_step(STEP_ID_MAPS, "who writes them was killed", NULL, 0, NULL);
+    if (status != 0) leave_failed();
   }
 
   // A network of its own begins with its loopback down.
@@ -94,7 +100,7 @@ static void enter_namespaces(const struct namespaces_step *step, const struct id
     if (socket < 0) fail_step(STEP_NAMESPACES, "socket", NULL, socket, NULL);
     result = CALL(ioctl, socket, SIOCSIFFLAGS, &loopback);
     if (result < 0) fail_step(STEP_NAMESPACES, "ioctl(SIOCSIFFLAGS)", "lo", result, namespaces_hint);
-    CALL(close, socket);
+    shut(STEP_NAMESPACES, socket);
   }
 }
 

@@ -11,10 +11,28 @@
 
 static const uint64_t every_signal = ~0ULL;
 
-// What they have in common. `kept` descriptors, in any order: a caller may have closed 0, 1 or 2.
-static void become_ours(const struct filter_instruction *instructions, size_t count, int *kept, int kept_count) {
-  long result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-  if (result < 0) fail_step(STEP_NAMESPACES, "prctl(PR_SET_DUMPABLE)", NULL, result, NULL);
+enum { STATUS_NOT_SAID = 1 };
+// Bytes on the channels. Compared, so that a sentence that a caller's closed standard error lets end up there is none.
+static const char mounted = 'm', ready = 'r', go = 'g';
+
+// Waits for one of ours to say how far it is.
+static void await_ours(uint32_t step, int channel, long process, char expected, const char *ended) {
+  char byte;
+  long count;
+  do count = CALL(read, channel, &byte, 1);
+  while (count == -EINTR);
+  must(step, "read", count);
+  if (count == 1 && byte == expected) return;
+  int status = 0;
+  CALL(wait4, process, &status, 0, 0);
+  if (status == STATUS_FAILED << 8) leave_failed();
+  fail_step(step, ended, NULL, 0, NULL);
+}
+
+// What they have in common. `kept` descriptors, in any order: a caller may have closed 0, 1 or 2. Standard error need not
+// be among them: when this is false, who waits on the other end says so.
+static bool become_ours(const struct filter_instruction *instructions, size_t count, int *kept, int kept_count) {
+  if (CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return false;
   for (int i = 1; i < kept_count; i++)
     for (int j = i; j > 0 && kept[j] < kept[j - 1]; j--) {
       int other = kept[j];
@@ -24,16 +42,12 @@ static void become_ours(const struct filter_instruction *instructions, size_t co
   uint32_t first = 0;
   for (int i = 0; i < kept_count; i++) {
     uint32_t descriptor = (uint32_t)kept[i];
-    if (descriptor > first) CALL(close_range, first, descriptor - 1, 0);
+    if (descriptor > first && close_from_to(first, descriptor - 1) < 0) return false;
     first = descriptor + 1;
   }
-  CALL(close_range, first, ~0U, 0);
+  if (close_from_to(first, ~0U) < 0) return false;
   struct filter_program program = {(uint16_t)count, instructions};
-  result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
-  if (result < 0) {
-    tidy_up();
-    leave(STATUS_FAILED); // whoever waits on the other end says so
-  }
+  return CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) >= 0;
 }
 
 static void give_up(void) {
@@ -43,8 +57,7 @@ static void give_up(void) {
 }
 
 static void keep_own_privileges(void) {
-  long result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (result < 0) fail_step(STEP_NO_NEW_PRIVILEGES, "prctl(PR_SET_NO_NEW_PRIVS)", NULL, result, NULL);
+  must(STEP_NO_NEW_PRIVILEGES, "prctl(PR_SET_NO_NEW_PRIVS)", CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
 #endif

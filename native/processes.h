@@ -38,40 +38,37 @@ _Noreturn static void pass_signals_on(int channel) {
     struct kernel_time now = {0, 0};
     struct signal_information information = {0};
     bool arrived = CALL(rt_sigtimedwait, &only, &information, &now, 8) == signal && information.sender == 0;
-    if (!arrived && (byte & ONLY_FORGET) == 0) CALL(kill, PROGRAM_INSIDE, signal);
+    // Rather no program than one that cannot be ended.
+    if (!arrived && (byte & ONLY_FORGET) == 0 && CALL(kill, PROGRAM_INSIDE, signal) < 0) leave(0);
   }
 }
 
 _Noreturn static void be_first_process(int channel) {
   struct signal_action ignore = {.handler = SIG_IGN};
-  CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8);
-  CALL(rt_sigaction, SIGCHLD, &ignore, 0, 8); // orphans that end are reaped by the kernel
+  must(STEP_NAMESPACES, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
+  // Orphans that end are reaped by the kernel.
+  must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &ignore, 0, 8));
   mount_proc(&plan.mounts);
-  CALL(write, channel, "m", 1);
+  // When outer is gone, it has said why, or was killed.
+  long result = CALL(write, channel, &mounted, 1);
+  if (result == -EPIPE) leave_failed();
+  must(STEP_NAMESPACES, "write", result);
   give_up();
   keep_own_privileges();
   if (plan.landlock.present) {
     struct landlock_step nothing = {.present = true, .files = ~0ULL, .network = 3};
     restrict_by_landlock(&nothing);
   }
-  become_ours(first_process_filter, sizeof first_process_filter / sizeof first_process_filter[0], &channel, 1);
-  CALL(write, channel, "r", 1);
+  bool done = become_ours(first_process_filter, sizeof first_process_filter / sizeof first_process_filter[0], &channel, 1);
+  if (!done || CALL(write, channel, &ready, 1) != 1) leave(STATUS_NOT_SAID);
   pass_signals_on(channel);
 }
 
 static long first_process;
 static int first_channel = -1;
 
-static void await_first_process(uint32_t step) {
-  char byte;
-  long count;
-  do count = CALL(read, first_channel, &byte, 1);
-  while (count == -EINTR);
-  if (count == 1) return;
-  int status = 0;
-  CALL(wait4, first_process, &status, 0, 0);
-  if ((status & 0x7f) == 0) leave(STATUS_FAILED); // it has said why
-  fail_step(step, "the first process was killed", NULL, 0, NULL);
+static void await_first_process(uint32_t step, char expected) {
+  await_ours(step, first_channel, first_process, expected, "the first process has ended before it was ready");
 }
 
 // After the mounts, which it may still change, and before the old root goes.
@@ -84,12 +81,12 @@ static void start_first_process(void) {
   first_process = CALL(clone, SIGCHLD, 0, 0, 0, 0);
   if (first_process < 0) fail_step(STEP_NAMESPACES, "clone", NULL, first_process, NULL);
   if (first_process == 0) {
-    CALL(close, ends[0]);
+    shut(STEP_NAMESPACES, ends[0]);
     be_first_process(ends[1]);
   }
-  CALL(close, ends[1]);
+  shut(STEP_NAMESPACES, ends[1]);
   first_channel = ends[0];
-  await_first_process(STEP_MOUNTS);
+  await_first_process(STEP_MOUNTS, mounted);
 }
 
 // ── Outer ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +149,7 @@ _Noreturn static void end_like(int status, bool late) {
   // Whatever the program has left in the namespace ends now; wait for it, so that it is gone when callgate is.
   if (first_channel >= 0) {
     int ignored;
-    CALL(close, first_channel);
+    if (CALL(close, first_channel) < 0) leave_failed();
     while (CALL(wait4, first_process, &ignored, 0, 0) == -EINTR) {}
   }
   explain_end(status, late, end_groups());
@@ -162,21 +159,30 @@ _Noreturn static void end_like(int status, bool late) {
   leave(128 + signal); // pid 1 of a container does not die by its own signals
 }
 
+// The program cannot be looked after: rather none at all. With a first process, the end of this one is the end of all.
+_Noreturn static void end_everything(long program) {
+  CALL(kill, program, SIGKILL);
+  leave_failed();
+}
+
 static void pass_on(long program, const struct signal_information *information) {
+  long result = 0;
   if (first_channel >= 0) {
     uint8_t byte = (uint8_t)information->signal;
     if (information->code == SI_KERNEL) byte |= ONLY_FORGET; // a terminal's goes to the whole group
-    CALL(write, first_channel, &byte, 1);
+    result = CALL(write, first_channel, &byte, 1);
   } else if (information->code != SI_KERNEL) {
-    CALL(kill, program, information->signal);
+    result = CALL(kill, program, information->signal);
   }
+  if (result < 0) end_everything(program);
 }
 
 static void look_after(long program, bool late) {
   int status = 0;
   long changed;
   while ((changed = CALL(wait4, program, &status, WNOHANG | WUNTRACED, 0)) == -EINTR) {}
-  if (changed != program) return;
+  if (changed < 0) end_everything(program);
+  if (changed == 0) return;
   if ((status & 0xff) == 0x7f) do_to_oneself(status >> 8 & 0xff);
   else end_like(status, late);
 }
@@ -200,25 +206,26 @@ static void set_alarm(uint32_t seconds) {
   if (result < 0) fail_step(STEP_LIMITS, "timer_settime", NULL, result, NULL);
 }
 
+// Or an error.
 static int64_t seconds_now(void) {
   enum { CLOCK_MONOTONIC = 1 };
   struct kernel_time now = {0, 0};
-  CALL(clock_gettime, CLOCK_MONOTONIC, &now);
-  return now.seconds;
+  long result = CALL(clock_gettime, CLOCK_MONOTONIC, &now);
+  return result < 0 ? result : now.seconds;
 }
 
-_Noreturn static void watch(long program) {
-  int64_t end = plan.limits.wall_time == 0 ? INT64_MAX : seconds_now() + plan.limits.wall_time;
+_Noreturn static void watch(long program, int64_t end) {
   bool late = false;
   for (;;) {
     struct kernel_time wait = {1, 0};
     struct signal_information information = {0};
     if (end != INT64_MAX) {
-      int64_t left = end - seconds_now();
+      int64_t now = seconds_now(), left = end - now;
+      if (now < 0) end_everything(program);
       wait.seconds = left > 1 ? left : 1;
       if (left <= 0 && !late) {
         late = true;
-        CALL(kill, program, SIGKILL);
+        if (CALL(kill, program, SIGKILL) < 0) end_everything(program);
       }
     }
     long signal = CALL(rt_sigtimedwait, &every_signal, &information, end == INT64_MAX || late ? 0 : (uint64_t)&wait, 8);
@@ -231,44 +238,65 @@ _Noreturn static void watch(long program) {
   }
 }
 
+// Without a first process nobody else would end the program when outer is killed. If that was before, no signal comes.
+static void end_with(long outer) {
+  must(STEP_LIMITS, "prctl(PR_SET_PDEATHSIG)", CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+  if (must(STEP_LIMITS, "getppid", CALL(getppid)) != outer) leave(STATUS_FAILED);
+}
+
 // From here on there are two: outer, which does not return, and the program to be.
 static void stay_as_outer(void) {
   if ((plan.namespaces.flags & CLONE_NEWPID) == 0 && !plan.limits.present && !plan.cgroups.present) return;
   uint64_t callers_mask;
   struct signal_action standard = {.handler = SIG_DFL}, callers;
-  CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, &callers_mask, 8);
-  CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8);
+  must(STEP_NAMESPACES, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, &callers_mask, 8));
+  must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8));
+  // Before there is the program: a first process that fails would wait for the end of a child that is outer's to reap.
+  if (first_channel >= 0) await_first_process(STEP_NAMESPACES, ready);
+  int64_t end = INT64_MAX;
+  if (plan.limits.wall_time != 0) {
+    end = must(STEP_LIMITS, "clock_gettime", seconds_now()) + plan.limits.wall_time;
+    set_alarm(plan.limits.wall_time); // no child has it
+  }
+  long outer = must(STEP_NAMESPACES, "getpid", CALL(getpid));
   int gate[2];
   long result = CALL(pipe2, gate, O_CLOEXEC);
   if (result < 0) fail_step(STEP_NAMESPACES, "pipe2", NULL, result, NULL);
   long program = CALL(clone, SIGCHLD, 0, 0, 0, 0);
   if (program < 0) fail_step(STEP_NAMESPACES, "clone", NULL, program, NULL);
   if (program == 0) {
-    // Not before outer and the first process are what they have to be.
+    if (first_channel < 0) end_with(outer);
+    // Not before outer is what it has to be.
     char byte;
-    CALL(close, gate[1]);
+    shut(STEP_NAMESPACES, gate[1]);
     do result = CALL(read, gate[0], &byte, 1);
     while (result == -EINTR);
-    if (result != 1) leave(STATUS_FAILED);
-    CALL(close, gate[0]);
-    if (first_channel >= 0) CALL(close, first_channel);
-    if (keeper_channel >= 0) CALL(close, keeper_channel);
-    CALL(rt_sigaction, SIGCHLD, &callers, 0, 8);
-    CALL(rt_sigprocmask, SIG_SETMASK, &callers_mask, 0, 8);
+    must(STEP_NAMESPACES, "read", result);
+    if (result != 1 || byte != go)
+      fail_step(STEP_NAMESPACES, "the process that looks after the program has ended before it was ready", NULL, 0, NULL);
+    shut(STEP_NAMESPACES, gate[0]);
+    if (first_channel >= 0) shut(STEP_NAMESPACES, first_channel);
+    if (keeper_channel >= 0) shut(STEP_NAMESPACES, keeper_channel);
+    must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &callers, 0, 8));
+    must(STEP_NAMESPACES, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &callers_mask, 0, 8));
     keep_signals_inside(&plan.landlock);
     return;
   }
-  if (first_channel >= 0) await_first_process(STEP_NAMESPACES);
-  if (plan.limits.wall_time != 0) set_alarm(plan.limits.wall_time);
   int kept[4], count = 0;
   if ((plan.limits.present || plan.cgroups.present) && report_descriptor < 0) kept[count++] = 2;
   if (keeper_channel >= 0) kept[count++] = keeper_channel;
   if (first_channel >= 0) kept[count++] = first_channel;
   kept[count++] = gate[1];
-  become_ours(outer_filter, sizeof outer_filter / sizeof outer_filter[0], kept, count);
-  CALL(write, gate[1], "g", 1);
-  CALL(close, gate[1]);
-  watch(program);
+  bool done = become_ours(outer_filter, sizeof outer_filter / sizeof outer_filter[0], kept, count);
+  done = done && CALL(write, gate[1], &go, 1) == 1;
+  CALL(close, gate[1]); // if not, it is held open and of no use to anybody
+  if (!done) {
+    // It says so, and has to live until it has.
+    int ignored;
+    CALL(wait4, program, &ignored, 0, 0);
+    leave_failed();
+  }
+  watch(program, end);
 }
 
 #endif

@@ -32,17 +32,20 @@ static void take_identity(const struct identity_step *step) {
 }
 
 // The ways by which execve could give a capability back: the bounding set, and what uid 0 is. Before the identity,
-// whose change takes the right to do so. Without CAP_SETPCAP there was nothing to give back in the first place.
+// whose change takes the right to do so. Without CAP_SETPCAP, which everybody has in a user namespace of his own, there
+// was nothing to give back in the first place.
 static void drop_bounding_set(bool present) {
   if (!present) return;
-  enum { NO_ROOT_LOCKED = 0xef, EVERY = 64 }; // NOROOT, NO_SETUID_FIXUP, no KEEP_CAPS, NO_CAP_AMBIENT_RAISE; all locked
-  for (uint64_t capability = 0; capability < EVERY; capability++) {
+  enum { NO_ROOT_LOCKED = 0xef }; // NOROOT, NO_SETUID_FIXUP, no KEEP_CAPS, NO_CAP_AMBIENT_RAISE; all locked
+  enum { IN_EVERY_KERNEL = 37, END = 64 };
+  for (uint64_t capability = 0; capability < END; capability++) {
     long result = CALL(prctl, PR_CAPBSET_DROP, capability, 0, 0, 0);
-    if (result == -EINVAL || result == -EPERM) break; // there are no more; or no right to
-    if (result < 0) fail_step(STEP_CAPABILITIES, "prctl(PR_CAPBSET_DROP)", NULL, result, NULL);
+    if (result == -EINVAL && capability >= IN_EVERY_KERNEL) break; // there are no more
+    if (result == -EPERM && !has_user_namespace) return;
+    must(STEP_CAPABILITIES, "prctl(PR_CAPBSET_DROP)", result);
   }
   long result = CALL(prctl, PR_SET_SECUREBITS, NO_ROOT_LOCKED, 0, 0, 0);
-  if (result < 0 && result != -EPERM) fail_step(STEP_CAPABILITIES, "prctl(PR_SET_SECUREBITS)", NULL, result, NULL);
+  if (result != -EPERM || has_user_namespace) must(STEP_CAPABILITIES, "prctl(PR_SET_SECUREBITS)", result);
 }
 
 static void drop_capabilities(bool present) {
@@ -104,7 +107,7 @@ static void restrict_by_landlock(const struct landlock_step *step) {
       long result = CALL(landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &rule, 0);
       if (result < 0) fail_step(STEP_LANDLOCK, "landlock_add_rule", path, result, NULL);
     }
-    CALL(close, file);
+    shut(STEP_LANDLOCK, file);
   }
   for (uint32_t i = 0; i < step->port_count && attributes.network != 0; i++) {
     const uint8_t *at = step->ports + (size_t)i * 16;
@@ -116,7 +119,7 @@ static void restrict_by_landlock(const struct landlock_step *step) {
   if (result < 0)
     fail_step(STEP_LANDLOCK, "landlock_restrict_self", NULL, result,
               result == -E2BIG ? "there are too many sandboxes in each other" : NULL);
-  CALL(close, ruleset);
+  shut(STEP_LANDLOCK, ruleset);
 }
 
 // One domain more, for the program alone: outer is in the one around it, and can do to the program what it must, but
@@ -125,13 +128,14 @@ static void restrict_by_landlock(const struct landlock_step *step) {
 static void keep_signals_inside(const struct landlock_step *step) {
   enum { SCOPE_SIGNAL = 2 };
   if (!step->present || (step->scopes & SCOPE_SIGNAL) == 0) return;
-  if (CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION) < 6) return;
+  long version = must(STEP_LANDLOCK, "landlock_create_ruleset", CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION));
+  if (version < 6) return;
   struct landlock_ruleset attributes = {0, 0, SCOPE_SIGNAL};
   long ruleset = CALL(landlock_create_ruleset, &attributes, sizeof attributes, 0);
   if (ruleset < 0) fail_step(STEP_LANDLOCK, "landlock_create_ruleset", NULL, ruleset, NULL);
   long result = CALL(landlock_restrict_self, ruleset, 0);
   if (result < 0) fail_step(STEP_LANDLOCK, "landlock_restrict_self", NULL, result, NULL);
-  CALL(close, ruleset);
+  shut(STEP_LANDLOCK, ruleset);
 }
 
 // Memory that was writable does not become executable, for this program and all that it starts.

@@ -234,8 +234,8 @@ struct filter_program {
 enum {
   EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11,
   ENOMEM = 12, EEXIST = 17, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
-  ENOTTY = 25, ETXTBSY = 26, EIO = 5, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61, ELIBBAD = 80,
-  EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, ENOKEY = 126,
+  ENOTTY = 25, ETXTBSY = 26, EIO = 5, EPIPE = 32, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61,
+  ELIBBAD = 80, EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, ECONNRESET = 104, ENOKEY = 126,
 };
 
 // Arrays, not pointers: pointers in data would need relocating when the program starts.
@@ -273,7 +273,7 @@ static const struct error errors[] = {
     {ETXTBSY, "ETXTBSY", "Text file busy"},
     {28, "ENOSPC", "No space left on device"},
     {30, "EROFS", "Read-only file system"},
-    {32, "EPIPE", "Broken pipe"},
+    {EPIPE, "EPIPE", "Broken pipe"},
     {ENAMETOOLONG, "ENAMETOOLONG", "File name too long"},
     {ENOSYS, "ENOSYS", "Function not implemented"},
     {ELOOP, "ELOOP", "Too many levels of symbolic links"},

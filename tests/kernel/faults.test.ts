@@ -1,0 +1,480 @@
+// Every call that the launcher makes fails once, and callgate is killed at every call: no program without all of the
+// sandbox, a sentence that names the step, and nothing left behind. faults.c does it; which calls there are is known
+// from the CALL(…) marks of the sources. A call that a loop repeats is tried the first and the last time.
+// Debian packages: binutils
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, test } from "node:test";
+import { attachPlan } from "../../src/sandbox/attached-plan.ts";
+import { groupLimits, thisProcess } from "../../src/sandbox/cgroups.ts";
+import { encodePlan, type Plan, type PlanStep } from "../../src/sandbox/plan.ts";
+import type { Cgroup, FileIdentity, MountEntry } from "../../src/sandbox/steps.ts";
+import {
+  architecture,
+  compileC,
+  isRoot,
+  launcherPath,
+  ordinaryUser,
+  planFor,
+  refuseFilter,
+  root,
+  scratchFile,
+  scratchPath,
+} from "./native.ts";
+
+const EPERM = 1;
+const EIO = 5;
+
+const native = join(root, "native");
+const fixed = ["-static", "-no-pie"] as const;
+
+const supervisor = compileC("faults", readFileSync(join(root, "tests/kernel/faults.c"), "utf8"), fixed);
+
+/** The program: says that it runs and, with an argument, waits for a signal. */
+const program = compileC(
+  "program",
+  `#include <unistd.h>
+   int main(int argc, char **argv) { if (write(1, "runs\\n", 5) != 5) return 9; if (argv[1]) pause(); return argc - 1; }`,
+  fixed,
+);
+
+/** Node's stand-in: copies its first argument, a plan, to descriptor 3. */
+const node = compileC(
+  "node",
+  `#include <fcntl.h>
+   #include <unistd.h>
+   static char plan[1 << 20];
+   int main(int argc, char **argv) {
+     long length = argc > 1 ? read(open(argv[1], O_RDONLY), plan, sizeof plan) : -1;
+     return length > 0 && write(3, plan, length) == length ? 0 : 9;
+   }`,
+  fixed,
+);
+
+/** The launcher with debugging information, which makes the same calls; only to tell where in the sources they are. */
+const withLines = (() => {
+  const path = scratchPath("launcher");
+  const flags =
+    "-std=c11 -O0 -g -ffreestanding -fPIE -static-pie -nostdlib -nostartfiles -fno-stack-protector -fno-builtin " +
+    "-fno-asynchronous-unwind-tables -fno-unwind-tables -Wl,-z,noseparate-code,--build-id=none launcher.c";
+  const inlined = "-Dinline=inline __attribute__((always_inline))";
+  const built = spawnSync("gcc", [inlined, ...flags.split(" "), "-o", path], {
+    cwd: native,
+    encoding: "utf8",
+  });
+  assert.equal(built.status, 0, built.stderr);
+  return path;
+})();
+
+/** Names of calls by their numbers, from the table of the native programs. */
+const callNames: ReadonlyMap<string, string> = (() => {
+  const text = readFileSync(join(native, "system.h"), "utf8");
+  const own = text.split(/^#el\w+ /m)[architecture === "x86_64" ? 0 : 1] ?? "";
+  const shared = text.split("#define SHARED_NUMBERS")[1] ?? "";
+  const rows = [...`${own}${shared}`.matchAll(/\bX\((\w+), (\d+)\)/g)];
+  return new Map(rows.map(([, name = "", number = ""]) => [number, name]));
+})();
+
+/** One call of one process of the launcher. Processes (roles) are numbered as they appear, calls as they are made. */
+interface Call {
+  readonly role: number;
+  readonly index: number;
+  readonly name: string;
+  /** The function of the sources, and `file:line`. */
+  readonly within: string;
+  readonly place: string;
+}
+
+interface Outcome {
+  readonly role: number;
+  readonly index: number;
+  readonly hit: 0 | 1;
+  readonly ended: 0 | 1;
+  /** How many processes were left behind. */
+  readonly left: number;
+  readonly status: number;
+  readonly signal: number;
+  readonly said: string;
+  readonly complained: string;
+  readonly reported: string;
+}
+
+interface Scenario {
+  readonly name: string;
+  readonly transport: "plan" | "spawn" | "run" | "attached";
+  readonly steps: readonly PlanStep[];
+  /** The program waits for the SIGTERM that it gets by way of callgate. */
+  readonly waits: boolean;
+  readonly user: { readonly uid?: number; readonly gid?: number };
+}
+
+function supervise(
+  { transport, steps, waits, user }: Scenario,
+  launcher: string,
+  mode: "list" | "fail" | "kill",
+  errno: number,
+  input: string,
+): readonly string[] {
+  const plan: Plan = planFor(steps, program, ...(waits ? ["wait"] : []));
+  const file = scratchFile("plan", encodePlan(plan));
+  const command = {
+    plan: () => [launcher, "plan"],
+    spawn: () => [launcher, "spawn", "3"],
+    run: () => [launcher, "run", node, file],
+    attached: () => [scratchFile("copy", attachPlan(readFileSync(launcher), plan), 0o755)],
+  }[transport]();
+  const ids = [user.uid ?? -1, user.gid ?? -1].map(String);
+  const result = spawnSync(
+    supervisor,
+    [mode, String(errno), ...ids, transport, file, waits ? "1" : "0", ...command],
+    { input, encoding: "utf8", env: {}, maxBuffer: 1 << 26 },
+  );
+  assert.equal(result.stderr, "");
+  assert.equal(result.status, 0);
+  const lines = result.stdout.trim().split("\n");
+  assert.match(lines[0] ?? "", /^mounts \d+$/);
+  assert.equal(lines.at(-1), lines[0], "nothing is left mounted");
+  const left = groups.flatMap(({ folder: own }) =>
+    readdirSync(own).filter((name) => name.startsWith("callgate")),
+  );
+  assert.deepEqual(left, [], "no control group is left");
+  return lines.slice(1, -1);
+}
+
+/** Function and `file:line` of instructions, by their offsets in `withLines`. */
+function placesOf(offsets: readonly string[]): ReadonlyMap<string, readonly [string, string]> {
+  const asked = offsets.map((offset) => `0x${offset}`);
+  const { stdout } = spawnSync("addr2line", ["-e", withLines, "-i", "-f", "-a", ...asked], {
+    encoding: "utf8",
+  });
+  const blocks = stdout.split(/^0x0*/m).slice(1);
+  return new Map(
+    blocks.map((block) => {
+      const [offset = "", ...frames] = block.trim().split("\n");
+      // Frames from the innermost on, two lines each: `call6` is the instruction itself.
+      const at = frames[0] === "call6" ? 2 : 0;
+      const place = (frames[at + 1] ?? "").replace(/^.*\//, "").replace(/ .*$/, "");
+      return [offset, [frames[at] ?? "", place]] as const;
+    }),
+  );
+}
+
+function listCalls(scenario: Scenario): readonly Call[] {
+  const rows = (launcher: string) =>
+    supervise(scenario, launcher, "list", 0, "")
+      .filter((line) => /^\d/.test(line))
+      .map((line) => line.split(" "))
+      .sort(([a = "", b = ""], [c = "", d = ""]) => Number(a) - Number(c) || Number(b) - Number(d));
+  const raw = rows(withLines);
+  const places = placesOf([...new Set(raw.map(([, , , offset = ""]) => offset))]);
+  const calls = raw.map(([role, index, number = "", offset = ""]) => {
+    const [within, place] = places.get(offset) ?? ["", ""];
+    return { role: Number(role), index: Number(index), name: callNames.get(number) ?? number, within, place };
+  });
+  const bare = (list: readonly (readonly string[])[]) => list.map((row) => row.slice(0, 3).join(" "));
+  assert.deepEqual(bare(rows(launcherPath)), bare(raw), "the launcher that is shipped makes the same calls");
+  return calls;
+}
+
+/** The first and the last call from each place in each process. */
+function firstAndLast(calls: readonly Call[]): readonly Call[] {
+  const key = ({ role, name, place }: Call): string => `${role} ${name} ${place}`;
+  const last = new Map(calls.map((call) => [key(call), call]));
+  const first = new Map([...calls].reverse().map((call) => [key(call), call]));
+  return calls.filter((call) => first.get(key(call)) === call || last.get(key(call)) === call);
+}
+
+function outcomes(
+  scenario: Scenario,
+  mode: "fail" | "kill",
+  errno: number,
+  calls: readonly Call[],
+): readonly (readonly [Call, Outcome])[] {
+  const wanted = calls.map(({ role, index }) => `${role} ${index}\n`).join("");
+  const lines = supervise(scenario, launcherPath, mode, errno, wanted);
+  assert.equal(lines.length, calls.length);
+  return calls.map((call, at) => [call, JSON.parse(lines[at] ?? "") as Outcome]);
+}
+
+// ── What is started ────────────────────────────────────────────────────────────────────────────────────────────
+
+const identity = (path: string): FileIdentity => {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return { device: dev, inode: ino };
+};
+
+const folder = (target: string, mode = 0o755): MountEntry => ({ kind: "directory", target, mode });
+const here = dirname(program);
+const entries: readonly MountEntry[] = [
+  ...here
+    .slice(1)
+    .split("/")
+    .map((_, at, parts) => folder(parts.slice(0, at + 1).join("/"))),
+  { kind: "bind", source: here, target: here.slice(1), identity: identity(here) },
+  folder("scratch"),
+  { kind: "tmpfs", target: "scratch", mode: 0o1777, size: 65536, writable: true },
+  folder("proc"),
+  { kind: "proc", target: "proc", writable: false },
+  folder("dev"),
+  folder("dev/pts"),
+  { kind: "devpts", target: "dev/pts" },
+  { kind: "file", target: "dev/null", mode: 0o666 },
+  { kind: "bind", source: "/dev/null", target: "dev/null", writable: true, devices: true },
+  { kind: "link", target: "bin", to: "usr/bin" },
+];
+
+const landlock: PlanStep = {
+  kind: "landlock",
+  least: 1,
+  scopes: 3,
+  files: 0x1ffff,
+  network: 3,
+  paths: [{ path: here, rights: 0x800d, identity: identity(here) }],
+  ports: [{ port: 80, rights: 2 }],
+};
+const plain: PlanStep = { kind: "filter", bytes: refuseFilter(9999, 1) };
+const keyed: PlanStep = { ...plain, patches: [{ instruction: 1, word: 0 }] };
+const closing: readonly PlanStep[] = [
+  { kind: "closeDescriptors", keep: [] },
+  { kind: "signals", keepIgnored: [1] },
+];
+
+/**
+ * Control groups, in folders of this test's own, so that nobody else's are swept. Root's; where an ordinary user has
+ * none, there is nothing that could fail.
+ */
+const groups: readonly Cgroup[] = isRoot
+  ? groupLimits({ memory: 64 << 20, processes: 16 }, thisProcess()).groups.map((group) => {
+      const own = join(group.folder, `faults-${process.pid}`);
+      mkdirSync(own);
+      process.on("exit", () => rmdirSync(own));
+      if (existsSync(join(own, "cgroup.subtree_control"))) {
+        writeFileSync(join(own, "cgroup.subtree_control"), "+memory +pids");
+      }
+      return { ...group, folder: own };
+    })
+  : [];
+const grouped = (asRoot: boolean): readonly PlanStep[] =>
+  asRoot && groups.length > 0 ? [{ kind: "cgroups", groups }] : [];
+
+const full = (asRoot: boolean): readonly PlanStep[] => [
+  ...grouped(asRoot),
+  { kind: "namespaces", namespaces: ["mount", "cgroup", "uts", "ipc", "user", "pid", "net"] },
+  { kind: "idMaps", map: asRoot ? "all" : "own" },
+  { kind: "mounts", entries },
+  { kind: "pivot" },
+  { kind: "hostName", name: "inside" },
+  { kind: "limits", resources: { nofile: 10 }, wallTime: 1000 },
+  { kind: "environment", keep: [], set: {} },
+  { kind: "workingDirectory", path: here, identity: identity(here) },
+  ...(asRoot ? [{ kind: "identity", ...ordinaryUser } as const] : []),
+  { kind: "capabilities" },
+  { kind: "noNewPrivileges" },
+  { kind: "hardening", noNewCode: true },
+  landlock,
+  ...closing,
+  keyed,
+];
+
+const landlockAndFilter = (asRoot: boolean): readonly PlanStep[] => [
+  ...grouped(asRoot),
+  { kind: "limits", resources: { nofile: 10 } },
+  { kind: "workingDirectory", path: here },
+  ...(asRoot ? [{ kind: "identity", ...ordinaryUser } as const] : []),
+  { kind: "capabilities" },
+  { kind: "noNewPrivileges" },
+  landlock,
+  ...closing,
+  plain,
+];
+
+const filterOnly: readonly PlanStep[] = [
+  { kind: "terminal", newSession: true },
+  { kind: "noNewPrivileges" },
+  ...closing,
+  plain,
+  plain,
+];
+
+const people = [
+  ...(isRoot ? [{ who: "root", user: {}, asRoot: true }] : []),
+  { who: "an ordinary user", user: isRoot ? ordinaryUser : {}, asRoot: false },
+] as const;
+
+const scenarios: readonly Scenario[] = people.flatMap(({ who, user, asRoot }): readonly Scenario[] => {
+  const scenario = (
+    name: string,
+    transport: Scenario["transport"],
+    steps: readonly PlanStep[],
+    waits: boolean,
+  ): Scenario => ({ name: `${name}, ${who}`, transport, steps, waits, user });
+  return [
+    scenario("everything, by the front", "run", full(asRoot), true),
+    scenario("everything, by the library", "spawn", full(asRoot), false),
+    scenario("Landlock and filter, by the library", "spawn", landlockAndFilter(asRoot), true),
+    scenario("Landlock and filter", "plan", landlockAndFilter(asRoot), true),
+    scenario("the filter alone, from the launcher's own file", "attached", filterOnly, false),
+  ];
+});
+
+// ── What may happen ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Whether it is after the byte by which a process of ours says that it is ready to look after the program. */
+function isTooLate({ role, index }: Call, calls: readonly Call[]): boolean {
+  const own = calls.filter((call) => call.role === role);
+  const last = own.findLastIndex(({ within }) => within === "become_ours");
+  const saying = last < 0 ? undefined : own.slice(last).find(({ name }) => name === "write");
+  return saying !== undefined && index > saying.index;
+}
+
+/**
+ * Who is in no user namespace of his own may have no right to give up rights, and then needs to give up none: an
+ * ordinary user, and root of a container.
+ */
+function isRightThatMayLack({ role, within }: Call, calls: readonly Call[]): boolean {
+  const isKeeper = calls.some((one) => one.role === role && one.within === "keep_needed_capabilities");
+  const hasNamespace = calls.some((one) => one.name === "unshare") && !isKeeper;
+  return within === "keep_needed_capabilities" || (within === "drop_bounding_set" && !hasNamespace);
+}
+
+/** No program, and one sentence, wherever it was said, that names the step. */
+function assertRefused(call: Call, outcome: Outcome, message: string): void {
+  const isExecution = ["carry_out", "find_program"].includes(call.within);
+  assert.equal(outcome.hit, 1, message);
+  assert.equal(outcome.said, "", message);
+  assert.equal(outcome.status, isExecution ? 126 : 125, message);
+  const sentence = isExecution ? /cannot execute "[^\n"]+": E/g : /set-up step "[a-zN ]+" failed: /g;
+  const { complained, reported } = outcome;
+  assert.equal(`${complained}${reported}`.match(sentence)?.length, 1, message);
+  if (complained !== "") assert.match(complained, /^callgate: [^\n]+\n$/, message);
+}
+
+const seen = new Set<string>();
+
+for (const scenario of scenarios) {
+  describe(`the launcher, ${scenario.name}`, () => {
+    const calls = listCalls(scenario);
+    for (const { place, name } of calls) seen.add(`${place} ${name}`);
+    const tried = firstAndLast(calls);
+
+    for (const errno of [EIO, EPERM]) {
+      test(`each call fails once with errno ${errno}: no program, and a sentence that names the step`, () => {
+        for (const [call, outcome] of outcomes(scenario, "fail", errno, tried)) {
+          const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
+          assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
+          const mayBeRefused = errno === EPERM && isRightThatMayLack(call, calls);
+          if (call.within !== "leave" && !mayBeRefused && !isTooLate(call, calls)) {
+            assertRefused(call, outcome, message);
+          }
+        }
+      });
+    }
+
+    test("callgate is killed at each call: nothing of it is left, nor of the program", () => {
+      for (const [call, outcome] of outcomes(scenario, "kill", 0, tried)) {
+        const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
+        assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
+        if (outcome.hit === 1 && call.within !== "leave") assert.equal(outcome.signal, 9, message);
+      }
+    });
+  });
+}
+
+describe("callgate run with Node", () => {
+  const home = scratchPath("home");
+  for (const path of [home, join(home, "tmp")]) mkdirSync(path);
+  const cli = join(root, "dist", "cli", "main.cjs");
+  const inspect = (mode: "list" | "kill", input: string) =>
+    spawnSync(
+      supervisor,
+      [mode, "0", "-1", "-1", "run", "/dev/null", "0", launcherPath, "run", process.execPath, cli].concat([
+        "--policy",
+        "default",
+        "--read",
+        here,
+        "--",
+        program,
+      ]),
+      {
+        input,
+        encoding: "utf8",
+        env: { PATH: "/usr/bin:/bin", HOME: home, TMPDIR: join(home, "tmp") },
+        cwd: here,
+        maxBuffer: 1 << 28,
+      },
+    );
+
+  test("it is killed while Node is at work: nothing is left, neither process nor file", () => {
+    const listed = inspect("list", "").stdout;
+    assert.match(listed, /"said":"runs/);
+    const length = listed.split("\n").filter((line) => line.startsWith("1 ")).length;
+    assert.ok(length > 100);
+    const moments = Array.from({ length: 6 }, (_, at) => `1 ${Math.floor((at * length) / 6)}\n`);
+    const killed = inspect("kill", moments.join(""))
+      .stdout.split("\n")
+      .filter((line) => line.startsWith("{"));
+    assert.equal(killed.length, moments.length);
+    for (const line of killed) {
+      const { ended, left, said } = JSON.parse(line) as Outcome;
+      assert.deepEqual([ended, left, said], [1, 0, ""], line);
+    }
+    assert.deepEqual(readdirSync(join(home, "tmp")), []);
+  });
+});
+
+// ── Whether these are all calls ────────────────────────────────────────────────────────────────────────────────
+
+/** Functions with calls that no scenario makes, and why they are no steps of a start. */
+const elsewhere: Readonly<Record<string, string>> = {
+  leave: "the end of a process; where it is refused, an instruction that traps",
+  say_and_leave: "what is said after a step has failed",
+  close_from_to: "Linux before 5.9, see launcher-front.test.ts",
+  become_node: "a caller that has closed 0, 1 or 2, see launcher-front.test.ts",
+  die_like_child: "after Node was killed",
+  detach_mount: "a container's, see attached-plan.test.ts",
+  write_whole: "`launcher layers`",
+  try_in_child: "`launcher layers`",
+  try_namespaces: "`launcher layers`",
+  try_proc_inside: "`launcher layers`",
+  say_layers: "`launcher layers`",
+  await_ours: "after a process of ours has failed",
+  do_to_oneself: "after a stop",
+  say_of_limit: "after the program has ended",
+  end_everything: "after a call has failed that looks after the program",
+  watch: "after the wall time",
+  remove_groups: "groups with members that are still there",
+  kill_members: "groups with members that are still there",
+  has_happened: "after the program has ended",
+  sweep: "groups that others have left, see limits.test.ts",
+  tidy_up: "after a step has failed",
+  stay_as_outer: "after the process that looks after the program has failed",
+};
+
+test("every CALL of the launcher's sources was made to fail, or is no step of a start", () => {
+  const sources = [
+    "launcher.c",
+    ...readFileSync(join(native, "launcher.c"), "utf8").matchAll(/^#include "(\w+\.h)"$/gm),
+  ].map((found) => (typeof found === "string" ? found : (found[1] ?? "")));
+  assert.ok(sources.length > 5);
+  for (const file of sources) {
+    let within = "";
+    const lines = readFileSync(join(native, file), "utf8").split("\n");
+    for (const [at, line] of lines.entries()) {
+      within = /^(?:\w[\w() ]* )?\**(\w+)\([^;]*\{$/.exec(line)?.[1] ?? within;
+      for (const [, name = ""] of line.matchAll(/\bCALL\((\w+)/g)) {
+        const place = `${file}:${at + 1}`;
+        if (!seen.has(`${place} ${name}`)) assert.ok(within in elsewhere, `${name} in ${within}, ${place}`);
+      }
+    }
+  }
+});
