@@ -26,6 +26,7 @@ import {
   planFor,
   refuseFilter,
   root,
+  scratchFile,
   scratchPath,
 } from "./native.ts";
 
@@ -50,11 +51,17 @@ const table: readonly Attack[] = [
   ..."read_secret write_start_up overwrite_launcher plant_file rename_secret list_folder".split(" "),
   ..."through_proc_root through_proc_cwd through_proc_fd host_environment host_memory".split(" "),
   ..."signal_host signal_by_pidfd trace_host inherited_descriptor posix_memory caller_environment".split(" "),
+  ..."message_queue changed_behind_pointer kcmp_host".split(" "),
 ].map((name): Attack => ({ name }));
 
 const others: readonly Attack[] = [
   { name: "sysv_memory" },
   { name: "other_users_processes", open: "without namespaces" },
+  { name: "suspend_filter", user: rights },
+  {
+    name: "release_agent",
+    user: "since Linux 5.17 the kernel takes an agent from the first namespace's root only",
+  },
   { name: "priority_of_host" },
   { name: "limits_of_host" },
   { name: "root_by_setuid", anybody: "only root can make such a file here" },
@@ -67,6 +74,16 @@ const others: readonly Attack[] = [
   { name: "shadow_file", user: rights },
 ];
 const all = [...table, ...others];
+
+/** What only a policy that asks for it refuses: programs that translate code as they run need it. */
+const hardening =
+  "execute_memory execute_memory_by_name map_writable_code make_written_executable attach_shared_code";
+const hardPolicy = `version = 1
+extends = ["default"]
+[hardening]
+new-code = "deny"
+exec = "files"
+`;
 
 interface Person {
   readonly name: string;
@@ -152,6 +169,7 @@ const outcomes = (text: string): ReadonlyMap<string, string> =>
 for (const person of people) {
   describe(`attacks on the machine, ${person.name}`, () => {
     const folder = scratchPath("attacked");
+    const granted = scratchFile("public", "public\n");
     let host: ChildProcess | undefined;
     let facts = "";
     const script = join(fixtures, "sandbox.py");
@@ -168,7 +186,7 @@ for (const person of people) {
         chmodSync(join(folder, "setuid-id"), 0o4755);
         if (person.identity.uid !== undefined) chownSync(folder, person.identity.uid, person.identity.uid);
       }
-      const started = spawn(python, [script, "host", folder], {
+      const started = spawn(python, [script, "host", folder, granted], {
         stdio: ["pipe", "pipe", "inherit"],
         ...person.identity,
       });
@@ -191,7 +209,13 @@ for (const person of people) {
     const attempt = (mode: Mode): ReadonlyMap<string, string> =>
       outcomes(
         run(mode, person, [python, script, "try", facts, ...all.map(({ name }) => name)], {
-          options: ["--read", script],
+          options: ["--read", script, "--read", granted],
+        }),
+      );
+    const attemptHardened = (mode: Mode, policy: string): ReadonlyMap<string, string> =>
+      outcomes(
+        run(mode, person, [python, script, "try", facts, ...hardening.split(" ")], {
+          options: ["--read", script, "--policy", policy],
         }),
       );
 
@@ -201,6 +225,10 @@ for (const person of people) {
         if (anybody !== undefined || (user !== undefined && !person.isRoot)) continue;
         assert.equal(found.get(name), "worked", name);
       }
+      assert.equal(
+        readFileSync(join(folder, person.isRoot ? "agent-ran" : "secret"), "utf8").length > 0,
+        true,
+      );
       for (const name of ["start-up", "launcher"])
         assert.match(readFileSync(join(folder, name), "utf8"), /evil/, "it was changed for real");
     });
@@ -213,6 +241,17 @@ for (const person of people) {
           if (open === mode) context.diagnostic(`${name}: open, and said to be: ${found.get(name)}`);
           else assert.notEqual(found.get(name), "worked", name);
         }
+      });
+
+      test(`code that no file has: runs ${mode === "whole" ? "in the whole sandbox" : mode}, unless the policy says no`, () => {
+        const policy = scratchFile("hard.toml", hardPolicy);
+        for (const [name, outcome] of attemptHardened(mode, "default")) {
+          // Without namespaces there is no shared memory at all.
+          if (mode === "whole" || name !== "attach_shared_code") assert.equal(outcome, "worked", name);
+        }
+        const found = attemptHardened(mode, policy);
+        assert.equal(found.size, 5);
+        for (const [name, outcome] of found) assert.notEqual(outcome, "worked", name);
       });
     }
   });
