@@ -123,7 +123,7 @@ function best(ranges: readonly Range[], perTest: number): SearchTree {
   };
   // A heavy value at the end of a range is better parted off with it: with and without is tried.
   const starts = [solveWith(new Set([...few, ...heavy]))];
-  if (heavy.length > 0 && ranges.length <= mostTwice) starts.push(solveWith(few));
+  if (ranges.length <= mostTwice && heavy.some((index) => !few.includes(index))) starts.push(solveWith(few));
   let found = starts.reduce((a, b) => (b.cost < a.cost ? b : a));
   if (ranges.length > mostTried) return found.tree;
   for (const index of singles) {

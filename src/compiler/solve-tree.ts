@@ -13,13 +13,17 @@ const mostShort = 16;
 /** Costs no further apart are equal; of these JGE comes before JEQ, and right before left: such trees share more. */
 const rounding = 1e-12;
 
+/** What is chosen for a stretch that leads to one destination, and where JEQ takes a value out. */
+const none = 0;
+const byEqual = -1;
+
 /** Of no range a destination, and of ranges with several. */
 const nothing = -1;
 const mixed = -2;
 
 /**
  * The cheapest tree when the values at `removable` may be taken out, in that order.
- * @param cuts where long stretches may be parted: the work grows with the fourth power of their number
+ * @param cuts where long stretches may be parted, and so before which ranges they may begin
  */
 export function solve(
   ranges: readonly Range[],
@@ -29,84 +33,98 @@ export function solve(
 ): Solution {
   const n = ranges.length;
   const states = removable.length;
-  const weights = Float64Array.from(ranges, (one) => one.weight);
   const destinations = Int32Array.from(ranges, (one) => one.destination);
-  const taken = Int32Array.from(removable);
-  const rankOf = new Int32Array(n).fill(-1);
+  const rankOf = new Int32Array(n).fill(states);
   for (const [rank, index] of removable.entries()) rankOf[index] = rank;
-  const weightBefore = sumsBefore(weights);
-  const takenBefore = sumsBefore(weights.map((weight, index) => ((rankOf[index] ?? -1) < 0 ? 0 : weight)));
 
   const longestShort = n <= mostExact ? n : mostShort;
   const anywhere = partingAt([...ranges.keys()], n);
-  const atCuts = partingAt(cuts, n);
   const isCut = new Uint8Array(n + 1);
   for (const cut of [0, ...cuts, n]) isCut[cut] = 1;
+  cutBetween(destinations, rankOf, states, isCut);
+  const atCuts = partingAt(
+    [...ranges.keys()].filter((index) => index > 0 && isCut[index] === 1),
+    n,
+  );
 
-  // The costs twice, so that the inner loop walks along a row of both: by (t, first, last) and by (t, last, first).
-  const square = n * n;
-  const byFirst = new Float64Array(square * (states + 1));
-  const byLast = new Float64Array(square * (states + 1));
-  /** By (t, first, last); -1: all one destination; 0: JEQ; m > 0: JGE before range m. */
-  const choice = new Int16Array(square * (states + 1)).fill(-1);
-  /** By (first, last): the one destination of what is never taken out. */
-  const alike = new Int32Array(square);
+  // What holds for each stretch in the state that was last solved; the costs twice, by (first, last) and by
+  // (last, first), so that the inner loop walks along a row of both.
+  const byFirst = new Float64Array(n * n);
+  const byLast = new Float64Array(n * n);
+  /** The one destination of all that is left. */
+  const alike = new Int32Array(n * n).fill(nothing);
+  /** At [i]: the weight of what is left before i. */
+  const weightBefore = new Float64Array(n + 1);
+  /** By (t, first, last): `none` for all one destination, `byEqual` for JEQ, m > 0 for JGE before range m. */
+  const choice = new Int16Array((states + 1) * n * n);
 
-  for (let length = 1; length <= n; length++) {
-    const isLong = length > longestShort;
-    const { places, upTo } = isLong ? atCuts : anywhere;
-    for (let i = 0; i + length <= n; i++) {
-      const j = i + length - 1;
-      const atFirst = i * n + j;
-      const atLast = j * n + i;
-      const own = (rankOf[j] ?? -1) < 0 ? (destinations[j] ?? 0) : nothing;
-      let kept = length === 1 ? own : bothAlike(alike[atFirst - 1] ?? nothing, own);
-      alike[atFirst] = kept;
-      if (isLong && (isCut[i] === 0 || isCut[j + 1] === 0)) continue;
-      const firstPlace = upTo[i] ?? 0;
-      const lastPlace = upTo[j] ?? 0;
-      let left = (weightBefore[j + 1] ?? 0) - (weightBefore[i] ?? 0);
-      left -= (takenBefore[j + 1] ?? 0) - (takenBefore[i] ?? 0);
-      // From all taken out to none, so that what JEQ leads to is known.
-      for (let t = states; t >= 0; t--) {
-        const base = t * square;
-        let least = Number.POSITIVE_INFINITY;
-        let chosen = -1;
-        if (t < states) {
-          const back = taken[t] ?? 0;
-          least = byFirst[base + square + atFirst] ?? 0;
-          if (back < i || back > j) {
-            // Nothing comes back: the same is left as in the state after.
-            byFirst[base + atFirst] = least;
-            byLast[base + atLast] = least;
-            choice[base + atFirst] = choice[base + square + atFirst] ?? -1;
-            continue;
-          }
-          left += weights[back] ?? 0;
-          kept = bothAlike(kept, destinations[back] ?? 0);
-          chosen = 0;
-        }
-        if (kept !== mixed) continue;
-        const lefts = base + i * n - 1;
-        const rights = base + j * n;
-        for (let place = firstPlace; place < lastPlace; place++) {
-          const m = places[place] ?? 0;
-          const sum = (byFirst[lefts + m] ?? 0) + (byLast[rights + m] ?? 0);
-          if (sum < least + rounding) {
-            least = sum;
-            chosen = m;
-          }
-        }
-        const cost = perTest + left + least;
-        byFirst[base + atFirst] = cost;
-        byLast[base + atLast] = cost;
-        choice[base + atFirst] = chosen;
+  const weigh = (t: number): void => {
+    for (let i = 0; i < n; i++) {
+      const weight = (rankOf[i] ?? 0) >= t ? (ranges[i]?.weight ?? 0) : 0;
+      weightBefore[i + 1] = (weightBefore[i] ?? 0) + weight;
+    }
+  };
+  /** Solves one stretch for state t, where all shorter ones are solved for it. */
+  const solveStretch = (t: number, i: number, j: number, least: number): void => {
+    const { places, upTo } = j - i < longestShort ? anywhere : atCuts;
+    // Where JEQ is the last test, none is better.
+    const lastPlace = least === 0 ? 0 : (upTo[j] ?? 0);
+    const lefts = i * n - 1;
+    const rights = j * n;
+    let chosen = byEqual;
+    for (let place = upTo[i] ?? 0; place < lastPlace; place++) {
+      const m = places[place] ?? 0;
+      const sum = (byFirst[lefts + m] ?? 0) + (byLast[rights + m] ?? 0);
+      if (sum < least + rounding) {
+        least = sum;
+        chosen = m;
+      }
+    }
+    const cost = perTest + (weightBefore[j + 1] ?? 0) - (weightBefore[i] ?? 0) + least;
+    byFirst[i * n + j] = cost;
+    byLast[j * n + i] = cost;
+    choice[(t * n + i) * n + j] = chosen;
+  };
+  const isSolved = (i: number, j: number): boolean =>
+    j - i < longestShort || (isCut[i] === 1 && isCut[j + 1] === 1);
+
+  // 1. All values are taken out.
+  weigh(states);
+  for (let i = n - 1; i >= 0; i--) {
+    let kept = nothing;
+    for (let j = i; j < n; j++) {
+      if (rankOf[j] === states) kept = bothAlike(kept, destinations[j] ?? 0);
+      alike[i * n + j] = kept;
+      if (kept === mixed && isSolved(i, j)) solveStretch(states, i, j, Number.POSITIVE_INFINITY);
+    }
+  }
+  // 2. They come back one by one. That matters for the stretches around each only; what they cost until now is what
+  // JEQ leads to. Shorter ones come first.
+  for (let t = states - 1; t >= 0; t--) {
+    const back = removable[t] ?? 0;
+    weigh(t);
+    for (let i = back; i >= 0; i--) {
+      for (let j = back; j < n; j++) {
+        const at = i * n + j;
+        const kept = bothAlike(alike[at] ?? nothing, destinations[back] ?? 0);
+        alike[at] = kept;
+        if (kept === mixed && isSolved(i, j)) solveStretch(t, i, j, byFirst[at] ?? 0);
       }
     }
   }
 
-  const build = (i: number, j: number, t: number): SearchTree => {
-    const chosen = choice[t * square + i * n + j] ?? -1;
+  /** The state in which a stretch was solved last when it is in state t: none of its values came back in between. */
+  const solvedState = (i: number, j: number, t: number): number => {
+    let solved = states;
+    for (let one = i; one <= j; one++) {
+      const rank = rankOf[one] ?? states;
+      if (rank >= t && rank < solved) solved = rank;
+    }
+    return solved;
+  };
+  const build = (i: number, j: number, state: number): SearchTree => {
+    const t = solvedState(i, j, state);
+    const chosen = choice[(t * n + i) * n + j] ?? none;
     if (chosen > 0)
       return {
         kind: "at-least",
@@ -114,21 +132,31 @@ export function solve(
         holds: build(chosen, j, t),
         fails: build(i, chosen - 1, t),
       };
-    if (chosen === 0) {
-      const rank = removable.findIndex((index, at) => at >= t && index >= i && index <= j);
-      const range = ranges[removable[rank] ?? 0];
+    if (chosen === byEqual) {
+      const range = ranges[removable[t] ?? 0];
       return {
         kind: "equal",
         k: range?.first ?? 0,
         holds: { kind: "found", destination: range?.destination ?? 0 },
-        fails: build(i, j, rank + 1),
+        fails: build(i, j, t + 1),
       };
     }
     let one = i;
-    while (one < j && (rankOf[one] ?? -1) >= 0 && (rankOf[one] ?? -1) < t) one++;
-    return { kind: "found", destination: ranges[one]?.destination ?? 0 };
+    while (one < j && (rankOf[one] ?? states) < t) one++;
+    return { kind: "found", destination: destinations[one] ?? 0 };
   };
   return { cost: byFirst[n - 1] ?? 0, tree: build(0, n - 1, 0) };
+}
+
+/** Adds cuts so that what is never taken out can always be parted where its destinations differ. */
+function cutBetween(destinations: Int32Array, rankOf: Int32Array, never: number, isCut: Uint8Array): void {
+  let [before, cut] = [nothing, false];
+  for (const [index, destination] of destinations.entries()) {
+    if (isCut[index] === 1) cut = true;
+    if (rankOf[index] !== never) continue;
+    if (before !== nothing && before !== destination && !cut) isCut[index] = 1;
+    [before, cut] = [destination, false];
+  }
 }
 
 /** Where a stretch is parted: the ranges that a second part begins with, and at [i] how many of them are up to i. */
@@ -142,13 +170,6 @@ function partingAt(places: readonly number[], n: number): Parting {
   for (const place of places) upTo[place] = 1;
   for (let i = 1; i < n; i++) upTo[i] = (upTo[i] ?? 0) + (upTo[i - 1] ?? 0);
   return { places: Int32Array.from(places), upTo };
-}
-
-/** At [i]: the sum of the numbers before i. */
-function sumsBefore(numbers: Float64Array): Float64Array {
-  const sums = new Float64Array(numbers.length + 1);
-  for (let i = 0; i < numbers.length; i++) sums[i + 1] = (sums[i] ?? 0) + (numbers[i] ?? 0);
-  return sums;
 }
 
 function bothAlike(one: number, other: number): number {
