@@ -6,7 +6,7 @@ import type { Policy } from "../src/policy/types.ts";
 import { packageRoot } from "../src/sandbox/package-files.ts";
 import { watch } from "../src/sandbox/watch.ts";
 import { hostAbi } from "../src/syscalls/index.ts";
-import type { StartTime } from "./start.ts";
+import type { StartTime } from "./harness.ts";
 
 const works: readonly (readonly [name: string, command: readonly [string, ...string[]]])[] = [
   // What is the same for every program: the filter's compilation and proof, and the watcher's start.

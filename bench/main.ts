@@ -5,27 +5,15 @@ import { compile } from "../src/compiler/index.ts";
 import { builtinPolicyText, readPolicy } from "../src/formats/index.ts";
 import { prove } from "../src/proof/index.ts";
 import { prepare } from "../src/sandbox/policy-input.ts";
-import { printFilters } from "./filters.ts";
+import { madeFilters, printFilters } from "./filters.ts";
+import { printStarts, withHarness } from "./harness.ts";
+import { printCalls, printInstalls } from "./kernel.ts";
 import { measureLearning } from "./learn.ts";
+import { printContainers } from "./lxc.ts";
+import { printCompileTimes } from "./nodes.ts";
+import { printMemory, printSandboxes } from "./sandbox.ts";
 import { measureSpawns } from "./spawn.ts";
-import { measureStarts, type StartTime } from "./start.ts";
-
-function printStarts(
-  title: string,
-  times: readonly StartTime[],
-  limits: Readonly<Record<string, number>>,
-): void {
-  console.log(`\n${title}`);
-  const [base] = times;
-  for (const { name, least, median } of times) {
-    const ratio = median / (base?.median ?? median);
-    const limit = limits[name];
-    const goal = limit === undefined ? "" : `  goal ≤ ${limit}×`;
-    console.log(
-      `  ${name.padEnd(40)} least ${(least / 1000).toFixed(2)} ms  median ${(median / 1000).toFixed(2)} ms  ${ratio.toFixed(2)}×${goal}`,
-    );
-  }
-}
+import { printCommands } from "./start.ts";
 
 async function milliseconds(
   work: () => unknown,
@@ -57,11 +45,17 @@ for (const [name, work, goal] of [
   console.log(`  ${name.padEnd(40)} least ${least.toFixed(2)} ms  median ${median.toFixed(2)} ms  ${goal}`);
 }
 
-printFilters();
+const filters = await madeFilters();
+printFilters(filters);
+printInstalls(filters);
+printCalls(filters);
 
-const { programs, commands } = measureStarts();
-printStarts("start of a program", programs, { "launcher, filter default, /bin/true": 1.5 });
-printStarts("start of a command", commands, { "callgate check small.toml": 1.3 });
+await withHarness(async (harness) => {
+  printCompileTimes(harness);
+  printCommands(harness);
+  printSandboxes(harness);
+  await printMemory(harness.folder);
+});
 
 for (const pair of await measureSpawns()) {
   printStarts("the library: /bin/true from the call to its end, with a prepared plan", pair, {
@@ -70,7 +64,12 @@ for (const pair of await measureSpawns()) {
   });
 }
 
+printContainers();
+
 // The filter's compilation is in the times of learning: it is a part of what a user waits for.
 for (const [name, times] of await measureLearning()) {
-  printStarts(`learning: ${name}`, times, { [`${name}, learned`]: 2, [`${name}, learned again`]: 1.05 });
+  printStarts(`learning: ${name}`, times, {
+    [`${name}, learned`]: 2,
+    [`${name}, learned again`]: 1.05,
+  });
 }

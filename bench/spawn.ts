@@ -2,7 +2,7 @@
 import { spawn as nodeSpawn } from "node:child_process";
 import { once } from "node:events";
 import { prepare, spawn } from "../src/index.ts";
-import type { StartTime } from "./start.ts";
+import type { StartTime } from "./harness.ts";
 
 const rounds = 200;
 

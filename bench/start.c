@@ -1,15 +1,21 @@
-// Starts commands round by round, so that the machine's other work hits all of them alike, and prints for each the
-// least and the median time from start to end, in microseconds:   start ROUNDS PLAN|- CMD ARG… ';' PLAN|- CMD …
-// A PLAN is opened as the command's descriptor 3, where `launcher plan` expects it.
+// Starts commands, and prints how long they took from start to end, in microseconds:
+//   start ROUNDS PLAN|- CMD ARG… ';' PLAN|- CMD …     each command alone, round by round, so that the machine's other work
+//                                                     hits all of them alike; for each: the least, the median, and the
+//                                                     most memory that one of its processes had, in KiB
+//   start at-once COUNT PLAN|- CMD ARG…               as many at a time: the time of all together, and of the slowest
+// A PLAN is opened as the command's descriptor 3, where `launcher plan` expects it. An argument `@` is another one at each start.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { most_commands = 32, most_arguments = 128, most_at_once = 1000 };
 
 extern char **environ;
 
@@ -17,12 +23,13 @@ struct command {
   const char *plan;
   char **argv;
   double *times;
+  long memory;
 };
 
 static double now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
+  return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -30,38 +37,83 @@ static int ascending(const void *a, const void *b) {
   return (difference > 0) - (difference < 0);
 }
 
+static pid_t start(const struct command *command) {
+  static unsigned int count;
+  char unique[48], *arguments[most_arguments];
+  int at = 0;
+  snprintf(unique, sizeof unique, "%d-%u", getpid(), count++);
+  for (; command->argv[at] != NULL && at < most_arguments - 1; at++)
+    arguments[at] = strcmp(command->argv[at], "@") == 0 ? unique : command->argv[at];
+  arguments[at] = NULL;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  if (strcmp(command->plan, "-") != 0) posix_spawn_file_actions_addopen(&actions, 3, command->plan, O_RDONLY, 0);
+  pid_t child;
+  if (posix_spawn(&child, arguments[0], &actions, NULL, arguments, environ) != 0) exit(3);
+  posix_spawn_file_actions_destroy(&actions);
+  return child;
+}
+
+static void expect_success(pid_t child, int status, const char *name) {
+  if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  fprintf(stderr, "%s failed\n", name);
+  exit(4);
+}
+
+static int at_once(int count, const struct command *command) {
+  static double begins[most_at_once];
+  static pid_t children[most_at_once];
+  double slowest = 0, begin = now();
+  for (int i = 0; i < count; i++) {
+    begins[i] = now();
+    children[i] = start(command);
+  }
+  for (int left = count; left > 0; left--) {
+    int status;
+    pid_t child = wait(&status);
+    double end = now();
+    expect_success(child, status, command->argv[0]);
+    for (int i = 0; i < count; i++)
+      if (children[i] == child && end - begins[i] > slowest) slowest = end - begins[i];
+  }
+  printf("%.1f %.1f\n", now() - begin, slowest);
+  return 0;
+}
+
 int main(int argc, char **argv) {
-  int rounds = argc > 3 ? atoi(argv[1]) : 0, count = 0;
-  struct command commands[32];
+  if (argc < 4) return 2;
+  if (strcmp(argv[1], "at-once") == 0) {
+    int count = atoi(argv[2]);
+    if (argc < 5 || count < 1 || count > most_at_once) return 2;
+    return at_once(count, &(struct command){argv[3], argv + 4, NULL, 0});
+  }
+  int rounds = atoi(argv[1]), count = 0;
+  struct command commands[most_commands];
   if (rounds < 1) return 2;
-  for (int at = 2; at < argc && count < 32; at++) {
-    commands[count] = (struct command){argv[at], argv + at + 1, calloc((size_t)rounds, sizeof(double))};
-    count++;
+  for (int at = 2; at < argc && count < most_commands; at++) {
+    commands[count++] = (struct command){argv[at], argv + at + 1, calloc((size_t)rounds, sizeof(double)), 0};
     while (at < argc && strcmp(argv[at], ";") != 0) at++;
     if (at < argc) argv[at] = NULL;
   }
-  for (int round = 0; round < rounds; round++) {
+  // The first round warms what is kept from one start to the next, and is not counted.
+  for (int round = -1; round < rounds; round++) {
     for (int i = 0; i < count; i++) {
-      posix_spawn_file_actions_t actions;
-      posix_spawn_file_actions_init(&actions);
-      posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-      posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-      if (strcmp(commands[i].plan, "-") != 0) posix_spawn_file_actions_addopen(&actions, 3, commands[i].plan, O_RDONLY, 0);
-      pid_t child;
+      struct rusage usage;
       int status;
       double begin = now();
-      if (posix_spawn(&child, commands[i].argv[0], &actions, NULL, commands[i].argv, environ) != 0) return 3;
-      if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "%s failed\n", commands[i].argv[0]);
-        return 4;
-      }
-      commands[i].times[round] = now() - begin;
-      posix_spawn_file_actions_destroy(&actions);
+      pid_t child = start(&commands[i]);
+      if (wait4(child, &status, 0, &usage) != child) return 3;
+      double time = now() - begin;
+      expect_success(child, status, commands[i].argv[0]);
+      if (usage.ru_maxrss > commands[i].memory) commands[i].memory = usage.ru_maxrss;
+      if (round >= 0) commands[i].times[round] = time;
     }
   }
   for (int i = 0; i < count; i++) {
     qsort(commands[i].times, (size_t)rounds, sizeof(double), ascending);
-    printf("%.1f %.1f\n", commands[i].times[0], commands[i].times[rounds / 2]);
+    printf("%.1f %.1f %ld\n", commands[i].times[0], commands[i].times[rounds / 2], commands[i].memory);
   }
   return 0;
 }
