@@ -47,9 +47,10 @@ static bool filtered; // from the first filter on, only seccomp, execve, write a
 
 static const char *refuse_privileges(const uint64_t *auxiliary);
 static size_t plan_from_own_file(const char *file);
-static size_t plan_from_node(int argc, const char **argv, const char **environment);
+static size_t plan_for_run(int argc, const char **argv, const char **environment, size_t *facts);
 static size_t plan_from_descriptor(int descriptor);
 static size_t plan_from_socket(const char *descriptor);
+static void keep_plan(uint8_t *bytes, size_t plan_length, size_t facts_length);
 _Noreturn static void say_layers(void);
 _Noreturn static void carry_out(const char **environment);
 static void tidy_up(void);
@@ -180,11 +181,11 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
 
   const char *own_file = refuse_privileges((const uint64_t *)(uintptr_t)(end + 1));
 
-  size_t length;
+  size_t length, facts = 0;
   if (attached.length != 0)
     length = plan_from_own_file(own_file);
   else if (argc >= 4 && is_word(argv[1], "run"))
-    length = plan_from_node(argc, argv, environment);
+    length = plan_for_run(argc, argv, environment, &facts);
   else if (argc == 3 && is_word(argv[1], "spawn"))
     length = plan_from_socket(argv[2]);
   else if (argc == 2 && is_word(argv[1], "layers"))
@@ -197,6 +198,7 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   // The whole plan before its first step, so that a bad one changes nothing.
   const char *wrong = check_plan(plan_bytes, length, ARCHITECTURE, &plan);
   if (wrong != NULL) fail("the plan is not valid, nothing was started: ", wrong);
+  keep_plan(plan_bytes, length, facts);
 
   carry_out(environment);
 }
@@ -402,6 +404,20 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 #include "cgroups.h"
 #include "processes.h"
 #include "layers.h"
+#include "kept-plan.h"
+
+// ── `run` ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// A kept plan that still holds is carried out at once: it was checked. Else Node makes one; what may be kept of it has
+// the facts on which it rests behind it.
+static size_t plan_for_run(int argc, const char **argv, const char **environment, size_t *facts) {
+  if (use_kept_plan(argc, argv, environment)) carry_out(environment);
+  size_t whole = plan_from_node(argc, argv, environment);
+  size_t length = whole < sizeof(struct plan_header) ? whole : load32(plan_bytes + offsetof(struct plan_header, length));
+  if (length >= whole) return whole;
+  *facts = whole - length;
+  return length;
+}
 
 // ── The steps, in the order of plan.h ──────────────────────────────────────────────────────────────────────────
 

@@ -31,7 +31,7 @@
   X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
   X(restart_syscall, 219) X(timer_create, 222) X(timer_settime, 223) X(clock_gettime, 228)                                 \
   X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
-  X(symlinkat, 266) X(prlimit64, 302)
+  X(symlinkat, 266) X(prlimit64, 302) X(getcwd, 79) X(getgroups, 115) X(capget, 125) X(renameat, 264) X(statx, 332)
 
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
 
@@ -49,7 +49,8 @@
   X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91)          \
   X(timer_create, 107) X(timer_settime, 110) X(clock_gettime, 113)                                                        \
   X(restart_syscall, 128) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
-  X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261)
+  X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261) X(getcwd, 17)     \
+  X(renameat, 38) X(capget, 90) X(getgroups, 158) X(statx, 291)
 
 #else
 #error "callgate's native programs know x86_64 and aarch64 (little-endian) only"
@@ -136,6 +137,8 @@ enum {
   O_RDONLY = 0,
   O_WRONLY = 1,
   O_CREAT = 0x40,
+  O_EXCL = 0x80,
+  O_NONBLOCK = 0x800,
   O_CLOEXEC = 0x80000,
   O_PATH = 0x200000,
   F_SETFD = 2,

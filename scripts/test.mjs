@@ -14,6 +14,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 process.chdir(root);
 await import("./build.mjs");
 
+// Tests leave no plans behind, and each sees what it changes; kept-plan.test.ts has it otherwise.
+process.env.CALLGATE_FRESH = "1";
+
 const isolatedFolders = ["kernel", "lxc", "cli"];
 const words = process.argv.slice(2);
 const files = readdirSync("dist/tests", { recursive: true })

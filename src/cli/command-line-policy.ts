@@ -8,6 +8,7 @@ import { parseRules, parseSelectors } from "../policy/parser.ts";
 import { resolve } from "../policy/resolve.ts";
 import type { AbiSelection, Policy, Rule } from "../policy/types.ts";
 import { unreachableRules } from "../proof/reach.ts";
+import { restOnContent } from "../sandbox/lookups.ts";
 import { abiByName, abis } from "../syscalls/index.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 
@@ -24,7 +25,7 @@ export function policyOfCommandLine(
   parsed: ParsedArguments,
   fileNamed: (name: string) => string,
 ): CommandLinePolicy {
-  const base = loadPolicy(fileNamed(valueOfOption(parsed, "policy") ?? "default"));
+  const base = loadPolicy(fileNamed(valueOfOption(parsed, "policy") ?? "default"), { onRead: restOnContent });
   const rules: Rule[] = [];
   const diagnostics: Diagnostic[] = [...base.diagnostics];
   const selected: AbiSelection[number][] = [];
@@ -71,7 +72,7 @@ function rulesOfOption(
     case "rule":
       return parseRules(plainText(source, value, 0));
     case "rules": {
-      const found = readText(value);
+      const found = readText(value, restOnContent);
       if (typeof found !== "string")
         return parseRules(plainText({ name: found.filename, text: found.text }, found.text, 0));
       const message = `cannot read ${JSON.stringify(value)}: ${found}`;

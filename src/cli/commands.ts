@@ -75,6 +75,7 @@ const sandbox: readonly OptionSpec[] = [
     name: "filter-only",
     help: "nothing but the filter of system calls: files, network, processes as they are",
   },
+  { name: "fresh", help: "make a new plan, and neither use one that was kept nor keep this one" },
   {
     name: "keep-fd",
     value: "N",

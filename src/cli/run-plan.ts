@@ -5,9 +5,11 @@ import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts"
 import { resolve } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
 import { findProgram, programAbi } from "../sandbox/find-program.ts";
+import { keepProblem, restOnCallgate } from "../sandbox/kept-plans.ts";
+import { type Fact, recordLookups } from "../sandbox/lookups.ts";
 import type { Plan, PlanString } from "../sandbox/plan.ts";
 import { PrepareError, type ProgramStart, planWithNotes, preparePlan } from "../sandbox/prepare.ts";
-import { type ParsedArguments, UsageError } from "./arguments.ts";
+import { hasOption, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
 import { policyOfCommandLine } from "./command-line-policy.ts";
 import { printError, terminalOptions } from "./output.ts";
@@ -16,11 +18,38 @@ import { type CommandLineSandbox, sandboxOfCommandLine } from "./sandbox-options
 /** Why there is no plan; the user has been told. */
 export type NoPlan = "unreadable" | "policy" | "not-found" | "not-executable";
 
-/** The plan for a command line, with its policy. */
-export function planOfCommandLine(
-  parsed: ParsedArguments,
-  caller: Caller,
-): { readonly plan: Plan; readonly policy: Policy } | NoPlan {
+/** A plan with what there is to say of it. */
+export interface FoundPlan {
+  readonly plan: Plan;
+  readonly policy: Policy;
+  /** Whole lines for the user. */
+  readonly notes: readonly string[];
+  /** What the launcher has to look at again before it uses this plan once more; or why that cannot be. */
+  readonly kept: { readonly facts: readonly Fact[] } | { readonly problem: string };
+}
+
+/** The plan for a command line. */
+export function planOfCommandLine(parsed: ParsedArguments, caller: Caller): FoundPlan | NoPlan {
+  const { result, lookups } = recordLookups(() => {
+    restOnCallgate();
+    return makePlan(parsed, caller);
+  });
+  if (typeof result === "string") return result;
+  const problem = unkeptOption(parsed) ?? keepProblem(result.plan, lookups);
+  const facts = "facts" in lookups ? lookups.facts : [];
+  return { ...result, kept: problem === undefined ? { facts } : { problem } };
+}
+
+/** What is asked for by options that say something of this one start. */
+function unkeptOption(parsed: ParsedArguments): string | undefined {
+  if (hasOption(parsed, "fresh")) return "--fresh asks for a new one";
+  if (hasOption(parsed, "keep-fd")) return "--keep-fd names a descriptor of this one start";
+  if (parsed.given.some(({ name, value }) => name === "env" && value.includes("=")))
+    return "--env gives it a value, and values are not written down";
+  return undefined;
+}
+
+function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kept"> | NoPlan {
   const [command] = parsed.operands;
   if (command === undefined) throw new UsageError("the command is missing: it stands behind --");
   const keepDescriptors = descriptorsOf(parsed, caller);
@@ -38,17 +67,21 @@ export function planOfCommandLine(
   }
   const sandbox = sandboxOfCommandLine(parsed, policy, caller);
   if (sandbox === undefined) return "policy";
-  const plan = makePlan(sandbox, { path: found.path, arguments: [program, ...rest], keepDescriptors });
-  if (plan === undefined) return "policy";
-  warnOfForeignAbi(found.path, policy);
-  return { plan, policy: sandbox.policy };
+  const made = planOfSandbox(sandbox, { path: found.path, arguments: [program, ...rest], keepDescriptors });
+  if (made === undefined) return "policy";
+  const notes = [...made.notes, ...foreignAbi(found.path, policy)].map(
+    (note) => `callgate: ${sanitise(note)}\n`,
+  );
+  for (const note of notes) printError(note);
+  return { plan: made.plan, policy: sandbox.policy, notes };
 }
 
-function makePlan({ policy, settings }: CommandLineSandbox, program: ProgramStart): Plan | undefined {
+function planOfSandbox(
+  { policy, settings }: CommandLineSandbox,
+  program: ProgramStart,
+): { readonly plan: Plan; readonly notes: readonly string[] } | undefined {
   try {
-    const { plan, notes } = planWithNotes(preparePlan(policy, settings), program);
-    for (const note of notes) printError(`callgate: ${sanitise(note)}\n`);
-    return plan;
+    return planWithNotes(preparePlan(policy, settings), program);
   } catch (error) {
     if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
     printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
@@ -100,16 +133,16 @@ function stringsOf(file: string): readonly Buffer[] {
 }
 
 /** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
-function warnOfForeignAbi(path: PlanString, policy: Policy): void {
+function foreignAbi(path: PlanString, policy: Policy): readonly string[] {
   const abi = programAbi(path);
   const known = resolve(policy).resolved.abis.map((one) => one.abi.name);
   const { kind } = policy.syscalls.otherAbis;
-  if (abi === undefined || known.includes(abi) || kind === "allow" || kind === "log") return;
+  if (abi === undefined || known.includes(abi) || kind === "allow" || kind === "log") return [];
   const what = abi === "x86" ? "a 32-bit (x86) program" : `a program for ${abi}`;
   const fate =
     kind === "errno" ? "all its system calls will be refused" : "its first system call will end it";
-  printError(
-    `callgate: ${sanitise(Buffer.from(path).toString())} is ${what}, and the policy has rules for ${listWords(known, "and")} only: ` +
-      `${fate}. To let it run: --abi ${abi}\n`,
-  );
+  return [
+    `${Buffer.from(path).toString()} is ${what}, and the policy has rules for ${listWords(known, "and")} only: ` +
+      `${fate}. To let it run: --abi ${abi}`,
+  ];
 }

@@ -14,34 +14,38 @@ import {
 } from "./index.ts";
 import { largestFile } from "./limits.ts";
 
+/** How a policy is loaded. */
+export interface LoadOptions extends Pick<ReadOptions, "format" | "target"> {
+  /** Called with each file that the policy comes from, included ones too, and its content. */
+  readonly onRead?: OnRead;
+}
+
+type OnRead = (path: string, content: Uint8Array) => void;
+
 /**
  * Reads the policy with a built-in name, or the one in a file (TOML or JSON); `-` is standard input. What keeps
  * a file from being read is a diagnostic too, with the id `unreadable`.
  */
-export function loadPolicy(
-  nameOrPath: string,
-  options: Pick<ReadOptions, "format" | "target"> = {},
-): ReadResult {
-  const found = findText(nameOrPath);
+export function loadPolicy(nameOrPath: string, options: LoadOptions = {}): ReadResult {
+  const found = findText(nameOrPath, options.onRead);
   if (typeof found === "string") return { policy: undefined, diagnostics: [unreadable(nameOrPath, found)] };
   return readFound(found, options);
 }
 
 /** The text of the policy with a built-in name, or of the one in a file; or why there is none. */
-export function findText(nameOrPath: string): FoundPolicy | string {
+export function findText(nameOrPath: string, onRead?: OnRead): FoundPolicy | string {
   const builtin = builtinPolicyText(nameOrPath);
-  return builtin === undefined ? readText(nameOrPath) : { text: builtin, filename: builtinName(nameOrPath) };
+  return builtin === undefined
+    ? readText(nameOrPath, onRead)
+    : { text: builtin, filename: builtinName(nameOrPath) };
 }
 
 /** Reads the policy in a text that was found, and those that it extends. */
-export function readFound(
-  found: FoundPolicy,
-  options: Pick<ReadOptions, "format" | "target"> = {},
-): ReadResult {
+export function readFound(found: FoundPolicy, { onRead, ...options }: LoadOptions = {}): ReadResult {
   return readPolicy(found.text, {
     ...options,
     filename: found.filename,
-    resolve: (path, from) => findPolicy(path, from),
+    resolve: (path, from) => findPolicy(path, from, onRead),
     kernel: release(),
   });
 }
@@ -59,16 +63,20 @@ export function unreadable(path: string, why: string): Diagnostic {
 }
 
 /** A path in `extends`, relative to the file that names it. */
-function findPolicy(path: string, from: string | undefined): FoundPolicy | string {
+function findPolicy(
+  path: string,
+  from: string | undefined,
+  onRead: OnRead | undefined,
+): FoundPolicy | string {
   const base = from === undefined || from === standardInput ? process.cwd() : dirname(from);
-  return readText(resolvePath(base, path));
+  return readText(resolvePath(base, path), onRead);
 }
 
 /** How standard input is called in messages. */
 export const standardInput = "<standard input>";
 
 /** The text of a file, or why there is none. */
-export function readText(path: string): FoundPolicy | string {
+export function readText(path: string, onRead?: OnRead): FoundPolicy | string {
   try {
     if (path === "-") return decode(readFileSync(0), standardInput);
     const status = statSync(path);
@@ -77,7 +85,9 @@ export function readText(path: string): FoundPolicy | string {
     if (status.size > largestFile) return "it is larger than 8 MiB: no policy is";
     // One file has one name, however it is reached, so that a circle is seen as one. A pipe has only the given one.
     const real = status.isFile() ? realpathSync(path) : path;
-    return decode(readFileSync(path), resolvePath(path) === real ? path : real);
+    const content = readFileSync(path);
+    onRead?.(path, content);
+    return decode(content, resolvePath(path) === real ? path : real);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";

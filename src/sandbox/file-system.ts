@@ -1,7 +1,6 @@
 /** The program's file system: what is shown of the caller's, what is its own, as mounts and as rules of Landlock. */
-import { accessSync, constants, lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
-import { foldersAbove, type Grant, grantOf, isWithin, realPath } from "./grants.ts";
+import { foldersAbove, type Grant, grantOf, isWithin } from "./grants.ts";
+import { entriesOf, isReadable, linkTarget, realPath, statusOf } from "./lookups.ts";
 import { protectedBelow } from "./protected-files.ts";
 import type { LandlockPath, MountEntry } from "./steps.ts";
 
@@ -46,8 +45,8 @@ function system(): { readonly links: readonly MountEntry[]; readonly grants: rea
   const links: MountEntry[] = [];
   const grants: Grant[] = [];
   for (const name of systemFolders) {
-    const status = lstatSync(`/${name}`, { throwIfNoEntry: false });
-    if (status?.isSymbolicLink()) links.push({ kind: "link", target: name, to: readlinkSync(`/${name}`) });
+    const status = statusOf(`/${name}`);
+    if (status?.isSymbolicLink()) links.push({ kind: "link", target: name, to: linkTarget(`/${name}`) });
     else if (status?.isDirectory()) grants.push(grantOf(`/${name}`, false));
   }
   return { links, grants };
@@ -69,28 +68,13 @@ function secrets(): readonly string[] {
     "ppp",
     "ipsec.d",
   ];
-  const keys = listOf("/etc/ssh").filter((name) => /^ssh_host_.*_key$/.test(name));
+  const keys = entriesOf("/etc/ssh")
+    .map(({ name }) => name)
+    .filter((name) => /^ssh_host_.*_key$/.test(name));
   return [...named, ...more, ...keys.map((name) => `ssh/${name}`)]
     .map((name) => `/etc/${name}`)
-    .filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false)
+    .filter((path) => statusOf(path)?.isSymbolicLink() === false)
     .filter(isReadable);
-}
-
-function listOf(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function isReadable(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The grants that count: a folder that is within another of the same kind adds nothing. */
@@ -258,5 +242,5 @@ function rule({ path, kind, writable, identity }: Grant): LandlockPath {
 /** Where names of hosts are looked up may lie outside of /etc, behind a link. */
 export function resolverFiles(): readonly Grant[] {
   const real = realPath("/etc/resolv.conf");
-  return real === undefined || isSystem(real) ? [] : [grantOf(join(real), false)];
+  return real === undefined || isSystem(real) ? [] : [grantOf(real, false)];
 }

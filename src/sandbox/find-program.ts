@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, lstatSync, openSync, readSync, statSync } from "node:fs";
 import { sanitise } from "../diagnostics/index.ts";
 import type { AbiName } from "../syscalls/index.ts";
+import { restOnFile, restOnMore } from "./lookups.ts";
 import type { PlanString } from "./plan.ts";
 
 export type FoundProgram =
@@ -25,6 +26,7 @@ function obstacleAt(path: Buffer): Obstacle | undefined {
     why,
     skipped,
   });
+  restOn(path);
   try {
     const status = statSync(path);
     if (status.isDirectory()) return obstacle("not-executable", "is a directory", true);
@@ -52,6 +54,13 @@ function obstacleAt(path: Buffer): Obstacle | undefined {
         return obstacle("not-executable", `cannot be looked at (${code})`, true);
     }
   }
+}
+
+/** A plan rests on what is asked here; before it is asked. */
+function restOn(path: PlanString): void {
+  const name = textOrBytes(Buffer.from(path));
+  if (typeof name === "string") restOnFile(name);
+  else restOnMore("a name that is not UTF-8 was looked up for it");
 }
 
 function mayExecute(path: Buffer): boolean {
@@ -124,6 +133,7 @@ export function programAbi(path: PlanString, depth = 0): AbiName | undefined {
 }
 
 function readHead(path: PlanString): Buffer | undefined {
+  restOn(path);
   try {
     const descriptor = openSync(
       typeof path === "string" ? path : Buffer.from(path),

@@ -1,5 +1,4 @@
 /** Everything around the filter: which steps a policy comes to on this machine, for one start of one program. */
-import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import { listWords } from "../diagnostics/index.ts";
@@ -14,8 +13,9 @@ import {
   mountsOf,
   resolverFiles,
 } from "./file-system.ts";
-import { type Grant, grantOf, isWithin, readGrant, realPath } from "./grants.ts";
+import { type Grant, grantOf, isWithin, readGrant } from "./grants.ts";
 import { type Absence, describeAbsences, type Machine, thisMachine, whyNoNamespaces } from "./layers.ts";
+import { realPath, restOnMore, textOf } from "./lookups.ts";
 import type { PlanStep } from "./plan.ts";
 import { PrepareError } from "./prepare-error.ts";
 import type { IdentityStep, LimitsStep, NamespaceKind, ResourceName } from "./steps.ts";
@@ -133,6 +133,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
   const machine = thisMachine();
   const isAlone = machine.namespaces === 0;
   const user = identityOf(settings, start);
+  if (start.env["HOME"] === undefined) restOnMore("HOME is not set");
   const home =
     realPath(user?.home ?? start.env["HOME"] ?? homedir()) ?? user?.home ?? start.env["HOME"] ?? homedir();
   const cwd = realPath(start.cwd) ?? start.cwd;
@@ -306,7 +307,7 @@ function identityOf({ asRoot, user }: SandboxSettings, { isRoot }: Start): User 
 }
 
 function userNamed(name: string): User {
-  const users = readFileSync("/etc/passwd", "utf8")
+  const users = textOf("/etc/passwd")
     .split("\n")
     .map((line) => line.split(":"))
     .filter((fields) => fields.length >= 7);

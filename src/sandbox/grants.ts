@@ -1,7 +1,10 @@
 /** Paths that a policy or a command line grants, looked up: what they are now, and every mistake in them. */
-import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { dirname, resolve as resolvePath } from "node:path";
 import { sanitise } from "../diagnostics/index.ts";
+import { showsKeptPlans } from "./kept-plans.ts";
+import { codeOf, realPathOf, statusOf } from "./lookups.ts";
+import { PrepareError } from "./prepare-error.ts";
 import type { FileIdentity } from "./steps.ts";
 
 export interface Grant {
@@ -26,13 +29,15 @@ export function readGrant(written: string, writable: boolean, place: Place): Gra
     return `${shown} cannot be granted: it has a newline or another control character in it`;
   const absolute = absolutePath(written, place);
   try {
-    const grant = grantOf(realpathSync(absolute), writable);
+    const grant = grantOf(realPathOf(absolute), writable);
     if (/^\/(?:proc|dev)(?:\/|$)/.test(grant.path))
       return `${shown} cannot be granted: /proc and /dev are the sandbox's own`;
+    if (showsKeptPlans(grant, process.getuid?.() ?? 0))
+      return `${shown} cannot be granted: callgate keeps plans in /run, which decide what is run how; grant what the program needs by its own name`;
     accessSync(grant.path, grant.kind === "folder" ? constants.R_OK | constants.X_OK : constants.R_OK);
     return grant;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = codeOf(error);
     switch (code) {
       case "ENOENT":
       case "ENOTDIR":
@@ -52,20 +57,12 @@ export function absolutePath(written: string, { cwd, home }: Place): string {
   return resolvePath(cwd, written === "~" ? home : written.replace(/^~\//, `${home}/`));
 }
 
-/** What is at a path that has no links in it. @throws as statSync */
+/** What is at a path that has no links in it. @throws where nothing is there */
 export function grantOf(path: string, writable: boolean): Grant {
-  const status = statSync(path, { bigint: true });
+  const status = statusOf(path);
+  if (status === undefined) throw new PrepareError(`${path} is gone: it was there a moment ago`);
   const kind = status.isDirectory() ? "folder" : status.isSocket() ? "socket" : "file";
   return { path, identity: { device: status.dev, inode: status.ino }, kind, writable };
-}
-
-/** Where a path leads to, or undefined where it leads nowhere. */
-export function realPath(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether a path is a folder or lies below it. */

@@ -6,9 +6,9 @@
  * room for another, so each folder between is a mount too, which the kernel does not let be renamed. What does not
  * exist cannot be mounted over: a start-up file that is not there can be made.
  */
-import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isWithin } from "./grants.ts";
+import { entriesOf, statusOf } from "./lookups.ts";
 import { packageRoot } from "./package-files.ts";
 
 /** Below a home, or any folder that is granted. */
@@ -60,12 +60,8 @@ export function protectedBelow(folder: string, home: string, own: readonly strin
 
 /** A link cannot be mounted over: what it leads to is protected where it is itself named, or outside. */
 function isThere(path: string): boolean {
-  try {
-    const status = lstatSync(path);
-    return status.isFile() || status.isDirectory();
-  } catch {
-    return false;
-  }
+  const status = statusOf(path);
+  return status?.isFile() === true || status?.isDirectory() === true;
 }
 
 /** Folders with a `.git`, breadth first. */
@@ -80,18 +76,10 @@ function repositories(top: string): readonly string[] {
       if (visited > mostFolders) return found;
       for (const entry of entriesOf(folder)) {
         if (entry.name === ".git") found.push(folder);
-        else if (entry.isDirectory() && entry.name !== "node_modules") next.push(join(folder, entry.name));
+        else if (entry.isFolder && entry.name !== "node_modules") next.push(join(folder, entry.name));
       }
     }
     level = next;
   }
   return found;
-}
-
-function entriesOf(folder: string): readonly { readonly name: string; isDirectory(): boolean }[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch {
-    return [];
-  }
 }

@@ -5,6 +5,7 @@
 import { writeSync } from "node:fs";
 import type { Policy } from "../../policy/types.ts";
 import { describePlan, planFacts } from "../../sandbox/describe.ts";
+import { encodeFacts, prunePlans } from "../../sandbox/kept-plans.ts";
 import { encodePlan, type Plan, PlanError } from "../../sandbox/plan.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
@@ -30,7 +31,10 @@ export function main(parsed: ParsedArguments): number | Promise<number> {
   if (typeof found === "string") return statuses[found];
   const { plan, policy } = found;
   if (!isDry && report !== "off") return runReported(plan, policy, report, parsed);
-  if (!isDry) return handOver(plan);
+  if (!isDry) {
+    const { kept, notes } = found;
+    return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
+  }
   print(
     hasOption(parsed, "json")
       ? `${JSON.stringify(planFacts(plan, policy), null, 2)}\n`
@@ -54,10 +58,11 @@ function runReported(
   return runWithReport(plan, policy, mode, valueOfOption(parsed, "report-to"));
 }
 
-function handOver(plan: Plan): number {
+/** @param facts what the plan rests on, where it may be kept */
+function handOver(plan: Plan, facts: Uint8Array = new Uint8Array()): number {
   let bytes: Uint8Array;
   try {
-    bytes = encodePlan(plan);
+    bytes = Buffer.concat([encodePlan(plan), facts]);
   } catch (error) {
     if (!(error instanceof PlanError)) throw error;
     printError(`callgate: ${error.message}\n`);
@@ -75,5 +80,6 @@ function handOver(plan: Plan): number {
     return failed;
   }
   for (let at = 0; at < bytes.length; ) at += writeSync(planDescriptor, bytes, at);
+  if (facts.length > 0) prunePlans(process.getuid?.() ?? 0);
   return 0;
 }
