@@ -6,11 +6,22 @@
 // Where each of those files is the very one that it was (device, inode, size, times of content and of change), the
 // kernel too, and what was made still has its hash, there is nothing to do. In every other case, and whatever goes wrong,
 // CALLGATE is executed, which makes everything anew. Nothing is ever started with less because of this file.
+// Where somebody watches (`callgate lxc watch` listens beside KEPT), too.
 //
 //   16 bytes "callgate kept 1\0", 64 bytes kernel release; u32 made, u32 inputs; then
 //   made × (32 bytes SHA-256, path\0), inputs × (u64 device, inode, size, modified ns, changed ns, path\0)
 
 #include "system.h"
+
+// What system.h does not have.
+enum {
+#if defined(__x86_64__)
+  NUMBER_CONNECT = 42,
+#else
+  NUMBER_CONNECT = 203,
+#endif
+  UNIX = 1, STREAM = 1, SOCKET_CLOEXEC = 0x80000, EPROTOTYPE = 91,
+};
 
 enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512 };
 
@@ -159,7 +170,29 @@ static bool is_configuration(const char *path, const char **environment) {
   return false;
 }
 
+// A watcher's socket has another type than the one that asks: the kernel says so, and the watcher is not troubled.
+static bool has_watcher(const char *kept_path) {
+  static const char kept_name[] = "kept", watch_name[] = "watch";
+  struct {
+    uint16_t family;
+    char path[108];
+  } address = {UNIX, {0}};
+  size_t length = 0;
+  while (kept_path[length] != 0) length++;
+  if (length < sizeof kept_name - 1) return false;
+  length -= sizeof kept_name - 1;
+  if (length + sizeof watch_name > sizeof address.path) return false;
+  memcpy(address.path, kept_path, length);
+  memcpy(address.path + length, watch_name, sizeof watch_name);
+  long socket = CALL(socket, UNIX, STREAM | SOCKET_CLOEXEC, 0);
+  if (socket < 0) return false;
+  long result = call6(NUMBER_CONNECT, WORD(socket), WORD(&address), sizeof address, 0, 0, 0);
+  CALL(close, socket);
+  return result == -EPROTOTYPE;
+}
+
 static bool nothing_changed(const char *path, const char **environment) {
+  if (has_watcher(path)) return false;
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return false;
   size_t length = 0;

@@ -7,7 +7,8 @@
 //   tracer guard FILE LOG     LXC's start-host hook: the container's init (LXC_PID) may execute FILE and nothing else
 //   tracer attach FILE CMD…   runs lxc-attach: what it starts may execute FILE and nothing else
 //
-// `guard` returns at once, with the init traced by a child that stays until the init's first exec. There the new
+// `guard` first puts callgate.seccomp-attach, where there is one beside FILE, in the place of callgate.seccomp: LXC has read
+// that by now. Then it returns at once, with the init traced by a child that stays until the init's first exec. There the new
 // program has not run an instruction yet: if its file is not FILE, which installs the container's filter, it is
 // killed, and with it the container. So it is when it makes a process before (lxc-execute stays, and starts its program
 // as a child). If the tracing child is killed, so is the init.
@@ -25,6 +26,11 @@ enum {
   O_RDWR = 2, O_APPEND = 0x400,
   AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000,
   INSTRUCTIONS_MAXIMUM = 4096,
+#if defined(__x86_64__)
+  NUMBER_RENAMEAT2 = 316,
+#else
+  NUMBER_RENAMEAT2 = 276,
+#endif
 };
 
 static struct filter_instruction instructions[INSTRUCTIONS_MAXIMUM];
@@ -243,6 +249,24 @@ _Noreturn static void watch(long pid, const struct file_status *file, long log, 
   }
 }
 
+// A start with a watcher has a profile that asks it. What comes in later refuses by itself.
+static void change_profile(const char *file) {
+  static const char init[] = "callgate.init", profile[] = "callgate.seccomp", later[] = "callgate.seccomp-attach";
+  size_t folder = 0;
+  while (file[folder] != 0) folder++;
+  if (folder < sizeof init - 1) return;
+  folder -= sizeof init - 1;
+  struct line from = {.length = 0}, to = {.length = 0};
+  if (folder + sizeof later > sizeof from.text) return; // too long for a watcher's socket, too
+  for (size_t i = 0; i < folder; i++) put_byte(&from, file[i]), put_byte(&to, file[i]);
+  put(&from, later);
+  put(&to, profile);
+  put_byte(&from, 0);
+  put_byte(&to, 0);
+  long result = call6(NUMBER_RENAMEAT2, WORD(AT_FDCWD), WORD(from.text), WORD(AT_FDCWD), WORD(to.text), 0, 0);
+  if (result < 0 && result != -ENOENT) fail("start-host check: cannot rename", from.text, result);
+}
+
 static void guard(const char *file, const char *log_file, const char **environment) {
   static const char name[] = "LXC_PID=";
   long pid = 0;
@@ -253,6 +277,7 @@ static void guard(const char *file, const char *log_file, const char **environme
   }
   if (pid == 0) fail("start-host check: LXC does not say which process the container's init is (LXC_PID)", NULL, 0);
 
+  change_profile(file);
   struct file_status status;
   long opened = CALL(openat, AT_FDCWD, file, O_PATH | O_CLOEXEC, 0);
   if (opened < 0) fail("start-host check: cannot open", file, opened);

@@ -15,6 +15,7 @@
 //
 // The file is in the order in which it runs: the job, the program, the hand-over of the listener, the calls.
 
+#include "notification.h"
 #include "plan.h"
 #include "system.h"
 
@@ -44,24 +45,6 @@ enum {
 #define NOTIFICATION_RECEIVE 0xc0502100U
 #define NOTIFICATION_SEND 0xc0182101U
 #define NOTIFICATION_SET_FLAGS 0x40082104U
-
-struct call_data {
-  uint32_t nr, arch;
-  uint64_t ip, args[6];
-};
-
-struct notification {
-  uint64_t id;
-  uint32_t pid, flags;
-  struct call_data data;
-};
-
-struct response {
-  uint64_t id;
-  int64_t value;
-  int32_t error;
-  uint32_t flags; // 1: let the call go on
-};
 
 // ── The job ────────────────────────────────────────────────────────────────────────────────────────────────────
 // u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 plain instructions, the instructions, those of the plain
@@ -172,39 +155,6 @@ static void read_job(void) {
     for (uint32_t place = 0; place < 20; place += 4)
       if ((rows[i].flags >> place & 15) > 6) fail("the watcher's job is not valid", 0);
   }
-}
-
-// ── The plain filter ───────────────────────────────────────────────────────────────────────────────────────────
-
-// Classic BPF as the kernel runs it for seccomp: the instructions that the compiler makes. Whatever else there is, a load
-// outside the data among it, refuses.
-static uint32_t run_plain(const struct call_data *data) {
-  const uint32_t refused = SECCOMP_RETURN_ERRNO | EPERM;
-  const uint8_t *bytes = (const uint8_t *)data;
-  uint32_t accumulator = 0;
-  for (uint32_t at = 0; at < plain_length; at++) {
-    const struct filter_instruction *one = &plain[at];
-    bool holds;
-    switch (one->code) {
-      case BPF_LOAD_WORD:
-        if (one->k > sizeof *data - 4 || one->k % 4 != 0) return refused;
-        accumulator = load32(bytes + one->k);
-        continue;
-      case 0x54: accumulator &= one->k; continue;
-      case 0x05: // never backwards: k has no sign
-        if (one->k >= plain_length - at) return refused;
-        at += one->k;
-        continue;
-      case BPF_RETURN: return one->k;
-      case BPF_JUMP_IF_EQUAL: holds = accumulator == one->k; break;
-      case 0x25: holds = accumulator > one->k; break;
-      case 0x35: holds = accumulator >= one->k; break;
-      case 0x45: holds = (accumulator & one->k) != 0; break;
-      default: return refused;
-    }
-    at += holds ? one->jump_true : one->jump_false;
-  }
-  return refused;
 }
 
 // ── The program ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -551,7 +501,7 @@ static void answer_calls(int listener, int children, long program) {
       note(&call, row);
       uint32_t answer = row == NULL ? other_answer : row->flags >> ROW_ANSWER;
       if (plain_length != 0) {
-        uint32_t value = run_plain(&call.data);
+        uint32_t value = run_filter(plain, plain_length, &call.data, NULL);
         answer = value == SECCOMP_RETURN_ALLOW ? 0 : (value & 0xffff0000U) == SECCOMP_RETURN_ERRNO ? value & 0xfff : EPERM;
         // errno(0): the call does nothing and succeeds.
         if (value == SECCOMP_RETURN_ERRNO) {

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const native = join(dirname(fileURLToPath(import.meta.url)), "..", "native");
-const programs = ["launcher", "probe", "tracer", "watcher", "doctor", "hook"];
+const programs = ["launcher", "probe", "tracer", "watcher", "doctor", "hook", "proxy"];
 
 const flags = [
   ..."-std=c11 -Os -ffreestanding -fPIE -static-pie -nostdlib -nostartfiles".split(" "),

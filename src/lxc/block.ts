@@ -14,6 +14,8 @@ const beginUnended = `${begin} -`;
 export interface ContainerFiles {
   /** LXC's own profile: what it can say exactly, on every ABI. */
   readonly profile: string;
+  /** What takes its place when a start with a watcher has read it: nobody answers what comes in later. */
+  readonly attachProfile: string;
   /** The container's first program: the launcher with its plan. */
   readonly init: string;
   /** What was wrong at a start. */
@@ -22,16 +24,29 @@ export interface ContainerFiles {
   readonly state: string;
   /** The same for the hook that LXC runs. */
   readonly kept: string;
+  /** Where `callgate lxc watch` listens, what it answers, and what it has seen. */
+  readonly watch: string;
+  readonly answers: string;
+  readonly denials: string;
 }
 
 export function filesOf(folder: string): ContainerFiles {
   return {
     profile: join(folder, "callgate.seccomp"),
+    attachProfile: join(folder, "callgate.seccomp-attach"),
     init: join(folder, "callgate.init"),
     log: join(folder, "callgate.log"),
     state: join(folder, "callgate.state"),
     kept: join(folder, "callgate.kept"),
+    watch: join(folder, "callgate.watch"),
+    answers: join(folder, "callgate.answers"),
+    denials: join(folder, "callgate.denials"),
   };
+}
+
+/** A socket's path has 108 bytes, the last of them zero. LXC refuses a whole configuration with a longer one. */
+export function isSocketPath(path: string): boolean {
+  return Buffer.byteLength(path) < 108;
 }
 
 /** Where the container finds its first program, until that takes the mount away. */
@@ -47,6 +62,8 @@ export interface BlockOptions {
   readonly hook: string;
   /** Statements that hold where the configuration has none of their own. */
   readonly statements: readonly string[];
+  /** Whether LXC is told where a watcher would be: it connects only in a start that is watched. */
+  readonly watchable: boolean;
 }
 
 /** The block's lines, with its marks. */
@@ -56,6 +73,7 @@ export function blockOf({
   tracer,
   hook: native,
   statements,
+  watchable,
 }: BlockOptions): readonly string[] {
   const files = filesOf(folder);
   const hook = (name: string): string => `${quote(callgate)} lxc hook ${name} ${quote(folder)}`;
@@ -68,6 +86,7 @@ export function blockOf({
     `lxc.hook.clone = ${hook("clone")}`,
     `lxc.seccomp.profile = ${files.profile}`,
     "lxc.seccomp.allow_nesting = 1",
+    ...(watchable && isSocketPath(files.watch) ? [`lxc.seccomp.notify.proxy = unix:${files.watch}`] : []),
     `lxc.mount.entry = ${mountField(files.init)} ${initInside.slice(1)} none bind,ro,create=file 0 0`,
     `lxc.init.cmd = ${initInside}`,
     endMark,
@@ -121,7 +140,9 @@ export function rewriteFolder(text: string, from: string, to: string): string {
     new RegExp(`(?:${written.join("|")})(?=[/\\s])`, "g"),
     (path) => moves.get(path) ?? path,
   );
-  return text.slice(0, start) + moved + text.slice(end);
+  const proxy = /^lxc\.seccomp\.notify\.proxy = unix:(.*)\n/m;
+  const fitting = isSocketPath(proxy.exec(moved)?.[1] ?? "") ? moved : moved.replace(proxy, "");
+  return text.slice(0, start) + fitting + text.slice(end);
 }
 
 export function hasBlock(text: string): boolean {

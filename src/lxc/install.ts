@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { type ContainerFiles, filesOf } from "./block.ts";
 import { encodeKept } from "./kept.ts";
-import { initProgram, type Protection } from "./protection.ts";
+import { answersOf, initProgram, type Protection } from "./protection.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the last start was made of: for `status`, `verify` and `attach`. */
@@ -23,6 +23,8 @@ export interface ContainerState {
   /** Instructions of the container's own filter. */
   readonly instructions: number;
   readonly noNewPrivileges: boolean;
+  /** Whether refusals go to a watcher. */
+  readonly watched: boolean;
   /** `container + 3 statements`. */
   readonly policy: string;
   readonly floor: string | null;
@@ -47,25 +49,40 @@ export function installProtection(
   const program = initProgram(launcher, protection);
   const state: ContainerState = {
     version: 1,
-    profileHash: hashOf(Buffer.from(protection.profile)),
+    profileHash: hashOf(Buffer.from(protection.attachProfile)),
     initHash: hashOf(program),
     instructions: protection.filter.filter.instructions.length,
     noNewPrivileges: protection.noNewPrivileges,
+    watched: protection.watched,
     policy: describeStatements(statements),
     floor: protection.floor?.file ?? null,
   };
   // A new file each time: what another start still executes or reads stays as it was.
-  replace(files.profile, Buffer.from(protection.profile), 0o644);
-  replace(files.init, program, 0o555);
-  replace(files.state, Buffer.from(`${JSON.stringify(state, null, 2)}\n`), 0o644);
-  for (const [file, hash] of [
-    [files.profile, state.profileHash],
-    [files.init, state.initHash],
-  ] as const)
-    if (hashOf(readFileSync(file)) !== hash) throw new Error(`${file} is not what was written to it`);
-  const kept = encodeKept({ ...made, made: [files.profile, files.init, files.state] });
+  const written: readonly (readonly [file: string, bytes: Uint8Array, mode: number])[] = [
+    [files.profile, Buffer.from(protection.profile), 0o644],
+    [files.init, program, 0o555],
+    [files.state, Buffer.from(`${JSON.stringify(state, null, 2)}\n`), 0o644],
+    ...(protection.watched ? watchedFiles(files, protection) : []),
+  ];
+  if (!protection.watched)
+    for (const file of [files.attachProfile, files.answers]) rmSync(file, { force: true });
+  for (const [file, bytes, mode] of written) {
+    replace(file, bytes, mode);
+    if (!readFileSync(file).equals(bytes)) throw new Error(`${file} is not what was written to it`);
+  }
+  // A start with a watcher is always made anew.
+  const kept = protection.watched
+    ? undefined
+    : encodeKept({ ...made, made: [files.profile, files.init, files.state] });
   if (kept !== undefined) replace(files.kept, kept, 0o644);
   return { files, state };
+}
+
+function watchedFiles(files: ContainerFiles, protection: Protection) {
+  return [
+    [files.attachProfile, Buffer.from(protection.attachProfile), 0o644],
+    [files.answers, answersOf(protection), 0o644],
+  ] as const;
 }
 
 export function hashOf(bytes: Uint8Array): string {
@@ -92,6 +109,8 @@ function isState(value: unknown): value is ContainerState {
     typeof value.profileHash === "string" &&
     "initHash" in value &&
     typeof value.initHash === "string" &&
+    "watched" in value &&
+    typeof value.watched === "boolean" &&
     "policy" in value &&
     typeof value.policy === "string"
   );

@@ -6,14 +6,16 @@
  */
 import { readFileSync } from "node:fs";
 import { filterOf, RET_ALLOW } from "../bpf/index.ts";
+import { compile } from "../compiler/index.ts";
 import { compileForLaunch, type LaunchFilter } from "../compiler/launch-key.ts";
 import { type Diagnostic, hasErrors, type Source } from "../diagnostics/index.ts";
 import { readLxcProfile } from "../formats/lxc-profile/read.ts";
 import { type ProfileLoss, writeLxcProfile } from "../formats/lxc-profile/write.ts";
 import { resolveSound } from "../policy/resolve.ts";
-import type { Policy } from "../policy/types.ts";
+import type { Decisions } from "../policy/resolved.ts";
+import type { Action, Policy, Rule } from "../policy/types.ts";
 import type { LaunchKeyRule } from "../proof/policy.ts";
-import { compareStackMembers, type StackMember } from "../proof/stack.ts";
+import { compareStackMembers, type StackMember, type StackVerdict } from "../proof/stack.ts";
 import { attachPlan } from "../sandbox/attached-plan.ts";
 import type { PlanArchitecture, PlanStep } from "../sandbox/plan.ts";
 import { abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
@@ -37,6 +39,18 @@ export interface Protection {
   /** What only the second part says. */
   readonly beyondProfile: readonly ProfileLoss[];
   readonly filter: LaunchFilter;
+  /**
+   * Profile and filter of what comes in later: they refuse by themselves, watched or not. LXC hands the calls of attached
+   * processes up too, but it loses some of them, and some processes with them.
+   */
+  readonly attachProfile: string;
+  readonly attachFilter: LaunchFilter;
+  /** Where refusals can be handed to a watcher: the profile does so, and the filter leaves them to it. */
+  readonly watched: boolean;
+  /** Why a start of this container cannot be watched. */
+  readonly unwatchable: string | undefined;
+  /** Calls whose refusals no watcher sees. */
+  readonly unseen: readonly string[];
   /** Whether init, and with it the container, gets no_new_privs: where it has no CAP_SYS_ADMIN. */
   readonly noNewPrivileges: boolean;
   /** The program that the container would start without callgate, with its arguments. */
@@ -50,8 +64,15 @@ export interface ProtectionResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Works out a container's protection; what is wrong is a diagnostic, and then there is none. */
-export function protectionOf(config: ContainerConfig, kernel: string): ProtectionResult {
+/**
+ * Works out a container's protection; what is wrong is a diagnostic, and then there is none.
+ * @param wanted `watched`: for a start with a watcher, where the container can be watched
+ */
+export function protectionOf(
+  config: ContainerConfig,
+  kernel: string,
+  wanted: { readonly watched: boolean } = { watched: false },
+): ProtectionResult {
   const statements = readStatements(config, kernel);
   const diagnostics: Diagnostic[] = [...statements.diagnostics];
   const consulted = [...config.consulted, ...statements.consulted];
@@ -76,20 +97,27 @@ export function protectionOf(config: ContainerConfig, kernel: string): Protectio
     return result();
   }
   const { policy } = statements;
-  const { text, losses } = profileText(policy, floor);
-  const filter = compileForLaunch(policy, target);
-  const wrong = proofProblem(text, filter, policy, floor);
+  const { text, losses, handedUp, unseen } = profileText(policy, floor);
+  const unwatchable = watchProblem(config, policy, floor, handedUp.length > 0);
+  const watched = wanted.watched && unwatchable === undefined;
+  const profile = watched ? withHandedUp(text, handedUp) : text;
+  const attachFilter = compileForLaunch(policy, target);
+  const filter = watched ? compileForLaunch(leavingToProfile(policy, profile), target) : attachFilter;
+  const made = { policy, floor, filter, watched };
+  const wrong = proofProblem(profile, made);
   if (wrong !== undefined) {
     diagnostics.push({ id: "not-proved", severity: "error", message: wrong });
     return result();
   }
   const noNewPrivileges = lacksAdministration(unmanaged);
   return result({
-    policy,
-    floor,
-    profile: text,
+    ...made,
+    profile,
+    attachProfile: text,
     beyondProfile: losses,
-    filter,
+    attachFilter,
+    unwatchable,
+    unseen,
     noNewPrivileges,
     initCommand: splitCommand(lastValue(unmanaged, "lxc.init.cmd")?.value ?? "/sbin/init"),
   });
@@ -115,36 +143,182 @@ function profileOptions() {
   return { target: hostAbi() ?? "x86_64", libseccomp: newestKnownToLibseccomp() };
 }
 
+interface ProfileText {
+  readonly text: string;
+  readonly losses: readonly ProfileLoss[];
+  /** Lines of the text whose refusals a watcher can answer. */
+  readonly handedUp: readonly string[];
+  /** Calls of which some refusal is in no such line. */
+  readonly unseen: readonly string[];
+}
+
 /** The floor's own lines, and behind them what the policy refuses, as far as the format can say it. */
-function profileText(
-  policy: Policy,
-  floor: Floor | undefined,
-): { readonly text: string; readonly losses: readonly ProfileLoss[] } {
+function profileText(policy: Policy, floor: Floor | undefined): ProfileText {
   const written = writeLxcProfile(policy, { ...profileOptions(), except: callsOfLxc, below: true });
-  if (floor === undefined) return { text: written.text, losses: written.losses };
-  // Only a list of refusals can be joined with more of them; before any other the floor stands alone.
-  if (floor.policy.syscalls.default.kind !== "allow" || !/^\s*\+?0*2\s/.test(floor.text)) {
+  const handedUp = isJoinable(floor) ? linesToHandUp(written.rules, floor) : [];
+  const seen = new Set(handedUp.map(callOfLine));
+  const lost = new Set(written.losses.flatMap(({ syscall }) => syscall ?? []));
+  const unseen = callsThatFail(policy).flatMap((name) =>
+    !seen.has(name) ? [name] : lost.has(name) ? [`${name} (in part)`] : [],
+  );
+  if (floor === undefined) return { text: written.text, losses: written.losses, handedUp, unseen };
+  if (!isJoinable(floor)) {
     const message =
       "the profile in force is a list of what is allowed: it stays as it is, and all statements are enforced by the container's first program";
-    return { text: floor.text, losses: [{ syscall: undefined, message }] };
+    return { text: floor.text, losses: [{ syscall: undefined, message }], handedUp, unseen };
   }
   const text = `${floor.text.replace(/\n?$/, "\n")}[all]\n${written.rules.map((line) => `${line}\n`).join("")}`;
-  return { text, losses: written.losses };
+  return { text, losses: written.losses, handedUp, unseen };
+}
+
+/** Only a list of refusals can be joined with more of them; before any other the floor stands alone. */
+function isJoinable(floor: Floor | undefined): boolean {
+  return (
+    floor === undefined || (floor.policy.syscalls.default.kind === "allow" && /^\s*\+?0*2\s/.test(floor.text))
+  );
+}
+
+/** On the ABIs of the machines that callgate starts programs on. */
+const enosys = 38;
+
+/** Calls that the policy refuses, in some case, by another errno than ENOSYS. */
+function callsThatFail(policy: Policy): readonly string[] {
+  const fails = (action: Action): boolean =>
+    action.kind === "errno" && action.errno !== "ENOSYS" && action.errno !== enosys;
+  const isRefused = ({ entries, fallback }: Decisions): boolean =>
+    [...entries.map(({ rule }) => rule.action), fallback.action].some(fails);
+  const names = resolveSound(policy, hostAbi() ?? "x86_64").abis.flatMap(({ calls }) =>
+    calls.flatMap((call) => [call, ...(call.behind?.calls ?? [])].filter(isRefused).map(({ name }) => name)),
+  );
+  return [...new Set(names.filter((name) => name !== undefined))].sort();
+}
+
+const callOfLine = (line: string): string => line.split(" ", 1)[0] ?? "";
+
+/**
+ * Lines of calls that are refused by errnos alone. ENOSYS is not news: every thread that is started tries clone3. Of
+ * two actions on one call libseccomp would choose, so neither the floor nor another line may have one for it.
+ */
+function linesToHandUp(lines: readonly string[], floor: Floor | undefined): readonly string[] {
+  const isRefusal = (line: string): boolean => / errno (?!38\b)/.test(line);
+  const others = new Set([
+    ...lines.filter((line) => !isRefusal(line)).map(callOfLine),
+    ...(floor?.text ?? "").split("\n").map(callOfLine),
+  ]);
+  return lines.filter((line) => !others.has(callOfLine(line)));
+}
+
+/** The same lines with the watcher asked, in the place of the errno. */
+function withHandedUp(text: string, lines: readonly string[]): string {
+  const asked = new Set(lines);
+  return text
+    .split("\n")
+    .map((line) => (asked.has(line) ? line.replace(/ errno \d+/, " notify") : line))
+    .join("\n");
+}
+
+/** Of two filters the kernel takes the stricter answer, and an errno is stricter than a question: the filter has to allow. */
+function leavingToProfile(policy: Policy, profile: string): Policy {
+  const { policy: read } = readLxcProfile({ name: "callgate.seccomp", text: profile }, profileOptions());
+  const left = (read?.syscalls.rules ?? [])
+    .filter(({ action }) => action.kind === "notify")
+    .map(({ selectors }): Rule => ({ action: { kind: "allow" }, selectors }));
+  const { syscalls } = policy;
+  return { ...policy, syscalls: { ...syscalls, require: [...left, ...syscalls.require] } };
+}
+
+const handsUp = ({ syscalls }: Policy): boolean =>
+  [
+    syscalls.default,
+    syscalls.newer,
+    ...[...syscalls.require, ...syscalls.rules].map((rule) => rule.action),
+  ].some(({ kind }) => kind === "notify" || kind === "ask");
+
+/** LXC opens the memory of who makes a call that is handed up, and an ordinary user may not open that of mapped ids. */
+export const unwatchableOfUsers =
+  "LXC can hand up calls only of containers that root starts: for others each such call would fail with ENOSYS";
+
+function watchProblem(
+  { lines }: ContainerConfig,
+  policy: Policy,
+  floor: Floor | undefined,
+  isSeen: boolean,
+): string | undefined {
+  if (process.getuid?.() !== 0) return unwatchableOfUsers;
+  const proxies = lines.filter((line) => line.key === "lxc.seccomp.notify.proxy");
+  if (proxies.some((line) => !line.isManaged))
+    return "its configuration names a supervisor already (lxc.seccomp.notify.proxy)";
+  if (proxies.length === 0)
+    return "its configuration does not name the watcher's socket: run callgate lxc enable again, in a folder whose path is not too long for a socket";
+  if (handsUp(policy)) return "its statements hand calls to a supervisor themselves (notify)";
+  if (floor !== undefined && handsUp(floor.policy))
+    return `the profile below, ${floor.file}, hands calls to a supervisor itself (notify)`;
+  if (!isJoinable(floor))
+    return "the profile below is a list of what is allowed, and LXC's notifications are for lists of what is refused";
+  return isSeen
+    ? undefined
+    : "LXC's format can say nothing of what it refuses, and only what LXC refuses can be seen";
+}
+
+/** What a start is made of, as far as a stack of filters can be compared with it. */
+export type Enforced = Pick<Protection, "policy" | "floor" | "filter" | "watched">;
+
+/**
+ * Whether a stack of filters says the same as policy and floor together. In a watched start it may ask the watcher where
+ * these refuse by an errno, and nowhere else; that is two comparisons, since of several answers the strictest counts:
+ * beside the policy the stack is never stricter, and beside the policy with all its errnos as questions never milder.
+ */
+export function compareWithPolicy(
+  stack: readonly StackMember[],
+  { policy, floor, filter, watched }: Enforced,
+  key: readonly number[],
+): StackVerdict {
+  const wanted = [...floorMembers(floor), policyMember(policy, filter, key)];
+  if (!watched) return compareStackMembers(stack, wanted);
+  const asking = [
+    ...floorMembers(floor === undefined ? undefined : { ...floor, policy: withQuestions(floor.policy) }),
+    policyMember(withQuestions(policy), filter, key),
+  ];
+  const isNotStricter = compareStackMembers([...wanted, ...stack], wanted);
+  return isNotStricter.verdict === "equal"
+    ? compareStackMembers(stack, [...asking, ...stack])
+    : isNotStricter;
+}
+
+/** The policy with the watcher asked wherever it refuses by an errno. */
+function withQuestions(policy: Policy): Policy {
+  const { syscalls } = policy;
+  const asked = (action: Action): Action => (action.kind === "errno" ? { kind: "notify" } : action);
+  const askedRule = (rule: Rule): Rule => ({ ...rule, action: asked(rule.action) });
+  return {
+    ...policy,
+    syscalls: {
+      ...syscalls,
+      default: asked(syscalls.default),
+      newer: asked(syscalls.newer),
+      otherAbis: asked(syscalls.otherAbis),
+      require: syscalls.require.map(askedRule),
+      rules: syscalls.rules.map(askedRule),
+    },
+  };
+}
+
+/** What plain lxc-attach gives a process. */
+export function attachProfileMember({ attachProfile: text }: Protection): StackMember | undefined {
+  const { policy } = readLxcProfile({ name: "callgate.seccomp", text }, profileOptions());
+  return policy === undefined ? undefined : { resolved: resolveSound(policy) };
 }
 
 /** Why the two parts together are not the policy and the floor together; undefined when they are. */
-function proofProblem(
-  text: string,
-  filter: LaunchFilter,
-  policy: Policy,
-  floor: Floor | undefined,
-): string | undefined {
+function proofProblem(text: string, made: Enforced): string | undefined {
   const { policy: profile } = readLxcProfile({ name: "callgate.seccomp", text }, profileOptions());
   if (profile === undefined)
     return "LXC would not take the profile that was made for it: this is a mistake in callgate";
-  const verdict = compareStackMembers(
+  const { filter } = made;
+  const verdict = compareWithPolicy(
     [{ resolved: resolveSound(profile) }, { filter: filter.filter }],
-    [...floorMembers(floor), policyMember(policy, filter, keyOf(filter))],
+    made,
+    keyOf(filter),
   );
   switch (verdict.verdict) {
     case "equal":
@@ -156,16 +330,28 @@ function proofProblem(
   }
 }
 
-export function floorMembers(floor: Floor | undefined): readonly StackMember[] {
+/** What a watcher answers: the floor and the policy as filters of their own, in the bytes that native/proxy.c describes. */
+export function answersOf({ policy, floor }: Enforced): Uint8Array {
+  const target = hostAbi() ?? "x86_64";
+  const filters = [...(floor === undefined ? [] : [floor.policy]), policy].map(
+    (one) => compile(one, { target }).bytes,
+  );
+  const parts = filters.flatMap((bytes) => [u32(bytes.length / 8), bytes]);
+  return Buffer.concat([Buffer.from("cganswr1"), u32(filters.length), u32(0), ...parts]);
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function floorMembers(floor: Floor | undefined): readonly StackMember[] {
   return floor === undefined ? [] : [{ resolved: resolveSound(floor.policy) }];
 }
 
 /** The policy as a member of a stack: with the one execve that the launcher's key lets pass, where there is a key. */
-export function policyMember(
-  policy: Policy,
-  { keyPlaces }: LaunchFilter,
-  key: readonly number[],
-): StackMember {
+function policyMember(policy: Policy, { keyPlaces }: LaunchFilter, key: readonly number[]): StackMember {
   const resolved = resolveSound(policy);
   const target = hostAbi() ?? "x86_64";
   const arch = abiByName(target)?.arch ?? 0;
@@ -210,17 +396,17 @@ export function attachedProgram(
   const whole = name.includes("/") ? command : ["/bin/sh", "-c", 'exec "$0" "$@"', ...command];
   const steps: PlanStep[] = [
     ...(protection.noNewPrivileges ? [{ kind: "noNewPrivileges" } as const] : []),
-    ownFilter(protection),
+    filterStep(protection.attachFilter),
     { kind: "execute", path: whole[0] ?? "/bin/sh", arguments: whole },
   ];
   return attachPlan(launcher, { architecture: planArchitecture(), steps });
 }
 
-function ownFilter({ filter }: Protection): PlanStep {
+function filterStep({ filter, keyPlaces }: LaunchFilter): PlanStep {
   return {
     kind: "filter",
-    bytes: filter.filter.bytes,
-    patches: filter.keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
+    bytes: filter.bytes,
+    patches: keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
   };
 }
 
@@ -231,7 +417,7 @@ export function initProgram(launcher: Uint8Array, protection: Protection): Uint8
   const steps: PlanStep[] = [];
   if (noNewPrivileges) steps.push({ kind: "noNewPrivileges" });
   else steps.push({ kind: "detachMount", path: initInside });
-  steps.push(ownFilter(protection), {
+  steps.push(filterStep(protection.filter), {
     kind: "execute",
     path,
     arguments: initCommand.length === 0 ? [path] : initCommand,

@@ -4,9 +4,15 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Filter } from "../bpf/index.ts";
-import { compareStackMembers, type StackDifference } from "../proof/stack.ts";
+import { compareStackMembers, type StackDifference, type StackVerdict } from "../proof/stack.ts";
 import { readProcessFilters } from "../sandbox/process-filters.ts";
-import { floorMembers, isSameButKey, keyOf, type Protection, policyMember } from "./protection.ts";
+import {
+  attachProfileMember,
+  compareWithPolicy,
+  isSameButKey,
+  keyOf,
+  type Protection,
+} from "./protection.ts";
 
 export type Finding =
   /** Its filters are init's, with or without further ones of its own. */
@@ -50,15 +56,16 @@ export function verifyContainer(init: number, protection: Protection): Verificat
   const own = live.slice(outer);
   const newest = live[live.length - 1];
   const key = newest === undefined ? [] : keyOf(protection.filter, newest);
-  const verdict = compareStackMembers(
+  const verdict = compareWithPolicy(
     own.map((filter) => ({ filter })),
-    [...floorMembers(protection.floor), policyMember(protection.policy, protection.filter, key)],
+    protection,
+    key,
   );
   if (verdict.verdict === "undecided")
     return { verdict: "not-verified", reason: verdict.reason, filters: live.length };
   if (verdict.verdict === "different")
     return { ...refuted(live, "init's filters differ from the policy"), witness: verdict.witness };
-  const processes = processesOf(init).map((pid) => verifyProcess(pid, live));
+  const processes = processesOf(init).map((pid) => verifyProcess(pid, { live, outer }, protection));
   const bad = processes.filter(({ finding }) => finding.kind !== "as-init" || finding.further < 0);
   const instructions = live.map((filter) => filter.instructions.length);
   if (bad.length === 0) return { verdict: "proved", instructions, processes };
@@ -88,7 +95,11 @@ function outerFilters(live: readonly Filter[], { filter }: Protection): number |
   return live.length - 2;
 }
 
-function verifyProcess(pid: number, init: readonly Filter[]): VerifiedProcess {
+function verifyProcess(
+  pid: number,
+  { live: init, outer }: { readonly live: readonly Filter[]; readonly outer: number },
+  protection: Protection,
+): VerifiedProcess {
   const command = commandOf(pid);
   const read = readProcessFilters(pid);
   if ("problem" in read) {
@@ -104,17 +115,32 @@ function verifyProcess(pid: number, init: readonly Filter[]): VerifiedProcess {
   if (filters.length >= init.length && isPrefix(init))
     return { pid, command, finding: { kind: "as-init", further: filters.length - init.length } };
   if (filters.length === 0) return { pid, command, finding: { kind: "unfiltered" } };
-  const profile = init[init.length - 2];
-  if (profile !== undefined && filters.some((filter) => sameBytes(profile, filter)))
+  const profile = attachProfileMember(protection);
+  const newer = filters.slice(Math.min(outer, filters.length - 1)).map((filter) => ({ filter }));
+  if (profile !== undefined && compareStackMembers(newer, [profile]).verdict === "equal")
     return { pid, command, finding: { kind: "profile-only" } };
-  const verdict = compareStackMembers(
-    filters.map((filter) => ({ filter })),
-    init.map((filter) => ({ filter })),
-  );
+  const verdict = compareAttached(filters.slice(outer), init.slice(outer), protection);
   if (verdict.verdict === "different")
     return { pid, command, finding: { kind: "different", witness: verdict.witness } };
   if (verdict.verdict === "equal") return { pid, command, finding: { kind: "as-init", further: 0 } };
   return { pid, command, finding: { kind: "not-verified", reason: verdict.reason } };
+}
+
+/** What came in by `callgate lxc attach` has the policy's filter under a key of its own, and refuses by itself. */
+function compareAttached(
+  filters: readonly Filter[],
+  init: readonly Filter[],
+  { policy, floor, attachFilter }: Protection,
+): StackVerdict {
+  const members = filters.map((filter) => ({ filter }));
+  const own = filters.find((filter) => isSameButKey(attachFilter, filter));
+  if (own === undefined)
+    return compareStackMembers(
+      members,
+      init.map((filter) => ({ filter })),
+    );
+  const made = { policy, floor, filter: attachFilter, watched: false };
+  return compareWithPolicy(members, made, keyOf(attachFilter, own));
 }
 
 function sameBytes(a: Filter, b: Filter | undefined): boolean {

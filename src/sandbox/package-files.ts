@@ -14,7 +14,9 @@ export function packageRoot(): string {
 }
 
 /** A native program of this package for this machine; it may not have been built. */
-export function nativeProgram(name: "launcher" | "probe" | "tracer" | "watcher" | "doctor" | "hook"): string {
+export function nativeProgram(
+  name: "launcher" | "probe" | "tracer" | "watcher" | "doctor" | "hook" | "proxy",
+): string {
   const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
   return join(packageRoot(), "native", "prebuilt", `linux-${machine}`, name);
 }

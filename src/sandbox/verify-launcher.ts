@@ -5,10 +5,10 @@ import { basename, dirname, join } from "node:path";
 import { nativeProgram } from "./package-files.ts";
 
 /**
- * What is wrong with this package's launcher (or its watcher), or undefined when it has the checksum that its build wrote down. It
+ * What is wrong with this package's launcher (or another native program of it), or undefined when it has the checksum that its build wrote down. It
  * guards against damage and mixed-up versions, not against somebody who can write to the package.
  */
-export function launcherProblem(program: "launcher" | "watcher" = "launcher"): string | undefined {
+export function launcherProblem(program: "launcher" | "watcher" | "proxy" = "launcher"): string | undefined {
   const launcher = nativeProgram(program);
   const folder = dirname(launcher);
   try {

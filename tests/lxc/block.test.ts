@@ -13,6 +13,7 @@ const block = (folder: string) =>
     tracer: "/opt/tracer",
     hook: "/opt/hook",
     statements: [],
+    watchable: true,
   });
 
 describe("the block", () => {
@@ -102,6 +103,7 @@ describe("statements", () => {
         tracer: "/t",
         hook: "/h",
         statements: ["syscall.baseline = 6.18"],
+        watchable: true,
       }),
     );
     assert.deepEqual(read(own).policy?.syscalls.baseline, { major: 6, minor: 18, patch: 0 });

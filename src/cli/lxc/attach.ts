@@ -26,7 +26,9 @@ export const attach: LxcCommand = async ({ parsed, operands, containers }) => {
   };
   const broken = launcherProblem();
   if (broken !== undefined) return refuse(broken);
-  const { protection, diagnostics } = protectionOf(readConfig(container.configFile), release());
+  const { protection, diagnostics } = protectionOf(readConfig(container.configFile), release(), {
+    watched: readState(container.folder)?.watched === true,
+  });
   if (protection === undefined) {
     const errors = diagnostics.filter((one) => one.severity === "error");
     printError(renderDiagnostics(errors, terminalOptions(2)));

@@ -140,6 +140,23 @@ export const lxcCommands: readonly Command[] = [
   },
   {
     ...containers,
+    name: "lxc watch",
+    summary: "say what containers are refused, as it happens",
+    operands: "NAME…",
+    description: [
+      "Serves LXC's notify protocol for the named containers, and says of each kind of call that is refused which container and process made it, with its arguments, the rule with its line, and what would permit it; at the end how often. Ctrl-C ends it.",
+      "A container is watched from a start on that finds its watcher; a start without one is an ordinary one. What is refused is answered as the policy says, before anything is told. When the watcher ends, a container that was started with it gets ENOSYS instead, until a watcher is there again; status shows it.",
+      "Seen is what LXC's profile refuses with another errno than ENOSYS; status lists what is not seen.",
+    ],
+    options: [all, ...place, json, help],
+    examples: [
+      { command: "callgate lxc watch web", comment: "then, elsewhere: lxc-start web" },
+      { command: "callgate lxc watch --all --json", comment: "an object a line" },
+    ],
+    load: () => module(async () => (await import("./watch.ts")).watch),
+  },
+  {
+    ...containers,
     name: "lxc status",
     summary: "all containers: what they are under, and whether that is proved",
     operands: "[NAME…]",

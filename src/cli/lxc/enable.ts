@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
 import { blockOf, filesOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
 import { type Change, changesOf } from "../../lxc/changes.ts";
-import { readConfig, readConfigText } from "../../lxc/config.ts";
+import { lastValue, readConfig, readConfigText } from "../../lxc/config.ts";
 import { type Container, initOf } from "../../lxc/container.ts";
 import { type Protection, protectionOf } from "../../lxc/protection.ts";
 import { wiringProblems } from "../../lxc/wiring.ts";
@@ -60,7 +60,8 @@ function enableOne(container: Container, json: boolean): number {
 
 /** Without any statement of the container's own the baseline alone is one: nothing newer than today's kernel. */
 function linesFor(container: Container, bare: string): readonly string[] {
-  const statements = protectionOf(readConfigText({ name: container.configFile, text: bare }), release());
+  const config = readConfigText({ name: container.configFile, text: bare });
+  const statements = protectionOf(config, release());
   const lacksBaseline =
     statements.statements.lines.length === 0 ||
     statements.diagnostics.some((one) => one.id === "missing-baseline");
@@ -73,6 +74,8 @@ function linesFor(container: Container, bare: string): readonly string[] {
     tracer: nativeProgram("tracer"),
     hook: nativeProgram("hook"),
     statements: lacksBaseline && baseline !== undefined ? [baseline] : [],
+    // Another supervisor's address stays.
+    watchable: lastValue(config.lines, "lxc.seccomp.notify.proxy") === undefined,
   });
 }
 

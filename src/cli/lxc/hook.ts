@@ -9,6 +9,7 @@ import { installProtection } from "../../lxc/install.ts";
 import { libseccompFile } from "../../lxc/libseccomp.ts";
 import { logFailure } from "../../lxc/log.ts";
 import { protectionOf } from "../../lxc/protection.ts";
+import { hasWatcher } from "../../lxc/watcher.ts";
 import { isInFolder, wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
@@ -18,7 +19,7 @@ import { replaceFile } from "../replace-file.ts";
 import type { LxcCommand } from "./command.ts";
 
 /** `hook pre-start FOLDER NAME lxc pre-start`: LXC puts the last three behind what the configuration says. */
-export const hook: LxcCommand = ({ operands }) => {
+export const hook: LxcCommand = async ({ operands }) => {
   const [kind, folder, name] = operands;
   if (kind === undefined || folder === undefined)
     throw new UsageError("hook is for LXC: `callgate lxc enable` writes it into a container's configuration");
@@ -33,8 +34,8 @@ export const hook: LxcCommand = ({ operands }) => {
   }
 };
 
-function preStart(folder: string, configFile: string, name: string): number {
-  const problem = prepareStart(folder, configFile, name);
+async function preStart(folder: string, configFile: string, name: string): Promise<number> {
+  const problem = prepareStart(folder, configFile, name, await hasWatcher(folder));
   if (problem === undefined) return 0;
   // A hook of another folder must not write there.
   logFailure(filesOf(isInFolder(configFile, folder) ? folder : dirname(configFile)).log, name, problem);
@@ -43,7 +44,12 @@ function preStart(folder: string, configFile: string, name: string): number {
 }
 
 /** Makes a container ready for its start; what keeps it from starting, or undefined. */
-export function prepareStart(folder: string, configFile: string, name: string): string | undefined {
+function prepareStart(
+  folder: string,
+  configFile: string,
+  name: string,
+  watched: boolean,
+): string | undefined {
   const render = (diagnostics: readonly Diagnostic[]): string =>
     renderDiagnostics(
       diagnostics.filter((one) => one.severity === "error"),
@@ -57,7 +63,7 @@ export function prepareStart(folder: string, configFile: string, name: string): 
   try {
     const began = Date.now();
     const config = readConfig(configFile);
-    const { protection, statements, consulted, diagnostics } = protectionOf(config, release());
+    const { protection, statements, consulted, diagnostics } = protectionOf(config, release(), { watched });
     const all = [...diagnostics, ...wiringProblems(config, folder)];
     if (protection === undefined || hasErrors(all))
       return render(all) || "there is no statement: callgate has nothing to enforce\n";

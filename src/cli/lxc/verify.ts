@@ -19,7 +19,9 @@ export const verify: LxcCommand = ({ parsed, operands, containers }) => {
 };
 
 function verifyOne(container: Container, json: boolean): number {
-  const { protection, diagnostics } = protectionOf(readConfig(container.configFile), release());
+  const { protection, diagnostics } = protectionOf(readConfig(container.configFile), release(), {
+    watched: readState(container.folder)?.watched === true,
+  });
   if (protection === undefined) {
     if (hasErrors(diagnostics))
       printError(
