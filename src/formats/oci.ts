@@ -40,7 +40,7 @@ import {
   syscallNames,
   twinsOf,
 } from "../syscalls/index.ts";
-import { type ArgumentTest, inTreeOrder, type OciRule } from "./oci-overlap.ts";
+import { type ArgumentTest, canBothMatch, inTreeOrder, type OciRule } from "./oci-overlap.ts";
 
 /** What a profile is read for: it may have entries for machines, kernels and capabilities. */
 export interface OciOptions {
@@ -131,6 +131,7 @@ class ProfileReader {
     // First what is decided by the number alone, as libseccomp decides it; then the rest in the order of its tree.
     const alone = entries.filter((rule) => rule.tests.length === 0);
     const byArguments = inTreeOrder(entries.filter((rule) => rule.tests.length > 0));
+    this.#warnOfOverlap(byArguments);
     return {
       ...emptyLayer,
       default: fallback,
@@ -140,6 +141,27 @@ class ProfileReader {
       abis: this.#abis,
       rules: [...alone, ...byArguments].flatMap((rule) => this.#rules(rule)),
     };
+  }
+
+  /** Which of two entries decides where both match is for libseccomp's tree to say, and no order of theirs says it always. */
+  #warnOfOverlap(rules: readonly OciRule[]): void {
+    const told = new Set<string>();
+    for (const [index, rule] of rules.entries()) {
+      const isOther = (one: OciRule): boolean =>
+        one.abi === rule.abi &&
+        one.nr === rule.nr &&
+        !sameAction(one.action, rule.action) &&
+        canBothMatch(one, rule);
+      if (told.has(rule.name) || !rules.slice(0, index).some(isOther)) continue;
+      told.add(rule.name);
+      this.#report(
+        "warning",
+        rule.span,
+        "oci-rules-overlap",
+        `which of the entries on ${rule.name} decides where several match is up to libseccomp's tree, and can be another than here`,
+        "make them exclude each other",
+      );
+    }
   }
 
   #error(span: Span | undefined, id: string, message: string, label?: string): undefined {

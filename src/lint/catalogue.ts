@@ -384,6 +384,14 @@ export const catalogue: readonly Documentation[] = [
     why: "The message says how many it takes.",
     noExample: "it is reported of a call on the command line",
   },
+  // OCI profiles.
+  {
+    id: "oci-rules-overlap",
+    severity: "warning",
+    what: "Several entries of an OCI profile on one call match the same arguments, with different actions.",
+    why: "Which of them decides is for libseccomp's tree to say, and no order of the entries is always the same (docs/libseccomp.md). Make them exclude each other.",
+    noExample: "it is reported of OCI profiles",
+  },
   // Compiling.
   {
     id: "filter-too-large",

@@ -199,6 +199,20 @@ describe("OCI profiles", () => {
     );
   });
 
+  test("entries that exclude each other, or say the same, are not warned of", () => {
+    const apart = profile(
+      entry("socket", "ALLOW", { args: [arg(0, "LE", 1)] }),
+      entry("socket", "KILL", { args: [arg(0, "GT", 1)] }),
+      entry("clone", "LOG", { args: [arg(0, "MASKED_EQ", 3, 1)] }),
+      entry("clone", "KILL", { args: [arg(0, "MASKED_EQ", 1, 0)] }),
+      entry("ioctl", "LOG", { args: [arg(1, "EQ", 3), arg(0, "EQ", 1)] }),
+      entry("ioctl", "KILL", { args: [arg(1, "EQ", 4)] }),
+      entry("prctl", "LOG", { args: [arg(0, "EQ", 3)] }),
+      entry("prctl", "LOG", { args: [arg(1, "NE", 4)] }),
+    );
+    assert.deepEqual(readPolicy(JSON.stringify(apart), { target }).diagnostics, []);
+  });
+
   test("the profile of a bundle's config.json", () => {
     assert.equal(
       answer(read({ ociVersion: "1.0.2", linux: { seccomp: profile(entry("read", "ALLOW")) } }), "read"),
@@ -231,6 +245,15 @@ describe("OCI profiles", () => {
       { ...profile(entry("read", "ALLOW")), architectures: ["amd65"] },
       "error",
       /no architecture "amd65"/,
+    ],
+    [
+      "entries that overlap with different actions",
+      profile(
+        entry("socket", "ALLOW", { args: [arg(0, "GT", 1)] }),
+        entry("socket", "KILL", { args: [arg(0, "NE", 3)] }),
+      ),
+      "warning",
+      /which of the entries on socket decides/,
     ],
     ["a misspelt key", profile(entry("read", "ALLOW", { arg: [] })), "warning", /no key "arg"/],
     ["an entry without names", profile({ action: "SCMP_ACT_ALLOW" }), "error", /names no system call/],
