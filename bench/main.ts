@@ -6,6 +6,7 @@ import { builtinPolicyText, readPolicy } from "../src/formats/index.ts";
 import { prove } from "../src/proof/index.ts";
 import { prepare } from "../src/sandbox/policy-input.ts";
 import { madeFilters, printFilters } from "./filters.ts";
+import { printHardPolicies } from "./hard.ts";
 import { printStarts, withHarness } from "./harness.ts";
 import { printCalls, printInstalls } from "./kernel.ts";
 import { measureLearning } from "./learn.ts";
@@ -49,6 +50,7 @@ const filters = await madeFilters();
 printFilters(filters);
 printInstalls(filters);
 printCalls(filters);
+printHardPolicies();
 
 await withHarness(async (harness) => {
   printCompileTimes(harness);
