@@ -1,17 +1,20 @@
 // All compiled policies that are here, and what becomes of their filters' mutants. `scripts/mutation-score.mjs` tries
 // every mutant, the tests some.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { runInNewContext } from "node:vm";
 import type { Filter } from "../../src/bpf/index.ts";
 import { compile } from "../../src/compiler/index.ts";
 import { renderDiagnostics } from "../../src/diagnostics/index.ts";
-import { builtinPolicies } from "../../src/formats/index.ts";
-import { loadPolicy } from "../../src/formats/load.ts";
+import { builtinPolicies, type ReadResult } from "../../src/formats/index.ts";
+import { loadPolicy, readFound } from "../../src/formats/load.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { target } from "../policy/reading.ts";
 import { type Fate, fateOf, mutantsOf } from "./mutants.ts";
 
-const folder = "tests/fixtures/policies";
+const policyFolder = "tests/fixtures/policies";
+const benchFolder = "bench/policies";
+const exampleFolder = "examples";
 
 export interface Subject {
   readonly name: string;
@@ -19,14 +22,38 @@ export interface Subject {
   readonly filter: Filter;
 }
 
-/** The built-in policies and those of tests/fixtures/policies, compiled. */
+const filesIn = (folder: string, extension: string): readonly string[] =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith(extension))
+    .sort()
+    .map((file) => join(folder, file));
+
+/** The policy that an example gives to `prepare`, as a text; undefined where it takes a built-in one. */
+function policyInExample(file: string): string | undefined {
+  const [, literal] = /\bprepare\((\{\n.*?\n\})\)/s.exec(readFileSync(file, "utf8")) ?? [];
+  return literal === undefined ? undefined : JSON.stringify(runInNewContext(`(${literal})`));
+}
+
+/** Every policy that is here and without mistakes: built-in, of the tests, of the bench, of the examples. */
+function read(): readonly (readonly [string, ReadResult])[] {
+  const sources = [
+    ...builtinPolicies(),
+    ...filesIn(policyFolder, ".toml"),
+    ...filesIn(benchFolder, ".json").filter((file) => !file.endsWith("frequencies.json")),
+    join(exampleFolder, "script.toml"),
+  ];
+  const examples = filesIn(exampleFolder, ".mjs").flatMap((file) => {
+    const text = policyInExample(file);
+    return text === undefined ? [] : [[file, readFound({ text, filename: file }, { target })] as const];
+  });
+  return [...sources.map((source) => [source, loadPolicy(source, { target })] as const), ...examples];
+}
+
+/** All of them, compiled. */
 export function subjects(): readonly Subject[] {
-  const files = readdirSync(folder).filter((file) => file.endsWith(".toml"));
-  const sources = [...builtinPolicies(), ...files.sort().map((file) => join(folder, file))];
-  return sources.map((source) => {
-    const { policy, diagnostics } = loadPolicy(source, { target });
+  return read().map(([source, { policy, diagnostics }]) => {
     if (policy === undefined) throw new Error(renderDiagnostics(diagnostics));
-    return { name: source.replace(`${folder}/`, ""), policy, filter: compile(policy, { target }) };
+    return { name: source.replace(`${policyFolder}/`, ""), policy, filter: compile(policy, { target }) };
   });
 }
 
