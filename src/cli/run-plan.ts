@@ -4,7 +4,9 @@ import { TooLargeError } from "../compiler/index.ts";
 import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts";
 import { resolve } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
+import { describePlan, planFacts } from "../sandbox/describe.ts";
 import { findProgram, programAbi } from "../sandbox/find-program.ts";
+import { describeGroups, type KeptGroup } from "../sandbox/groups.ts";
 import { keepProblem, restOnCallgate } from "../sandbox/kept-plans.ts";
 import { type Fact, recordLookups } from "../sandbox/lookups.ts";
 import type { Plan, PlanString } from "../sandbox/plan.ts";
@@ -22,10 +24,22 @@ export type NoPlan = "unreadable" | "policy" | "not-found" | "not-executable";
 export interface FoundPlan {
   readonly plan: Plan;
   readonly policy: Policy;
+  /** Groups that stay with the program, and what they open. */
+  readonly groups: () => readonly KeptGroup[];
   /** Whole lines for the user. */
   readonly notes: readonly string[];
   /** What the launcher has to look at again before it uses this plan once more; or why that cannot be. */
   readonly kept: { readonly facts: readonly Fact[] } | { readonly problem: string };
+}
+
+/** The plan in words, or as facts; behind it the groups that stay. */
+export function showPlan(
+  { plan, policy, groups }: Pick<FoundPlan, "plan" | "policy" | "groups">,
+  asJson: boolean,
+): string {
+  return asJson
+    ? `${JSON.stringify({ ...planFacts(plan, policy), groups: groups() }, null, 2)}\n`
+    : `${describePlan(plan, policy)}${describeGroups(groups())}`;
 }
 
 /** The plan for a command line. */
@@ -73,13 +87,13 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
     (note) => `callgate: ${sanitise(note)}\n`,
   );
   for (const note of notes) printError(note);
-  return { plan: made.plan, policy: sandbox.policy, notes };
+  return { plan: made.plan, policy: sandbox.policy, groups: made.groups, notes };
 }
 
 function planOfSandbox(
   { policy, settings }: CommandLineSandbox,
   program: ProgramStart,
-): { readonly plan: Plan; readonly notes: readonly string[] } | undefined {
+): ReturnType<typeof planWithNotes> | undefined {
   try {
     return planWithNotes(preparePlan(policy, settings), program);
   } catch (error) {

@@ -175,12 +175,15 @@ function readWithParents(
   ];
 }
 
-/** Paths in a policy are relative to its file. */
+/**
+ * Paths in a policy are relative to its file. The `/./` says where the folder that is meant ends: a link that leads out of
+ * it is another grant than the one that is written.
+ */
 function besideFile(layer: PolicyLayer, filename: string): PolicyLayer {
   const folder = filename.slice(0, filename.lastIndexOf("/") + 1);
   if (layer.files === undefined || folder === "") return layer;
   const place = (path: string): string =>
-    /^(?:\/|~(?:\/|$))/.test(path) || path === "" ? path : `${folder}${path}`;
+    /^(?:\/|~(?:\/|$))/.test(path) || path === "" ? path : `${folder}./${path}`;
   return { ...layer, files: { read: layer.files.read.map(place), write: layer.files.write.map(place) } };
 }
 

@@ -5,6 +5,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Limits } from "../policy/types.ts";
+import { statusOf, textOf } from "./lookups.ts";
 import type { Cgroup } from "./steps.ts";
 
 /** A controller by its name to the kernel. */
@@ -27,11 +28,12 @@ export interface CgroupSurroundings {
   readonly read: (path: string) => string;
 }
 
+/** The own group and the mounts are a part of every kept plan's key; what is found by them is looked up as others are. */
 export const thisProcess = (): CgroupSurroundings => ({
-  own: textOf("/proc/self/cgroup"),
-  mounts: textOf("/proc/self/mountinfo"),
+  own: kernelText("/proc/self/cgroup"),
+  mounts: kernelText("/proc/self/mountinfo"),
   isWritable,
-  read: textOf,
+  read: (path) => (statusOf(path) === undefined ? "" : textOf(path)),
 });
 
 /** Where a group with these controllers can be made, if anywhere. */
@@ -198,6 +200,7 @@ export function sizeText(bytes: number): string {
 }
 
 function isWritable(path: string): boolean {
+  if (statusOf(path) === undefined) return false;
   try {
     accessSync(path, constants.W_OK);
     return true;
@@ -206,7 +209,7 @@ function isWritable(path: string): boolean {
   }
 }
 
-function textOf(path: string): string {
+function kernelText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {

@@ -15,7 +15,7 @@ interface StepWords {
 }
 
 /** Wide enough for the longest title. */
-const titleWidth = 19;
+export const titleWidth = 19;
 
 /** The plan as people read it; lines are not wrapped, since paths and commands are in them. */
 export function describePlan(plan: Plan, policy: Policy): string {

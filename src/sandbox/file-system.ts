@@ -85,6 +85,17 @@ function needed(grants: readonly Grant[]): readonly Grant[] {
     .filter((one, index, all) => all.findIndex((other) => other.path === one.path) === index);
 }
 
+/** What the program is shown of the caller's files, and what of it is covered. */
+export function shownFiles(
+  files: Files,
+  isAlone: boolean,
+): { readonly shown: readonly Grant[]; readonly covered: readonly string[] } {
+  return {
+    shown: needed([...system().grants, ...files.grants]),
+    covered: isAlone && files.seesSecrets ? secrets() : [],
+  };
+}
+
 /** Mounts in the order in which they are made: what is above comes first. */
 export function mountsOf(files: Files): readonly MountEntry[] {
   const { links, grants } = system();

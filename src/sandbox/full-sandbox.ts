@@ -1,5 +1,5 @@
 /** Everything around the filter: which steps a policy comes to on this machine, for one start of one program. */
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import { listWords } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
@@ -12,8 +12,10 @@ import {
   landlockOutside,
   mountsOf,
   resolverFiles,
+  shownFiles,
 } from "./file-system.ts";
 import { type Grant, grantOf, isWithin, readGrant } from "./grants.ts";
+import { groupNames, type KeptGroup, keptGroups, supplementaryGroups } from "./groups.ts";
 import { type Absence, describeAbsences, type Machine, thisMachine, whyNoNamespaces } from "./layers.ts";
 import { realPath, restOnMore, textOf } from "./lookups.ts";
 import type { PlanStep } from "./plan.ts";
@@ -51,6 +53,8 @@ export interface SandboxSteps {
   readonly workingDirectory: PlanStep;
   /** How the program is called inside. */
   readonly program: string;
+  /** Groups of the caller's that the program keeps, and what they open: looked up when asked for. */
+  readonly groups: () => readonly KeptGroup[];
   /** What the user should know; nothing is wrong with it. */
   readonly notes: readonly string[];
 }
@@ -133,9 +137,8 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
   const machine = thisMachine();
   const isAlone = machine.namespaces === 0;
   const user = identityOf(settings, start);
-  if (start.env["HOME"] === undefined) restOnMore("HOME is not set");
-  const home =
-    realPath(user?.home ?? start.env["HOME"] ?? homedir()) ?? user?.home ?? start.env["HOME"] ?? homedir();
+  const named = user?.home ?? homeOf(start);
+  const home = realPath(named) ?? named;
   const cwd = realPath(start.cwd) ?? start.cwd;
   const { grants, program, notes } = allGrants(policy, { ...start, cwd }, home);
   const mode = policy.network?.mode ?? "off";
@@ -155,9 +158,14 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
   const grouped = groupsOf(policy);
   const isSame = !isAlone || isShownIn(files, cwd);
   const stays = isSame ? cwd : placeInside(cwd, files);
+  const keepsGroups = !start.isRoot || settings.asRoot === true;
   return {
     program,
     notes,
+    groups: () =>
+      keepsGroups
+        ? keptGroups({ groups: supplementaryGroups(), names: groupNames(), ...shownFiles(files, isAlone) })
+        : [],
     first: [
       ...(grouped.groups.length === 0 ? [] : [{ kind: "cgroups", groups: grouped.groups } as const]),
       ...(isAlone
@@ -189,6 +197,17 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
       ...(machine.landlock === 0 ? [] : [landlock(policy, files, isAlone, machine)]),
     ],
   };
+}
+
+/** The caller's home, as the environment says, or else as the system knows it. */
+function homeOf({ env }: Start): string {
+  const named = env["HOME"];
+  if (named === undefined || named === "") {
+    restOnMore("HOME is not set");
+    return userInfo().homedir;
+  }
+  if (named.startsWith("/")) return named;
+  throw new PrepareError(`HOME is ${JSON.stringify(named)}, which is relative: a home is a whole path`);
 }
 
 /** Whether a folder is the caller's own inside too: a home of the same name is another. */

@@ -22,11 +22,13 @@ export interface Place {
 
 /** The grant that is written as a path, or what is wrong with it. */
 export function readGrant(written: string, writable: boolean, place: Place): Grant | string {
-  const shown = sanitise(JSON.stringify(written));
+  const shown = sanitise(JSON.stringify(written.replace("/./", "/")));
   if (written === "") return "a path that is granted is empty";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(written))
     return `${shown} cannot be granted: it has a newline or another control character in it`;
+  if (/^~[^/]/.test(written))
+    return `${shown} cannot be granted: ~ alone is your own home, another's is written as a whole path (a file of that name as ./${sanitise(written)})`;
   const absolute = absolutePath(written, place);
   try {
     const grant = grantOf(realPathOf(absolute), writable);
@@ -34,6 +36,9 @@ export function readGrant(written: string, writable: boolean, place: Place): Gra
       return `${shown} cannot be granted: /proc and /dev are the sandbox's own`;
     if (showsKeptPlans(grant, process.getuid?.() ?? 0))
       return `${shown} cannot be granted: callgate keeps plans in /run, which decide what is run how; grant what the program needs by its own name`;
+    const tree = treeOf(written, place);
+    if (tree !== undefined && isWithin(absolute, tree) && !isWithin(grant.path, realPathOf(tree)))
+      return `${shown} cannot be granted: it is a link that leads out of ${sanitise(tree)}, to ${sanitise(grant.path)}: name that if it is meant`;
     accessSync(grant.path, grant.kind === "folder" ? constants.R_OK | constants.X_OK : constants.R_OK);
     return grant;
   } catch (error) {
@@ -50,6 +55,12 @@ export function readGrant(written: string, writable: boolean, place: Place): Gra
         return `${shown} cannot be granted (${code})`;
     }
   }
+}
+
+/** The folder that a path is relative to: whoever can write in it must not choose what is granted. */
+function treeOf(written: string, { cwd }: Place): string | undefined {
+  if (written.includes("/./")) return resolvePath(cwd, written.slice(0, written.indexOf("/./")));
+  return /^[/~]/.test(written) ? undefined : cwd;
 }
 
 /** `~` is the home of whoever calls; what is relative is so to the working directory. */

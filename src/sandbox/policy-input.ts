@@ -9,7 +9,7 @@ import {
 } from "../formats/index.ts";
 import type { PolicyDocument } from "../formats/object.ts";
 import type { Policy } from "../policy/types.ts";
-import { asksForSandbox, type PreparedPlan, preparePlan } from "./prepare.ts";
+import { asksForSandbox, type PreparedPlan, PrepareError, preparePlan } from "./prepare.ts";
 
 /**
  * A policy in any of its forms: what `readPolicy` or `loadPolicy` gave, the name of a built-in one (`"default"`), its
@@ -17,8 +17,15 @@ import { asksForSandbox, type PreparedPlan, preparePlan } from "./prepare.ts";
  */
 export type PolicyInput = Policy | PolicyDocument | string;
 
-/** How the text of a policy is read. */
-export type PrepareOptions = Pick<ReadOptions, "format" | "filename" | "resolve">;
+/** How the text of a policy is read, and how much is set up. */
+export interface PrepareOptions extends Pick<ReadOptions, "format" | "filename" | "resolve"> {
+  /**
+   * `"whole"`: as `callgate run`, whatever the policy says; `"filter"`: as `callgate run --filter-only`, for policies that
+   * ask for nothing more. By default the whole sandbox for policies that say something of files, network, limits or
+   * hardening, and the filter for others.
+   */
+  readonly sandbox?: "whole" | "filter";
+}
 
 /** The policy has mistakes. The message shows them as `callgate check` does. */
 export class PolicyError extends Error {
@@ -41,8 +48,8 @@ export class PolicyError extends Error {
  * const results = await Promise.all(files.map((file) => exec("./convert", [file], { policy: plan })));
  * ```
  *
- * A policy that says nothing of files, network, limits and hardening comes to its filter alone; one that does, to the
- * whole sandbox, as `callgate run` sets it up.
+ * A policy that says nothing of files, network, limits and hardening comes to its filter alone; one that does, and any
+ * policy with `{ sandbox: "whole" }`, to the whole sandbox, as `callgate run` sets it up.
  *
  * For a policy file: `prepare(readFileSync(path, "utf8"), { filename: path })`, or `loadPolicy(path)` where it extends
  * other files.
@@ -51,7 +58,15 @@ export class PolicyError extends Error {
  */
 export function prepare(policy: PolicyInput, options: PrepareOptions = {}): PreparedPlan {
   const found = isPolicy(policy) ? policy : read(policy, options);
-  return preparePlan(found, asksForSandbox(found) ? {} : undefined);
+  const asks = asksForSandbox(found);
+  const { sandbox } = options;
+  if (sandbox !== undefined && sandbox !== "whole" && sandbox !== "filter")
+    throw new TypeError('sandbox is "whole" or "filter"');
+  if (sandbox === "filter" && asks)
+    throw new PrepareError(
+      "the policy asks for more than a filter (files, network, limits or hardening), and with the filter alone the program would start without it",
+    );
+  return preparePlan(found, asks || sandbox === "whole" ? {} : undefined);
 }
 
 function read(input: string | PolicyDocument, options: PrepareOptions): Policy {

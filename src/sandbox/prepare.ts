@@ -11,6 +11,7 @@ import {
   type SandboxSettings,
   sandboxSteps,
 } from "./full-sandbox.ts";
+import type { KeptGroup } from "./groups.ts";
 import type { FilterStep, Plan, PlanArchitecture, PlanStep, PlanString } from "./plan.ts";
 import { PrepareError } from "./prepare-error.ts";
 import { withSandboxRules } from "./sandbox-rules.ts";
@@ -105,7 +106,7 @@ export function planFor(prepared: PreparedPlan, program: ProgramStart): Plan {
 export function planWithNotes(
   { policy, architecture, filters, sandbox }: PreparedPlan,
   program: ProgramStart,
-): { readonly plan: Plan; readonly notes: readonly string[] } {
+): { readonly plan: Plan; readonly notes: readonly string[]; readonly groups: () => readonly KeptGroup[] } {
   const around =
     sandbox === undefined
       ? undefined
@@ -137,7 +138,7 @@ export function planWithNotes(
       arguments: program.arguments,
     },
   );
-  return { plan: { architecture, steps }, notes: around?.notes ?? [] };
+  return { plan: { architecture, steps }, notes: around?.notes ?? [], groups: around?.groups ?? (() => []) };
 }
 
 function refuseUnanswered(policy: Policy): void {

@@ -24,7 +24,7 @@ import {
   scratchFile,
   scratchPath,
 } from "../kernel/native.ts";
-import { callgate, callgatePath, type Outcome } from "./callgate.ts";
+import { callgate, callgatePath, type Outcome, shell } from "./callgate.ts";
 
 interface Person {
   readonly name: string;
@@ -308,6 +308,11 @@ for (const person of people) {
       ["an empty path", ["--write", ""], /empty/],
       ["/proc", ["--write", "/proc/sys"], /sandbox's own/],
       ["a link in a circle", ["--read", circle()], /circle/],
+      [
+        "another's home by ~",
+        ["--read", "~daemon/x"],
+        /"~daemon\/x" cannot be granted: ~ alone is your own home/,
+      ],
       ["a port that is no number", ["--port", "http"], /"http" is no port/],
       ["a port that is too large", ["--port", "65536"], /no port/],
       ["a size that is none", ["--memory", "much"], /memory is not a limit/],
@@ -335,6 +340,49 @@ for (const person of people) {
         assert.match(stderr, message);
       });
     }
+    test("refused: a link that leads out of the folder it is relative to; by its whole path it is followed", () => {
+      const outside = scratchPath("outside");
+      mkdirSync(outside);
+      chmodSync(outside, 0o755);
+      writeFileSync(join(outside, "content"), "outside\n");
+      const tree = scratchPath("tree");
+      mkdirSync(join(tree, "inner"), { recursive: true });
+      writeFileSync(join(tree, "inner", "content"), "inside\n");
+      symlinkSync(outside, join(tree, "leads-out"));
+      symlinkSync("inner", join(tree, "stays"));
+      const policy = join(tree, "p.toml");
+      const write = (path: string): void =>
+        writeFileSync(policy, `version = 1\nextends = ["default"]\n[files]\nread = ["${path}"]\n`);
+      const attempt = (...args: readonly string[]): Outcome =>
+        callgate(["run", ...args], { ...options, cwd: tree });
+      for (const path of ["leads-out", "./leads-out", "inner/../leads-out/content"]) {
+        write(path);
+        for (const args of [
+          ["--read", path],
+          ["--policy", policy],
+          ["--policy", "p.toml"],
+        ]) {
+          const { status, stdout, stderr } = attempt(...args, "--", "echo", "started");
+          assert.deepEqual([status, stdout], [125, ""]);
+          assert.match(
+            stderr,
+            /leads-out(\/content)?" cannot be granted: it is a link that leads out of \S+, to \S*outside/,
+          );
+        }
+      }
+      assert.equal(attempt("--read", "stays", "--", "cat", "stays/content").stdout, "inside\n");
+      const whole = join(tree, "leads-out");
+      assert.equal(attempt("--read", whole, "--", "cat", join(outside, "content")).stdout, "outside\n");
+    });
+
+    test("refused: a home that is no whole path; without one it is the system's", () => {
+      const wrong = callgate(["run", "--", "echo", "started"], { ...options, env: { HOME: "home" } });
+      assert.deepEqual([wrong.status, wrong.stdout], [125, ""]);
+      assert.match(wrong.stderr, /^callgate: HOME is "home", which is relative/);
+      const none = callgate(["run", "--", "echo", "started"], { ...options, env: { HOME: "" } });
+      assert.deepEqual([none.status, none.stdout], [0, "started\n"], none.stderr);
+    });
+
     test("refused: a folder that may not be read", (context) => {
       if (person.isRoot) return context.diagnostic("root reads everything");
       const closed = scratchPath("closed");
@@ -363,6 +411,38 @@ test("paths in a policy are relative to its file, ~ is the caller's home", () =>
     { cwd: "/" },
   );
   assert.equal(stdout, "beside\n");
+});
+
+test("plan lists the groups that an ordinary user cannot give up, and what they open of what is shown", (context) => {
+  if (!isRoot) return context.diagnostic("only root can give himself groups");
+  const logs = scratchPath("logs");
+  const out = scratchPath("out");
+  for (const [path, mode, gid] of [
+    [logs, 0o750, 4],
+    [out, 0o770, 6],
+  ] as const) {
+    mkdirSync(path);
+    chmodSync(path, mode);
+    chownSync(path, 0, gid);
+  }
+  const { uid, gid } = ordinaryUser;
+  const as = (rest: string): Outcome =>
+    shell(`setpriv --reuid ${uid} --regid ${gid} --groups ${gid},4,6,7 "$callgate" ${rest}`, { cwd: "/usr" });
+  const args = `--read ${logs} --write ${out} -- true`;
+  const plan = as(`plan ${args}`);
+  const words = plan.stdout.slice(plan.stdout.indexOf("\ngroups"));
+  assert.match(words, /^\ngroups {13}these stay, only root can give them up; what they open:\n/);
+  assert.match(words, new RegExp(`^ {19}adm \\(4\\): .*read ${logs}$`, "m"));
+  assert.match(words, new RegExp(`^ {19}disk \\(6\\): .*write ${out}$`, "m"));
+  assert.match(words, /^ {19}lp \(7\): nothing of what is shown$/m);
+  assert.equal(as(`run --dry-run ${args}`).stdout, plan.stdout);
+  const facts: unknown = JSON.parse(as(`plan --json ${args}`).stdout);
+  assert.ok(typeof facts === "object" && facts !== null && "groups" in facts && Array.isArray(facts.groups));
+  assert.deepEqual(facts.groups[1], { gid: 6, name: "disk", opens: [{ path: out, access: "write" }] });
+  // It is so: the group's right holds inside. Root's program has none.
+  assert.equal(as(`run --write ${out} -- touch ${out}/by-group`).status, 0);
+  assert.ok(existsSync(join(out, "by-group")));
+  assert.doesNotMatch(shell(`"$callgate" plan ${args}`).stdout, /^groups/m);
 });
 
 test("a home that is the working directory is not shown, and that is said", () => {

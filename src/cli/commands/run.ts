@@ -4,7 +4,6 @@
  */
 import { writeSync } from "node:fs";
 import type { Policy } from "../../policy/types.ts";
-import { describePlan, planFacts } from "../../sandbox/describe.ts";
 import { encodeFacts, prunePlans } from "../../sandbox/kept-plans.ts";
 import { encodePlan, type Plan, PlanError } from "../../sandbox/plan.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
@@ -12,7 +11,7 @@ import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../a
 import { directCaller, launcherIsWaiting, launchersCaller, planDescriptor } from "../caller.ts";
 import { print, printError } from "../output.ts";
 import { foregroundPlan, type ReportMode, reportMode, reportProblem, runWithReport } from "../report-run.ts";
-import { type NoPlan, planOfCommandLine } from "../run-plan.ts";
+import { type NoPlan, planOfCommandLine, showPlan } from "../run-plan.ts";
 
 const failed = 125;
 const statuses: Readonly<Record<NoPlan, number>> = {
@@ -35,11 +34,7 @@ export function main(parsed: ParsedArguments): number | Promise<number> {
     const { kept, notes } = found;
     return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
   }
-  print(
-    hasOption(parsed, "json")
-      ? `${JSON.stringify(planFacts(plan, policy), null, 2)}\n`
-      : describePlan(plan, policy),
-  );
+  print(showPlan(found, hasOption(parsed, "json")));
   return 0;
 }
 
