@@ -192,3 +192,23 @@ describe("as a package", () => {
     assert.match(output, /^launcher ERR_SANDBOX .* checksum/);
   });
 });
+
+test("prepare: the whole sandbox or the filter alone, by word, whatever the policy says", async () => {
+  const line = "echo $$; ls -A ~; cat /proc/net/dev | grep -c :";
+  const inside = async (sandbox?: "whole" | "filter"): Promise<string> => {
+    const plan = prepare("default", sandbox === undefined ? {} : { sandbox });
+    return (
+      await exec("sh", ["-c", line], {
+        policy: plan,
+        cwd: "/usr",
+        env: { PATH: "/usr/bin", HOME: "/home/x" },
+      })
+    ).stdout;
+  };
+  assert.equal(await inside("whole"), "2\n1\n");
+  assert.doesNotMatch(await inside("filter"), /^2\n/);
+  assert.doesNotMatch(await inside(), /^2\n/);
+  const files = { version: 1, extends: ["default"], files: { read: ["/usr"] } } as const;
+  assert.throws(() => prepare(files, { sandbox: "filter" }), /asks for more than a filter/);
+  assert.equal(prepare(files).sandbox === undefined, false);
+});
