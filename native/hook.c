@@ -23,18 +23,12 @@ enum {
   UNIX = 1, STREAM = 1, SOCKET_CLOEXEC = 0x80000, EPROTOTYPE = 91,
 };
 
-enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512 };
+enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512, CHUNK = 64 << 10 };
 
 static uint8_t kept[KEPT_MAXIMUM + 1];
-static uint8_t block_bytes[64 << 10];
+static uint8_t block_bytes[CHUNK + 128]; // and the padding
 
 // ── SHA-256 (FIPS 180-4) ───────────────────────────────────────────────────────────────────────────────────────
-
-struct sha256 {
-  uint32_t state[8];
-  uint64_t length;
-  uint8_t block[64];
-};
 
 static const uint32_t round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -51,15 +45,16 @@ static uint32_t rotate(uint32_t word, int bits) {
   return word >> bits | word << (32 - bits);
 }
 
-static void compress(struct sha256 *sum) {
+// Every start waits for this: it is worth more code than the rest of the file.
+__attribute__((optimize("O3"))) static void compress(uint32_t state[8], const uint8_t *block) {
   uint32_t w[64], s[8];
   for (int i = 0; i < 16; i++)
-    w[i] = (uint32_t)sum->block[4 * i] << 24 | (uint32_t)sum->block[4 * i + 1] << 16 |
-           (uint32_t)sum->block[4 * i + 2] << 8 | sum->block[4 * i + 3];
+    w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 |
+           block[4 * i + 3];
   for (int i = 16; i < 64; i++)
     w[i] = (rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10) + w[i - 7] +
            (rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3) + w[i - 16];
-  for (int i = 0; i < 8; i++) s[i] = sum->state[i];
+  for (int i = 0; i < 8; i++) s[i] = state[i];
   for (int i = 0; i < 64; i++) {
     uint32_t first = s[7] + (rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25)) +
                      ((s[4] & s[5]) ^ (~s[4] & s[6])) + round_constants[i] + w[i];
@@ -69,33 +64,42 @@ static void compress(struct sha256 *sum) {
     s[4] += first;
     s[0] = first + second;
   }
-  for (int i = 0; i < 8; i++) sum->state[i] += s[i];
+  for (int i = 0; i < 8; i++) state[i] += s[i];
 }
 
-static void add_byte(struct sha256 *sum, uint8_t byte) {
-  sum->block[sum->length++ % 64] = byte;
-  if (sum->length % 64 == 0) compress(sum);
+// As many bytes as there are, up to the buffer's end; negative: an error.
+static long read_bytes(long file, uint8_t *to, size_t room) {
+  size_t length = 0;
+  while (length < room) {
+    long count = CALL(read, file, to + length, room - length);
+    if (count == -EINTR) continue;
+    if (count < 0) return count;
+    if (count == 0) break;
+    length += (size_t)count;
+  }
+  return (long)length;
 }
 
 static bool has_hash(const char *path, const uint8_t *wanted) {
-  struct sha256 sum = {{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
-                       0, {0}};
+  uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return false;
-  for (;;) {
-    long count = CALL(read, file, block_bytes, sizeof block_bytes);
-    if (count == -EINTR) continue;
-    if (count < 0) return false;
-    if (count == 0) break;
-    for (long i = 0; i < count; i++) add_byte(&sum, block_bytes[i]);
+  uint64_t bits = 0;
+  for (bool is_end = false; !is_end;) {
+    long length = read_bytes(file, block_bytes, CHUNK);
+    if (length < 0) return false;
+    bits += (uint64_t)length * 8;
+    is_end = length < CHUNK;
+    if (is_end) {
+      block_bytes[length++] = 0x80;
+      while (length % 64 != 56) block_bytes[length++] = 0;
+      for (int shift = 56; shift >= 0; shift -= 8) block_bytes[length++] = (uint8_t)(bits >> shift);
+    }
+    for (long at = 0; at < length; at += 64) compress(state, block_bytes + at);
   }
   CALL(close, file);
-  uint64_t bits = sum.length * 8;
-  add_byte(&sum, 0x80);
-  while (sum.length % 64 != 56) add_byte(&sum, 0);
-  for (int shift = 56; shift >= 0; shift -= 8) add_byte(&sum, (uint8_t)(bits >> shift));
   for (int i = 0; i < 32; i++)
-    if ((uint8_t)(sum.state[i / 4] >> (24 - 8 * (i % 4))) != wanted[i]) return false;
+    if ((uint8_t)(state[i / 4] >> (24 - 8 * (i % 4))) != wanted[i]) return false;
   return true;
 }
 
@@ -195,18 +199,11 @@ static bool nothing_changed(const char *path, const char **environment) {
   if (has_watcher(path)) return false;
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return false;
-  size_t length = 0;
-  while (length <= KEPT_MAXIMUM) {
-    long count = CALL(read, file, kept + length, KEPT_MAXIMUM + 1 - length);
-    if (count == -EINTR) continue;
-    if (count < 0) return false;
-    if (count == 0) break;
-    length += (size_t)count;
-  }
+  long length = read_bytes(file, kept, sizeof kept);
   CALL(close, file);
-  if (length > KEPT_MAXIMUM) return false;
+  if (length < 0 || length > KEPT_MAXIMUM) return false;
 
-  struct reader reader = {kept, length};
+  struct reader reader = {kept, (size_t)length};
   const uint8_t *magic = take(&reader, 16);
   const uint8_t *release = take(&reader, 64);
   const uint8_t *counts = take(&reader, 8);
