@@ -94,6 +94,22 @@ export function blockOf({
 }
 
 /**
+ * The lines for the configuration that new containers begin with. LXC has no name for a container's own folder there, so
+ * that the first start finds these lines, puts the container's own in their place, and has to be made again.
+ */
+export function defaultBlockOf(callgate: string, statements: readonly string[]): readonly string[] {
+  return [begin, ...statements, `lxc.hook.pre-start = ${quote(callgate)} ${firstHook}`, endMark];
+}
+
+const firstHook = "lxc hook first";
+
+/** Whether a configuration has the lines that new containers begin with, and not yet its own. */
+export function hasDefaultBlock(text: string): boolean {
+  const block = text.slice(Math.max(0, text.indexOf(beginMark)));
+  return hasBlock(text) && new RegExp(`^lxc\\.hook\\.pre-start = .* ${firstHook}$`, "m").test(block);
+}
+
+/**
  * A word for the shell that LXC gives hooks to, behind an `exec` of its own. No quotes: LXC takes away those around a
  * whole value.
  */

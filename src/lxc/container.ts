@@ -27,14 +27,23 @@ export function lxcpathOf(given: string | undefined): string {
       throw new ContainerError(`-P takes an absolute path: LXC starts nothing from ${given}`);
     return given.replace(/(.)\/+$/, "$1");
   }
-  const own = process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config");
-  const file = isRoot() ? "/etc/lxc/lxc.conf" : join(own, "lxc", "lxc.conf");
-  return configuredLxcpath(file) ?? (isRoot() ? "/var/lib/lxc" : join(homedir(), ".local", "share", "lxc"));
+  const own = configured(lxcConf(), "lxc.lxcpath");
+  return own ?? (isRoot() ? "/var/lib/lxc" : join(homedir(), ".local", "share", "lxc"));
 }
 
-function configuredLxcpath(file: string): string | undefined {
+/** What LXC begins the configuration of a new container with. */
+export function defaultConfigFile(): string {
+  const file = configured(lxcConf(), "lxc.default_config");
+  return file ?? (isRoot() ? "/etc/lxc/default.conf" : join(userFolder(), "lxc", "default.conf"));
+}
+
+const userFolder = (): string => process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config");
+const lxcConf = (): string => (isRoot() ? "/etc/lxc/lxc.conf" : join(userFolder(), "lxc", "lxc.conf"));
+
+function configured(file: string, key: "lxc.lxcpath" | "lxc.default_config"): string | undefined {
   try {
-    return /^\s*lxc\.lxcpath\s*=\s*(\S+)\s*$/m.exec(readFileSync(file, "utf8"))?.[1];
+    const pattern = new RegExp(`^\\s*${key.replace(".", "\\.")}\\s*=\\s*(\\S+)\\s*$`, "m");
+    return pattern.exec(readFileSync(file, "utf8"))?.[1];
   } catch {
     return undefined;
   }

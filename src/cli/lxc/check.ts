@@ -8,7 +8,7 @@ import {
   hasErrors,
   renderDiagnostics,
 } from "../../diagnostics/index.ts";
-import { hasBlock } from "../../lxc/block.ts";
+import { hasBlock, hasDefaultBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
 import type { Container } from "../../lxc/container.ts";
 import { protectionOf } from "../../lxc/protection.ts";
@@ -46,7 +46,7 @@ function counted(number: number, word: string): string {
 export function checkOne(container: Container): readonly Diagnostic[] {
   const config = readConfig(container.configFile);
   const { diagnostics, statements, protection } = protectionOf(config, release());
-  const isEnabled = hasBlock(config.source.text);
+  const isEnabled = hasBlock(config.source.text) && !hasDefaultBlock(config.source.text);
   const found = [...diagnostics, ...(isEnabled ? wiringProblems(config, container.folder) : [])];
   const [first] = statements.lines;
   if (!isEnabled && first !== undefined)

@@ -29,6 +29,10 @@ const place: readonly OptionSpec[] = [
     completes: "container",
   },
 ];
+const ofNew: OptionSpec = {
+  name: "default",
+  help: "every new container: LXC's configuration for them (/etc/lxc/default.conf; a user's own in ~/.config/lxc)",
+};
 const all: OptionSpec = { name: "all", help: "every container" };
 
 const module = async (load: () => Promise<LxcCommand>): Promise<CommandModule> => {
@@ -47,9 +51,11 @@ export const lxcCommands: readonly Command[] = [
     description: [
       "Adds what LXC needs to the end of the container's configuration, between two marks, and says which calls will be decided otherwise than before. The profile that was in force stays in force as a floor, unless syscall.inherit = none.",
       "Without a statement, and where the default lets calls through without a baseline, the running kernel's version is written as the baseline. A configuration with a mistake is left as it was, and the exit status is 1.",
+      "With --default it is the configuration that new containers begin with. LXC has no name for a container's own folder there: the first lxc-start of a new container enables it, says so and has to be made again; callgate lxc start does both.",
     ],
-    options: [all, ...place, json, help],
+    options: [all, ofNew, ...place, json, help],
     examples: [
+      { command: "callgate lxc enable --default", comment: "containers that are created from now on" },
       { command: "callgate lxc enable web", comment: "what is stated, and all that is newer than today" },
     ],
     load: () => module(async () => (await import("./enable.ts")).enable),
@@ -62,7 +68,7 @@ export const lxcCommands: readonly Command[] = [
     description: [
       "Gives the container's configuration back as it was before, byte for byte, and removes the files that callgate has made beside it (of a container that runs, when it is called again after that has stopped).",
     ],
-    options: [all, ...place, help],
+    options: [all, ofNew, ...place, help],
     examples: [{ command: "callgate lxc disable web", comment: "from the next start on" }],
     load: () => module(async () => (await import("./enable.ts")).disable),
   },

@@ -3,21 +3,22 @@ import { existsSync, rmSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
-import { blockOf, filesOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
+import { blockOf, defaultBlockOf, filesOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
 import { type Change, changesOf } from "../../lxc/changes.ts";
-import { lastValue, readConfig, readConfigText } from "../../lxc/config.ts";
-import { type Container, initOf } from "../../lxc/container.ts";
+import { type ContainerConfig, lastValue, readConfig, readConfigText } from "../../lxc/config.ts";
+import { type Container, defaultConfigFile, initOf } from "../../lxc/container.ts";
 import { type Protection, protectionOf } from "../../lxc/protection.ts";
 import { wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { formatVersion, parseVersion } from "../../syscalls/index.ts";
-import { hasOption } from "../arguments.ts";
+import { hasOption, UsageError } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
 import { replaceFile } from "../replace-file.ts";
 import type { LxcCommand } from "./command.ts";
 
 export const enable: LxcCommand = ({ parsed, operands, containers }) => {
+  if (hasOption(parsed, "default")) return enableDefault(operands);
   const problem = launcherProblem();
   if (problem !== undefined) {
     printError(`callgate lxc enable: ${problem}\n`);
@@ -27,7 +28,8 @@ export const enable: LxcCommand = ({ parsed, operands, containers }) => {
   return Math.max(0, ...results);
 };
 
-function enableOne(container: Container, json: boolean): number {
+/** Protects a container from its next start on, and says what changes by it. */
+export function enableOne(container: Container, json: boolean): number {
   const before = readConfig(container.configFile);
   if (hasErrors(before.diagnostics)) return refuse(container, before.diagnostics);
   const bare = withoutBlock(before.source.text);
@@ -58,9 +60,23 @@ function enableOne(container: Container, json: boolean): number {
   return 0;
 }
 
-/** Without any statement of the container's own the baseline alone is one: nothing newer than today's kernel. */
 function linesFor(container: Container, bare: string): readonly string[] {
   const config = readConfigText({ name: container.configFile, text: bare });
+  return blockOf({
+    folder: container.folder,
+    callgate: callgateCommand(),
+    tracer: nativeProgram("tracer"),
+    hook: nativeProgram("hook"),
+    statements: baselineFor(config),
+    // Another supervisor's address stays.
+    watchable: lastValue(config.lines, "lxc.seccomp.notify.proxy") === undefined,
+  });
+}
+
+const callgateCommand = (): string => join(packageRoot(), "bin", "callgate");
+
+/** Without any statement of the container's own the baseline alone is one: nothing newer than today's kernel. */
+function baselineFor(config: ContainerConfig): readonly string[] {
   const statements = protectionOf(config, release());
   const lacksBaseline =
     statements.statements.lines.length === 0 ||
@@ -68,15 +84,48 @@ function linesFor(container: Container, bare: string): readonly string[] {
   const version = parseVersion(release());
   const baseline =
     version === undefined ? undefined : `syscall.baseline = ${formatVersion({ ...version, patch: 0 })}`;
-  return blockOf({
-    folder: container.folder,
-    callgate: join(packageRoot(), "bin", "callgate"),
-    tracer: nativeProgram("tracer"),
-    hook: nativeProgram("hook"),
-    statements: lacksBaseline && baseline !== undefined ? [baseline] : [],
-    // Another supervisor's address stays.
-    watchable: lastValue(config.lines, "lxc.seccomp.notify.proxy") === undefined,
+  return lacksBaseline && baseline !== undefined ? [baseline] : [];
+}
+
+function enableDefault(operands: readonly string[]): number {
+  if (operands.length > 0) throw new UsageError("--default and a name cannot both be had");
+  return changeDefault("enable", (text, file) => {
+    const bare = withoutBlock(text);
+    const config = readConfigText({ name: file, text: bare });
+    return withBlock(bare, defaultBlockOf(callgateCommand(), baselineFor(config)));
   });
+}
+
+function disableDefault(operands: readonly string[]): number {
+  if (operands.length > 0) throw new UsageError("--default and a name cannot both be had");
+  return changeDefault("disable", withoutBlock);
+}
+
+/** Changes the configuration that new containers begin with; with a mistake in it it stays as it is. */
+function changeDefault(word: "enable" | "disable", change: (text: string, file: string) => string): number {
+  const file = defaultConfigFile();
+  const { source, diagnostics } = readConfig(file);
+  const text = hasErrors(diagnostics) ? source.text : change(source.text, file);
+  const found = [
+    ...diagnostics,
+    ...(word === "enable" ? protectionOf(readConfigText({ name: file, text }), release()).diagnostics : []),
+  ];
+  if (hasErrors(found)) {
+    printError(renderDiagnostics(found, terminalOptions(2)));
+    printError(`callgate lxc ${word}: ${file} is left as it was\n`);
+    return 1;
+  }
+  const failure = text === source.text ? undefined : replaceFile(file, text);
+  if (failure !== undefined) {
+    printError(`callgate lxc ${word}: cannot write ${file}: ${failure}\n`);
+    return 2;
+  }
+  print(
+    word === "enable"
+      ? `${file}: new containers are enabled by their first start, or by callgate lxc start\n`
+      : `${file}: new containers are as before; those that there are stay as they are\n`,
+  );
+  return 0;
 }
 
 function refuse(container: Container, diagnostics: readonly Diagnostic[]): number {
@@ -106,7 +155,8 @@ function describe(container: Container, protection: Protection, changes: readonl
       print(`${change.from} → ${change.to}: ${change.syscall}, e.g. ${change.example}\n`);
 }
 
-export const disable: LxcCommand = ({ operands, containers }) => {
+export const disable: LxcCommand = ({ parsed, operands, containers }) => {
+  if (hasOption(parsed, "default")) return disableDefault(operands);
   const results = containers(operands).map((container) => {
     const { source, diagnostics } = readConfig(container.configFile);
     if (hasErrors(diagnostics)) {

@@ -17,8 +17,9 @@ import { UsageError } from "../arguments.ts";
 import { printError } from "../output.ts";
 import { replaceFile } from "../replace-file.ts";
 import type { LxcCommand } from "./command.ts";
+import { enableOne } from "./enable.ts";
 
-/** `hook pre-start FOLDER NAME lxc pre-start`: LXC puts the last three behind what the configuration says. */
+/** `hook pre-start FOLDER NAME lxc pre-start`, `hook first NAME lxc pre-start`: LXC puts the last three behind what the configuration says. */
 export const hook: LxcCommand = async ({ operands }) => {
   const [kind, folder, name] = operands;
   if (kind === undefined || folder === undefined)
@@ -29,6 +30,8 @@ export const hook: LxcCommand = async ({ operands }) => {
       return preStart(folder, configFile, name ?? process.env["LXC_NAME"] ?? "?");
     case "clone":
       return clone(folder, configFile);
+    case "first":
+      return first(configFile, folder);
     default:
       throw new UsageError(`there is no hook ${JSON.stringify(kind)}`);
   }
@@ -88,6 +91,19 @@ function ownFiles(): readonly string[] {
     join(packageRoot(), "dist", "cli", "main.cjs"),
     ...(library === undefined ? [] : [library]),
   ];
+}
+
+/** The first start of a new container: LXC has read its configuration already, and would start it without a filter. */
+function first(configFile: string, name: string): number {
+  const folder = dirname(configFile);
+  const status = enableOne({ name, lxcpath: dirname(folder), folder, configFile }, false);
+  const problem =
+    status === 0
+      ? `${name} is enabled now, as the configuration of new containers says: start it again\n`
+      : `${name} cannot be enabled, as the configuration of new containers says: callgate lxc enable ${name} says why\n`;
+  logFailure(filesOf(folder).log, name, problem);
+  printError(problem);
+  return 1;
 }
 
 /** The copy's configuration is still that of the container which it was copied from. */

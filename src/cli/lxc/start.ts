@@ -2,12 +2,13 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readSync } from "node:fs";
 import { sanitise } from "../../diagnostics/index.ts";
-import { filesOf, hasBlock } from "../../lxc/block.ts";
+import { filesOf, hasBlock, hasDefaultBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
 import { sizeOf } from "../../lxc/log.ts";
 import { UsageError } from "../arguments.ts";
 import { printError } from "../output.ts";
 import type { LxcCommand } from "./command.ts";
+import { enableOne } from "./enable.ts";
 
 export const start: LxcCommand = ({ operands, containers }) => {
   const [container, ...more] = containers(operands);
@@ -16,6 +17,10 @@ export const start: LxcCommand = ({ operands, containers }) => {
   if (!hasBlock(readConfig(configFile).source.text)) {
     printError(`callgate lxc start: ${name} is not protected: callgate lxc enable ${name}\n`);
     return 125;
+  }
+  if (hasDefaultBlock(readConfig(configFile).source.text)) {
+    const enabled = enableOne(container, false);
+    if (enabled !== 0) return 125;
   }
   const { log } = filesOf(folder);
   const before = sizeOf(log);
