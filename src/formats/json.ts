@@ -63,7 +63,13 @@ const escapes: Readonly<Record<string, string>> = {
   r: "\r",
   t: "\t",
 };
+/** What a string has until its end or its first escape. */
+const plainCharacters = /[ !#-[\]-\uffff]*/y;
 const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+
+function halfCharacterAt(at: number): JsonSyntaxError {
+  return new JsonSyntaxError("this is half a character (a lone surrogate)", at);
+}
 
 class JsonReader {
   readonly #source: Source;
@@ -83,7 +89,12 @@ class JsonReader {
   }
 
   #space(): void {
-    while (/[ \t\r\n]/.test(this.#source.text[this.#at] ?? "")) this.#at += 1;
+    const { text } = this.#source;
+    let code = text.charCodeAt(this.#at);
+    while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) {
+      this.#at += 1;
+      code = text.charCodeAt(this.#at);
+    }
   }
 
   #spanFrom(start: number): Span {
@@ -175,9 +186,23 @@ class JsonReader {
   #string(): RuleText {
     const { text } = this.#source;
     const start = this.#at;
+    plainCharacters.lastIndex = start + 1;
+    plainCharacters.test(text);
+    const end = plainCharacters.lastIndex;
+    if (text[end] !== '"') return this.#escapedString();
+    const value = text.slice(start + 1, end);
+    const half = halfCharacter(value);
+    if (half !== -1) throw halfCharacterAt(start + 1 + half);
+    this.#at = end + 1;
+    return plainText(this.#source, value, start + 1);
+  }
+
+  /** The same, character by character. */
+  #escapedString(): RuleText {
+    const { text } = this.#source;
+    const start = this.#at;
     const offsets: number[] = [];
     let value = "";
-    let escaped = false;
     for (this.#at += 1; ; ) {
       const begin = this.#at;
       const character = text[begin];
@@ -188,7 +213,6 @@ class JsonReader {
         throw new JsonSyntaxError("a control character in a string must be escaped", begin);
       let piece = character;
       if (character === "\\") {
-        escaped = true;
         const letter = text[this.#at] ?? "";
         this.#at += 1;
         const hex = text.slice(this.#at, this.#at + 4);
@@ -205,9 +229,7 @@ class JsonReader {
       offsets.push(begin);
     }
     const half = halfCharacter(value);
-    if (half !== -1)
-      throw new JsonSyntaxError("this is half a character (a lone surrogate)", offsets[half] ?? start);
-    if (!escaped) return plainText(this.#source, value, start + 1);
+    if (half !== -1) throw halfCharacterAt(offsets[half] ?? start);
     offsets.push(this.#at - 1);
     return mappedText(this.#source, value, offsets);
   }

@@ -32,6 +32,8 @@ import {
   compareVersions,
   errnoName,
   errnoNumber,
+  hasSyscall,
+  isMultiplexed,
   type KernelVersion,
   multiplexedOf,
   newestVersion,
@@ -351,13 +353,13 @@ class ProfileReader {
     if (single?.kind === "string" && single.value !== "" && names.length > 0)
       this.#error(single.span, "bad-value", "an entry has name or names, not both", "move it to names");
     if (all.length === 0) this.#error(entry.span, "bad-value", "this entry names no system call");
-    for (const { value, span } of all) {
-      if (isKnown(value)) continue;
+    return all.filter(({ value, span }) => {
+      if (isKnown(value)) return true;
       const guess = nearest(value, syscallNames());
       const message = `there is no system call ${JSON.stringify(value)}: this name decides nothing`;
       this.#report("warning", span, "unknown-syscall", message, guess && `did you mean ${guess}?`);
-    }
-    return all.filter((one) => isKnown(one.value));
+      return false;
+    });
   }
 
   #test(node: DocumentNode): readonly ArgumentTest[] {
@@ -470,16 +472,14 @@ function abiNameOf(architecture: string): AbiName | undefined {
 
 /** Whether the name is a call of any ABI: profiles name the calls of all machines. */
 function isKnown(name: string): boolean {
-  return allAbis.some(
-    ({ name: abi }) =>
-      syscallByName(abi, name) !== undefined || multiplexedOf(abi).some((one) => one.name === name),
-  );
+  return allAbis.some(({ name: abi }) => hasSyscall(abi, name) || isMultiplexed(abi, name));
 }
 
 function waysOf(name: string, abis: readonly AbiName[]): readonly Way[] {
   return abis.flatMap((abi) => {
     const direct = syscallByName(abi, name);
     const ways: Way[] = direct === undefined ? [] : [{ abi, nr: direct.nr, code: undefined }];
+    if (!isMultiplexed(abi, name)) return ways;
     for (const one of multiplexedOf(abi)) {
       const multiplexer = one.name === name ? syscallByName(abi, one.multiplexer) : undefined;
       if (multiplexer !== undefined) ways.push({ abi, nr: multiplexer.nr, code: one.code });
@@ -490,11 +490,8 @@ function waysOf(name: string, abis: readonly AbiName[]): readonly Way[] {
 
 /** Whether a policy's rule on the name means just the calls of that name on all these ABIs. */
 function isExactByName(name: string, abis: readonly AbiName[]): boolean {
-  const twins = twinsOf(name).filter((one) => one !== name);
-  return abis.every(
-    (abi) =>
-      twins.every((twin) => syscallByName(abi, twin) === undefined) &&
-      !multiplexedOf(abi).some((one) => one.name === name || twins.includes(one.name)),
+  return abis.every((abi) =>
+    twinsOf(name).every((one) => (one === name || !hasSyscall(abi, one)) && !isMultiplexed(abi, one)),
   );
 }
 

@@ -6,7 +6,6 @@ import { type Diagnostic, listWords } from "../diagnostics/index.ts";
 import {
   type Abi,
   type AbiName,
-  type Argument,
   abiByName,
   abis as allAbis,
   argumentNamed,
@@ -26,7 +25,6 @@ import { argumentNames, checkTarget } from "./check-target.ts";
 import { resolveCondition } from "./resolve-condition.ts";
 import { Report } from "./resolve-report.ts";
 import {
-  type Decisions,
   type Entry,
   type Fallback,
   type ResolvedAbi,
@@ -111,40 +109,40 @@ interface Gathered {
 }
 
 function resolveAbi(abi: Abi, syscalls: SyscallRules, rules: readonly Rule[], report: Report): ResolvedAbi {
-  const isNew = (since: KernelVersion | undefined): boolean =>
-    syscalls.baseline !== undefined && (since === undefined || compareVersions(since, syscalls.baseline) > 0);
+  const { baseline } = syscalls;
+  const isNewer = (since: KernelVersion | undefined): boolean =>
+    baseline !== undefined && (since === undefined || compareVersions(since, baseline) > 0);
+  // A call's release is only read where there is something to compare it with.
+  const isNew = (call: Syscall): boolean => baseline !== undefined && isNewer(call.since);
   // The number of a call may be younger than the call: x86's socket is of 4.3, socketcall's of the first day.
   const isNewBehind = (one: Multiplexed): boolean =>
-    isNew(
+    isNewer(
       syscallByName("x86_64", one.name)?.since ??
         syscallByName(abi.name, one.multiplexer)?.since ??
         syscallByName(abi.name, one.name)?.since,
     );
   const multiplexed = multiplexedOf(abi.name).map((one) => ({ ...one, isNew: isNewBehind(one) }));
   const gathered: Gathered = { calls: new Map(), behind: new Map() };
+  const hiddenNames = new Set(multiplexed.flatMap((one) => [one.name, one.multiplexer]));
+  const place = { abi, syscalls, multiplexed, hiddenNames, isNew, gathered, report };
 
   for (const rule of rules) {
     for (const selector of rule.selectors) {
       if (selector.abi !== undefined && selector.abi !== abi.name) continue;
-      gather(abi, selector, rule, syscalls, gathered, multiplexed, (call) => isNew(call.since), report);
+      gather(selector, rule, place);
     }
   }
 
-  const fallbackOf = (fresh: boolean): Fallback =>
-    fresh ? { action: syscalls.newer, by: "newer" } : { action: syscalls.default, by: "default" };
-  const decisions = (entries: Entry[] | undefined, fresh: boolean): Decisions => ({
-    entries: entries ?? [],
-    fallback: fallbackOf(fresh),
-  });
+  const known: Fallback = { action: syscalls.default, by: "default" };
+  const newer: Fallback = { action: syscalls.newer, by: "newer" };
+  const codesOf = groupBy(multiplexed, (one) => one.multiplexer);
   const calls: ResolvedCall[] = syscallsOf(abi.name).map((call) => {
-    const codes = multiplexed.filter((one) => one.multiplexer === call.name);
-    const own = {
-      nr: call.nr,
-      name: call.name,
-      ...decisions(gathered.calls.get(call.nr), isNew(call.since)),
-    };
-    const first = codes[0];
-    if (first === undefined) return own;
+    const { nr, name } = call;
+    const entries = gathered.calls.get(nr) ?? [];
+    const own = { nr, name, entries, fallback: isNew(call) ? newer : known };
+    const codes = codesOf.get(name);
+    const first = codes?.[0];
+    if (codes === undefined || first === undefined) return own;
     return {
       ...own,
       behind: {
@@ -153,54 +151,64 @@ function resolveAbi(abi: Abi, syscalls: SyscallRules, rules: readonly Rule[], re
         calls: codes.map((one) => ({
           code: one.code,
           name: one.name,
-          ...decisions(gathered.behind.get(behindKey(one)), one.isNew),
+          entries: gathered.behind.get(behindKey(one)) ?? [],
+          fallback: one.isNew ? newer : known,
         })),
       },
     };
   });
   const inTable = new Set(calls.map((call) => call.nr));
   for (const [nr, entries] of gathered.calls) {
-    if (!inTable.has(nr))
-      calls.push({ nr, name: undefined, entries, fallback: { action: syscalls.newer, by: "newer" } });
+    if (!inTable.has(nr)) calls.push({ nr, name: undefined, entries, fallback: newer });
   }
   calls.sort((a, b) => a.nr - b.nr);
-  return { abi, calls, unknownNumber: { action: syscalls.newer, by: "newer" } };
+  return { abi, calls, unknownNumber: newer };
 }
 
 function behindKey(one: Multiplexed): string {
   return `${one.multiplexer}:${one.code}`;
 }
 
-function push<Key>(map: Map<Key, Entry[]>, key: Key, entry: Entry): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [entry]);
-  else list.push(entry);
+function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): ReadonlyMap<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) push(groups, keyOf(item), item);
+  return groups;
 }
 
-/** Puts one selector's entries where they belong on one ABI. */
-function gather(
-  abi: Abi,
-  selector: Selector,
-  rule: Rule,
-  syscalls: SyscallRules,
-  gathered: Gathered,
-  multiplexed: readonly (Multiplexed & { readonly isNew: boolean })[],
-  isNew: (call: Syscall) => boolean,
-  report: Report,
-): void {
+function push<Key, Item>(map: Map<Key, Item[]>, key: Key, item: Item): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [item]);
+  else list.push(item);
+}
+
+/** What rules are gathered for: one ABI. */
+interface Place {
+  readonly abi: Abi;
+  readonly syscalls: SyscallRules;
+  readonly multiplexed: readonly (Multiplexed & { readonly isNew: boolean })[];
+  /** The names of the multiplexers and of all that is behind them. */
+  readonly hiddenNames: ReadonlySet<string>;
+  readonly isNew: (call: Syscall) => boolean;
+  readonly gathered: Gathered;
+  readonly report: Report;
+}
+
+/** Puts one selector's entries where they belong. */
+function gather(selector: Selector, rule: Rule, place: Place): void {
+  const { abi, syscalls, multiplexed, isNew, gathered, report } = place;
   const { target, condition } = selector;
   const isMisplaced =
     (target.kind === "group" && rule.action.kind !== "allow") ||
     (target.kind === "any" && condition !== undefined && argumentNames(condition).length > 0);
   const conditionFor = (
-    name: string,
-    args: readonly Argument[] | undefined,
+    call: Named,
     multiplexer: string | undefined,
     unknown: Entry["unknown"],
   ): ResolvedCondition => {
     if (condition === undefined) return { kind: "known", value: true };
-    const call = `${abi.name} ${name}`;
-    report.placed(selector, call);
+    const { name, args } = call;
+    const settledFor = `${abi.name} ${name}`;
+    report.placed(selector, settledFor);
     return resolveCondition(condition, {
       abi: abi.name,
       name,
@@ -208,52 +216,59 @@ function gather(
       ...(multiplexer === undefined ? {} : { multiplexer }),
       unknown,
       // A condition that cannot stand there is one error, not one for each call.
-      report: (problem) => (isMisplaced ? undefined : report.add(selector, call, problem)),
+      report: (problem) => (isMisplaced ? undefined : report.add(selector, settledFor, problem)),
     });
   };
-  const direct = (nr: number, name: string, args: readonly Argument[] | undefined): void => {
+  const direct = (nr: number, call: Named): void => {
     const at = abi.numberBase > nr ? abi.numberBase + nr : nr;
-    const decided = conditionFor(name, args, undefined, "strictest");
+    const decided = conditionFor(call, undefined, "strictest");
     push(gathered.calls, at, { rule, condition: decided, unknown: "strictest" });
   };
-  const behind = (
-    one: Multiplexed,
-    name: string,
-    args: readonly Argument[] | undefined,
-    unknown: Entry["unknown"],
-  ): void => {
-    const decided = conditionFor(name, args, name === one.multiplexer ? undefined : one.multiplexer, unknown);
+  const behind = (one: Multiplexed, call: Named, unknown: Entry["unknown"]): void => {
+    const decided = conditionFor(call, call.name === one.multiplexer ? undefined : one.multiplexer, unknown);
     push(gathered.behind, behindKey(one), { rule, condition: decided, unknown });
   };
 
   if (target.kind === "number") {
     const call =
       syscallByNumber(abi.name, target.nr) ?? syscallByNumber(abi.name, abi.numberBase + target.nr);
-    direct(target.nr, call?.name ?? `#${target.nr}`, call?.args);
+    direct(target.nr, call ?? { name: `#${target.nr}`, args: undefined });
     for (const one of multiplexed) {
-      if (one.multiplexer === call?.name) behind(one, one.multiplexer, call.args, "strictest");
+      if (call !== undefined && one.multiplexer === call.name) behind(one, call, "strictest");
     }
     return;
   }
 
-  // Calls newer than the baseline are in no group and not in `*`.
-  const isNamed = target.kind === "name";
-  const isWanted = wantedNames(abi, selector, rule, multiplexed, report);
   const hiddenConditions = syscalls.multiplexed === "open" ? "most-lenient" : "strictest";
-  for (const call of syscallsOf(abi.name)) {
-    if (isWanted(call.name) && (isNamed || !isNew(call))) direct(call.nr, call.name, call.args);
-  }
-  for (const one of multiplexed) {
-    if (!isNamed && one.isNew) continue;
-    // A rule on a call governs it behind the multiplexer too; one on the multiplexer all that is behind it.
-    if (isWanted(one.name)) behind(one, one.name, one.args, hiddenConditions);
+  /** A rule on a call governs it behind the multiplexer too; one on the multiplexer all that is behind it. */
+  const behindMeant = (one: Multiplexed, isWanted: (name: string) => boolean): void => {
+    if (isWanted(one.name)) behind(one, one, hiddenConditions);
     else if (isWanted(one.multiplexer)) {
-      behind(one, one.multiplexer, syscallByName(abi.name, one.multiplexer)?.args, "strictest");
+      const call = syscallByName(abi.name, one.multiplexer);
+      behind(one, call ?? { name: one.multiplexer, args: undefined }, "strictest");
     }
+  };
+  // A policy can have a rule for each call: names are looked up, not looked for.
+  if (target.kind === "name") {
+    const names = twinsOf(target.name);
+    const calls = names.flatMap((name) => syscallByName(abi.name, name) ?? []);
+    for (const call of calls.sort((a, b) => a.nr - b.nr)) direct(call.nr, call);
+    if (names.some((name) => place.hiddenNames.has(name)))
+      for (const one of multiplexed) behindMeant(one, (name) => names.includes(name));
+    return;
   }
+  // Calls newer than the baseline are in no group and not in `*`.
+  const isWanted = wantedNames(abi, selector, rule, multiplexed, report);
+  for (const call of syscallsOf(abi.name)) {
+    if (isWanted(call.name) && !isNew(call)) direct(call.nr, call);
+  }
+  for (const one of multiplexed) if (!one.isNew) behindMeant(one, isWanted);
 }
 
-/** Tells which names a selector means on an ABI, whatever the baseline. */
+/** A call as a condition is settled for it. */
+type Named = Pick<Syscall, "name" | "args">;
+
+/** Tells which names a selector of a group or of all calls means on an ABI, whatever the baseline. */
 function wantedNames(
   abi: Abi,
   selector: Selector,
@@ -262,10 +277,6 @@ function wantedNames(
   report: Report,
 ): (name: string) => boolean {
   const { target, condition } = selector;
-  if (target.kind === "name") {
-    const names = new Set(twinsOf(target.name));
-    return (name) => names.has(name);
-  }
   if (target.kind !== "group") return () => true;
   const members = new Set((groupMembers(target.name) ?? []).flatMap((name) => [name, ...twinsOf(name)]));
   const needed = condition === undefined ? [] : [...new Set(argumentNames(condition))];

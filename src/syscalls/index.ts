@@ -24,8 +24,9 @@ export {
 } from "./constants.ts";
 export { type GroupDifference, groupDifferences } from "./group-differences.ts";
 export { type Group, groupMembers, groups } from "./groups.ts";
-export { type Multiplexed, multiplexedOf } from "./multiplexed.ts";
+export { isMultiplexed, type Multiplexed, multiplexedOf } from "./multiplexed.ts";
 export {
+  hasSyscall,
   type Syscall,
   syscallByName,
   syscallByNumber,

@@ -27,6 +27,18 @@ const rowsOf: ReadonlyMap<AbiName, string> = new Map([
 ]);
 const parsed = new Map<AbiName, readonly Multiplexed[]>();
 
+const namesOf = new Map<AbiName, ReadonlySet<string>>();
+
+/** Whether an ABI has a call of this name behind another. */
+export function isMultiplexed(abi: AbiName, name: string): boolean {
+  let names = namesOf.get(abi);
+  if (names === undefined) {
+    names = new Set(multiplexedOf(abi).map((one) => one.name));
+    namesOf.set(abi, names);
+  }
+  return names.has(name);
+}
+
 /** The calls that an ABI hides behind another, in the order of their codes. Source: net/socket.c, ipc/syscall.c. */
 export function multiplexedOf(abi: AbiName): readonly Multiplexed[] {
   const known = parsed.get(abi);

@@ -147,6 +147,17 @@ export function syscallByName(abi: AbiName, name: string): Syscall | undefined {
   return tableOf(abi).byName.get(name);
 }
 
+/**
+ * Whether an ABI has a call of this name. Its table is searched as a text where it has not been parsed yet: of most
+ * tables that is all that is ever asked.
+ */
+export function hasSyscall(abi: AbiName, name: string): boolean {
+  const known = tables.get(abi);
+  if (known !== undefined) return known.byName.has(name);
+  // In a row only the name stands between two spaces and is a word.
+  return /^[a-zA-Z_]\w*$/.test(name) && sources[abi]().includes(` ${name} `);
+}
+
 /** The number of a call as seccomp_data.nr has it, or undefined where the ABI is not known or lacks the call. */
 export function syscallNumber(abi: string, name: string): number | undefined {
   const known = abis.find((candidate) => candidate.name === abi);
