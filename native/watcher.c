@@ -27,9 +27,9 @@ enum { KEYS = 1 << 16, PATHS = 1 << 18, TEXT_MAXIMUM = 4096, TEXT_BYTES = 32 << 
 // What system.h does not have.
 enum {
 #if defined(__x86_64__)
-  NUMBER_MMAP = 9, NUMBER_NANOSLEEP = 35, NUMBER_READLINKAT = 267, NUMBER_SIGNALFD = 289, NUMBER_READV = 310,
+  NUMBER_MMAP = 9, NUMBER_NANOSLEEP = 35, NUMBER_GETRUSAGE = 98, NUMBER_READLINKAT = 267, NUMBER_SIGNALFD = 289, NUMBER_READV = 310,
 #else
-  NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_NANOSLEEP = 101, NUMBER_MMAP = 222, NUMBER_READV = 270,
+  NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_NANOSLEEP = 101, NUMBER_GETRUSAGE = 165, NUMBER_MMAP = 222, NUMBER_READV = 270,
 #endif
   NUMBER_LANDLOCK_CREATE = 444, NUMBER_LANDLOCK_ADD = 445, NUMBER_LANDLOCK_RESTRICT = 446,
   WATCH_LANDLOCK_REFER = 1 << 13,
@@ -74,7 +74,7 @@ static uint32_t row_count, other_answer;
 // ── Records ────────────────────────────────────────────────────────────────────────────────────────────────────
 // What goes to the caller, in the machine's byte order; lengths are of the whole record, a multiple of 8.
 
-enum { RECORD_CALL = 1, RECORD_TEXT = 2, RECORD_COUNT = 3, RECORD_EXIT = 4, RECORD_LOST = 5, RECORD_END = 6 };
+enum { RECORD_CALL = 1, RECORD_TEXT = 2, RECORD_COUNT = 3, RECORD_EXIT = 4, RECORD_LOST = 5, RECORD_END = 6, RECORD_USE = 7 };
 
 struct record {
   uint32_t kind, length;
@@ -456,12 +456,22 @@ static void note(const struct notification *call, const struct call_row *row) {
 
 // ── The calls ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+// The largest process in KiB and all processor time in microseconds, of everything that has ended.
+static void send_use(void) {
+  struct {
+    int64_t user[2], system[2], largest, others[13];
+  } use = {.largest = 0};
+  if (call6(NUMBER_GETRUSAGE, WORD(-1) /* RUSAGE_CHILDREN */, WORD(&use), 0, 0, 0, 0) < 0) return;
+  send_numbers(RECORD_USE, 0, (uint64_t)use.largest, (uint64_t)((use.user[0] + use.system[0]) * 1000000 + use.user[1] + use.system[1]));
+}
+
 static void send_counts(void) {
   for (uint32_t i = 0; i < key_count; i++) {
     const struct key *key = &keys[key_order[i]];
     send_numbers(RECORD_COUNT, i, key->count, key->last);
   }
   if (lost_keys != 0 || lost_paths != 0) send_numbers(RECORD_LOST, 0, lost_keys, lost_paths);
+  send_use();
   send_numbers(RECORD_END, 0, sequence, 0);
 }
 

@@ -4,7 +4,6 @@ import { readPolicy } from "../formats/index.ts";
 import type { EnvironmentRules, NetworkRules, Policy } from "../policy/types.ts";
 import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";
 import { layerNames } from "../sandbox/layer-names.ts";
-import { asksForSandbox } from "../sandbox/prepare.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
 import { printError, terminalOptions } from "./output.ts";
@@ -21,6 +20,17 @@ const aroundTheFilter = [
   ...limitNames,
 ];
 
+/** Whether a policy takes something away by other means than its filter. What it grants is open without a sandbox. */
+function asksForMore(policy: Policy): boolean {
+  const { hardening, limits, network } = policy;
+  return (
+    network?.mode === "off" ||
+    limits !== undefined ||
+    hardening?.newCode === "deny" ||
+    hardening?.exec === "files"
+  );
+}
+
 /**
  * The policy with what the command line grants and limits.
  * @returns undefined where that has mistakes; the user has been told
@@ -36,12 +46,14 @@ export function sandboxOfCommandLine(
     const other = aroundTheFilter.find((name) => hasOption(parsed, name));
     if (other !== undefined)
       throw new UsageError(`--filter-only sets up nothing but the filter: --${other} would do nothing`);
-    if (asksForSandbox(policy)) {
+    if (asksForMore(policy)) {
       printError(
-        "callgate: the policy asks for more than a filter (files, network, limits or hardening), and --filter-only would start without it: nothing was started\n",
+        "callgate: the policy asks for more than a filter (no network, limits or hardening), and --filter-only would start without it: nothing was started\n",
       );
       return undefined;
     }
+    if (policy.files !== undefined || policy.network !== undefined)
+      printError("callgate: note: --filter-only: files and network are open, whatever the policy grants\n");
     const environment = variables ?? policy.environment;
     return {
       policy: environment === undefined ? policy : { ...policy, environment },

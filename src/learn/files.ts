@@ -1,5 +1,6 @@
 /** The files that a program used, as lists that people can read: folded into folders, with what is delicate apart. */
 import { syscallByNumber } from "../syscalls/index.ts";
+import { socketAddress } from "./addresses.ts";
 import type { Observation, SeenText } from "./records.ts";
 
 export interface FileUse {
@@ -23,34 +24,68 @@ const openCalls = ["open", "openat", "openat2", "creat"];
 const accessModes = 3n;
 const creates = 0o100n;
 
-/** @param exists whether there is such a file: programs look for many that are not there */
-export function fileUse(observation: Observation, exists: (path: string) => boolean): FileUse {
+/** What there is of files after a run. Programs look for many that are not there. */
+export interface FileFacts {
+  readonly exists: (path: string) => boolean;
+  /** Whether it was there before the run, too. */
+  readonly wasThere: (path: string) => boolean;
+}
+
+/** What was read, changed and started, as it was named: of what is made or removed, the folder. */
+export interface PathUse {
+  readonly read: ReadonlySet<string>;
+  readonly write: ReadonlySet<string>;
+  readonly programs: ReadonlySet<string>;
+}
+
+export function pathUse(observation: Observation, { exists, wasThere }: FileFacts): PathUse {
   const read = new Set<string>();
   const write = new Set<string>();
   const programs = new Set<string>();
   for (const text of observation.texts) {
-    if (text.kind !== "path") continue;
-    const path = normalise(new TextDecoder().decode(text.bytes));
+    const socket = text.kind === "address" ? socketAddress(text.bytes)?.path : undefined;
+    if (text.kind === "address" && socket === undefined) continue;
+    const path = normalise(socket ?? new TextDecoder().decode(text.bytes));
     const call = syscallByNumber(text.call.abi, text.call.nr)?.name ?? "";
     if (!path.startsWith("/")) continue;
     if (call.startsWith("exec")) {
       if (exists(path)) programs.add(path);
+    } else if (call === "connect" || call === "sendto" || call === "sendmsg") {
+      // Speaking to a socket that is a file is no writing to it, for mounts and for Landlock.
+      if (exists(path)) read.add(path);
     } else if (writes(call, text)) {
-      write.add(openCalls.includes(call) && exists(path) ? path : parentOf(path));
+      write.add(openCalls.includes(call) && wasThere(path) ? path : parentOf(path));
     } else if (exists(path)) {
       read.add(path);
     }
   }
+  return { read, write, programs };
+}
+
+/** For people. */
+export function fileUse(observation: Observation, facts: FileFacts): FileUse {
+  const { read, write, programs } = pathUse(observation, facts);
   const all = [...read, ...write];
-  const isPlain = (path: string): boolean => !secret.test(path) && !volatile.test(path);
+  const isPassing = (path: string): boolean => isVolatile(path) && !facts.wasThere(path);
+  const isPlain = (path: string): boolean => !isSecret(path) && !isPassing(path);
   const folded = fold([...write].filter(isPlain));
   return {
     read: fold([...read].filter(isPlain)).filter((path) => !folded.some((one) => contains(one, path))),
     write: folded,
-    secrets: [...new Set(all.filter((path) => secret.test(path)))].sort(),
-    volatile: fold(all.filter((path) => volatile.test(path) && !secret.test(path))),
+    secrets: [...new Set(all.filter(isSecret))].sort(),
+    volatile: fold(all.filter((path) => isPassing(path) && !isSecret(path))),
     programs: [...programs].sort(),
   };
+}
+
+/** Keys and passwords, by their names. */
+export function isSecret(path: string): boolean {
+  return secret.test(path);
+}
+
+/** Folders whose files have other names in the next run. */
+export function isVolatile(path: string): boolean {
+  return volatile.test(path);
 }
 
 function writes(call: string, { call: { args } }: SeenText): boolean {
@@ -76,7 +111,8 @@ function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";
 }
 
-function contains(folder: string, path: string): boolean {
+/** Whether a path is a folder or lies below it. */
+export function contains(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
 }
 

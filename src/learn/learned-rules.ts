@@ -73,7 +73,7 @@ export function servingFrom(observation: Observation): number | undefined {
 }
 
 /** The call that is behind a multiplexer. */
-function behindName({ abi, nr, args }: SeenCall): string | undefined {
+export function behindName({ abi, nr, args }: SeenCall): string | undefined {
   const name = syscallByNumber(abi, nr)?.name;
   return multiplexedOf(abi).find(
     ({ multiplexer, selector, code }) =>

@@ -3,6 +3,7 @@ import type { Source } from "../diagnostics/index.ts";
 import { parseTomlDocument } from "../formats/toml.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { type LearnedRules, plainComment } from "./learned-rules.ts";
+import type { Observation } from "./records.ts";
 import { unwatchedRules } from "./unwatched.ts";
 import { learnedBaseline } from "./watch-policy.ts";
 
@@ -59,6 +60,30 @@ export function newPolicyText(name: string, command: readonly string[], native: 
     "'''",
     "",
   ].join("\n");
+}
+
+/**
+ * The text with limits as a comment: what a run used is no bound for the next one, so that somebody has to choose.
+ * Sizes and times are rounded up to a power of two with room for as much again.
+ */
+export function withLimits(text: string, { use }: Pick<Observation, "use">): string {
+  if (use === undefined) return text;
+  const mebibytes = 2 ** Math.ceil(Math.log2(Math.max(16, use.largest / 1024)) + 1);
+  const seconds = 2 ** Math.ceil(Math.log2(Math.max(4, use.processor / 1e6)) + 1);
+  return [
+    text.trimEnd(),
+    "",
+    `# Used: ${describeLimits(use)}. To limit it, take away the # here:`,
+    "# [limits]",
+    `# memory = "${mebibytes}M"`,
+    `# cpu-time = "${seconds}s"`,
+    "",
+  ].join("\n");
+}
+
+/** `61 MiB in the largest process, 0.42 s of processor time`. */
+export function describeLimits({ largest, processor }: NonNullable<Observation["use"]>): string {
+  return `${Math.ceil(largest / 1024)} MiB in the largest process, ${(processor / 1e6).toFixed(2)} s of processor time`;
 }
 
 /** Adds rules to the end of a policy's own, and ABIs to its list; a sentence where the file has no place for them. */

@@ -36,11 +36,13 @@ export interface Observation {
   readonly execError: number;
   /** Kinds of calls and texts that did not fit into the watcher's tables. */
   readonly lost: { readonly calls: number; readonly texts: number };
+  /** The largest process in KiB and all processor time in microseconds; undefined where the watcher could not say. */
+  readonly use: { readonly largest: number; readonly processor: number } | undefined;
   /** Whether the watcher told all, its counts too. */
   readonly complete: boolean;
 }
 
-const kinds = { call: 1, text: 2, count: 3, exit: 4, lost: 5, end: 6 } as const;
+const kinds = { call: 1, text: 2, count: 3, exit: 4, lost: 5, end: 6, use: 7 } as const;
 const textAt = 8 + 8 + 8 + 64 + 16 + 8;
 
 /** Reads everything that the watcher wrote; a record that is cut off at the end is left out. */
@@ -53,11 +55,12 @@ export function readRecords(bytes: Uint8Array): Observation {
     readonly bytes: Uint8Array;
     readonly own: SeenCall;
   }[] = [];
-  let rest: Pick<Observation, "handedUp" | "status" | "execError" | "lost" | "complete"> = {
+  let rest: Pick<Observation, "handedUp" | "status" | "execError" | "lost" | "use" | "complete"> = {
     handedUp: 0,
     status: undefined,
     execError: 0,
     lost: { calls: 0, texts: 0 },
+    use: undefined,
     complete: false,
   };
   for (let at = 0; at + 8 <= bytes.length; ) {
@@ -98,6 +101,9 @@ export function readRecords(bytes: Uint8Array): Observation {
       }
       case kinds.lost:
         rest = { ...rest, lost: { calls: first, texts: Number(view.getBigUint64(at + 24, true)) } };
+        break;
+      case kinds.use:
+        rest = { ...rest, use: { largest: first, processor: Number(view.getBigUint64(at + 24, true)) } };
         break;
       case kinds.end:
         rest = { ...rest, handedUp: first, complete: true };

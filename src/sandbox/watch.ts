@@ -45,8 +45,11 @@ export interface WatchedRun {
 }
 
 const eperm = 1;
-/** After a Ctrl-C the program has this long, then it is told to end, then it is killed. */
-const patience = { terminate: 1000, kill: 4000 };
+/**
+ * After a Ctrl-C the program has this long; then it is told to end, as a service manager does it, so that it ends its
+ * own processes and that is learned too; then they all are; then they are killed.
+ */
+const patience = { terminate: 1000, terminateAll: 3000, kill: 5000 };
 const leftBehindAfter = 2000;
 
 /** @throws ProofError, TooLargeError as `compile`; an error where the watcher cannot be started */
@@ -68,10 +71,10 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
   const timers: NodeJS.Timeout[] = [];
   let interruptedBy: NodeJS.Signals | undefined;
 
-  const end = (signal: NodeJS.Signals): void => {
+  const end = (signal: NodeJS.Signals, most = Infinity): void => {
     const { pid } = child;
     if (pid === undefined) return;
-    for (const one of descendantsOf(pid)) {
+    for (const one of descendantsOf(pid).slice(0, most)) {
       try {
         process.kill(one, signal);
       } catch {
@@ -83,7 +86,8 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
   const interrupt = (signal: NodeJS.Signals): void => {
     if (interruptedBy !== undefined) return;
     interruptedBy = signal;
-    timers.push(setTimeout(end, patience.terminate, "SIGTERM"));
+    timers.push(setTimeout(end, patience.terminate, "SIGTERM", 1));
+    timers.push(setTimeout(end, patience.terminateAll, "SIGTERM"));
     timers.push(setInterval(end, patience.kill, "SIGKILL"));
   };
   // Of a terminal's signals the program has its own; what somebody sends to callgate is meant for the program.

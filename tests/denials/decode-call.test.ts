@@ -30,6 +30,23 @@ function raw(abi: AbiName, name: string, ...args: readonly bigint[]): RawCall {
 const minusOne = 0xffff_ffff_ffff_ffffn;
 
 const decoded: readonly (readonly [call: RawCall, text: string])[] = [
+  // What prctl's other arguments are called has the same numbers.
+  ...(
+    [
+      [1n, "PR_SET_PDEATHSIG"],
+      [4n, "PR_SET_DUMPABLE"],
+      [8n, "PR_SET_KEEPCAPS"],
+      [9n, "PR_GET_FPEMU"],
+      [22n, "PR_SET_SECCOMP"],
+      [38n, "PR_SET_NO_NEW_PRIVS"],
+    ] as const
+  ).map(
+    ([option, name]) =>
+      [
+        raw("x86_64", "prctl", option),
+        `prctl(option = ${name}, arg2 = 0, arg3 = 0, arg4 = 0, arg5 = 0)`,
+      ] as const,
+  ),
   [
     raw("x86_64", "socket", 16n, 0x80003n, 0n),
     "socket(domain = AF_NETLINK, type = SOCK_RAW|SOCK_CLOEXEC, protocol = NETLINK_ROUTE)",

@@ -58,6 +58,7 @@ function learn(name: string, command: readonly string[], circumstances: Circumst
   const outcome = run(["learn", "-o", policy, "--", ...command], circumstances);
   assert.equal(outcome.status, 0, outcome.stderr);
   assert.match(outcome.stderr, /tried: ran again under .*: nothing was denied/);
+  assert.match(outcome.stderr, /tried: ran in the whole sandbox too \(callgate run /);
   const { diagnostics } = loadPolicy(policy);
   assert.deepEqual(
     diagnostics.filter(({ severity }) => severity !== "note"),
@@ -159,7 +160,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
       });
       const policy = learn(name, command, { cwd: work });
       const under = run(["run", "--filter-only", "--policy", policy, "--", ...command], { cwd: work });
-      assert.equal(under.stderr, "");
+      assert.match(under.stderr, /^(?:callgate: note: --filter-only: files and network are open, .*\n)?$/);
       assert.equal(under.status, plain.status);
       assert.equal(under.stdout, plain.stdout);
       if (name === "git" || name === "python") refusesAttacks(policy);
@@ -180,10 +181,9 @@ describe("a learned policy lets the program work, and refuses what it never did"
       );
       assert.equal(learned.status, 0, learned.stderr);
       assert.match(learned.stderr, new RegExp(`connect 127\\.0\\.0\\.1:${address.port}`));
+      assert.match(readFileSync(policy, "utf8"), new RegExp(`ports = \\[\\n {2}${address.port},\\n`));
       const under = await finish(
-        spawn(callgate, ["run", "--filter-only", "--policy", policy, "--", "curl", "-s", url], {
-          env: { PATH: path },
-        }),
+        spawn(callgate, ["run", "--policy", policy, "--", "curl", "-s", url], { env: { PATH: path } }),
       );
       assert.deepEqual([under.status, under.stdout], [0, "hello\n"]);
       assert.match(
@@ -498,10 +498,15 @@ describe("bad input of learn", () => {
     assert.equal(piped.stdout, "hello\n");
     assert.match(piped.stderr, /not tried: the program's input came from a pipe/);
     const file = scratchFile("input", "from a file\n");
-    const shell = spawnSync("sh", ["-c", `"$1" learn -o "$2" -- cat < "$3"`, "sh", callgate, policy, file], {
-      encoding: "utf8",
-    });
-    assert.equal(shell.stdout, "from a file\nfrom a file\n");
+    const shell = spawnSync(
+      "sh",
+      ["-c", `"$1" learn --force -o "$2" -- cat < "$3"`, "sh", callgate, policy, file],
+      {
+        encoding: "utf8",
+      },
+    );
+    // Watched, tried under the filter, tried in the whole sandbox.
+    assert.equal(shell.stdout, "from a file\n".repeat(3));
   });
 
   test("a set-user-id program is said to run without its owner's rights", {

@@ -3,11 +3,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readPolicy } from "../../src/formats/index.ts";
 import {
+  addGrants,
   addRules,
   describeAddress,
+  type FileFacts,
   fileUse,
   fold,
+  type GrantPlace,
   historyOf,
+  learnedGrants,
   learnedRules,
   newPolicyText,
   type Observation,
@@ -15,6 +19,7 @@ import {
   type SeenCall,
   unwatched,
   withHistory,
+  withLimits,
 } from "../../src/learn/index.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { type AbiName, syscallNumber } from "../../src/syscalls/index.ts";
@@ -40,8 +45,15 @@ function observed(
     status: 0,
     execError: 0,
     lost: { calls: 0, texts: 0 },
+    use: undefined,
     complete: true,
   };
+}
+
+/** All files are there, and were before, but for these. */
+function factsWithout(...missing: readonly string[]): FileFacts {
+  const isThere = (path: string): boolean => !missing.includes(path);
+  return { exists: isThere, wasThere: isThere };
 }
 
 const empty = newPolicyText("app", ["app"], "x86_64");
@@ -196,7 +208,7 @@ describe("files and addresses", () => {
           [seen("x86_64", "execve"), "/usr/bin/true"],
         ],
       ),
-      (path) => path !== "/not/there" && path !== "/srv/out/new.txt",
+      { ...factsWithout("/not/there", "/srv/out/new.txt"), wasThere: (path) => !/new|x1/.test(path) },
     );
     assert.deepEqual(use, {
       read: ["/etc/hosts"],
@@ -205,6 +217,131 @@ describe("files and addresses", () => {
       volatile: ["/tmp/x1"],
       programs: ["/usr/bin/true"],
     });
+  });
+
+  const place: GrantPlace = {
+    ...factsWithout(),
+    home: "/home/a",
+    cwd: "/srv/app",
+    isSystem: (path) => path.startsWith("/usr"),
+    granted: { read: [], write: [] },
+    network: "off",
+  };
+  const opens = (path: string): readonly [SeenCall, string] => [seen("x86_64", "openat", 0n, 0n, 0n), path];
+  const makes = (path: string): readonly [SeenCall, string] => [
+    seen("x86_64", "openat", 0n, 0n, 0o101n),
+    path,
+  ];
+
+  test("files are granted narrowly, and what is delicate is left out with its reason", () => {
+    const run = observed(
+      [],
+      [
+        opens("/usr/lib/x.so"),
+        opens("/proc/self/maps"),
+        opens("/srv/app/lib/a.js"),
+        opens("/home/a/notes/b.txt"),
+        opens("/home/a"),
+        opens("/home/a/.ssh/id_ed25519"),
+        opens("/tmp/data"),
+        opens("/tmp/new"),
+        opens("/sys/devices/system/cpu/online"),
+        makes("/srv/out/new.txt"),
+        makes("/usr/share/x"),
+        opens("/srv/out/old.txt"),
+        opens("/srv/line\nfeed"),
+      ],
+    );
+    const missing = ["/srv/out/new.txt", "/usr/share/x", "/tmp/new"];
+    const grants = learnedGrants(run, {
+      ...place,
+      wasThere: (path) => !missing.includes(path),
+    });
+    assert.deepEqual(grants.read, ["~/notes/b.txt", "/srv/app", "/tmp/data"]);
+    assert.deepEqual(grants.write, ["/srv/out"]);
+    assert.equal(grants.network, undefined);
+    assert.deepEqual(
+      grants.left.map(({ path }) => path),
+      [
+        "/home/a",
+        "/home/a/.ssh/id_ed25519",
+        "/srv/line\nfeed",
+        "/sys/devices/system/cpu/online",
+        "/tmp/new",
+        "/usr/share",
+      ],
+    );
+  });
+
+  test("what a policy grants already is not granted again", () => {
+    const run = observed(
+      [],
+      [opens("/srv/app/a"), opens("/srv/b/c"), makes("/srv/out/x"), makes("/srv/b/y")],
+    );
+    const granted = { read: ["/srv/app", "/srv/b"], write: ["/srv/out"] };
+    const { read, write } = learnedGrants(run, { ...place, granted, wasThere: () => false });
+    assert.deepEqual([read, write], [[], ["/srv/b"]]);
+  });
+
+  test("a socket that is a file is granted to be read, ports by number, and the network where ports are not enough", () => {
+    const at = (family: number, ...rest: readonly number[]): Uint8Array =>
+      Uint8Array.from([family, 0, ...rest, ...Array<number>(24).fill(0)]);
+    const run = (sockets: readonly SeenCall[], ...addresses: readonly Uint8Array[]): Observation => ({
+      ...observed(sockets),
+      texts: addresses.map((bytes) => ({ call: seen("x86_64", "connect"), kind: "address", bytes })),
+    });
+    const tcp = seen("x86_64", "socket", 2n, 1n, 0n);
+    const udp = seen("x86_64", "socket", 10n, 0x80002n, 0n);
+    const http = at(2, 0x1f, 0x90, 127, 0, 0, 1);
+    const tls = at(10, 1, 187);
+    const unix = Uint8Array.from([1, 0, ...new TextEncoder().encode("/srv/db.sock")]);
+    const networkOf = (observation: Observation, network: GrantPlace["network"] = "off"): unknown =>
+      learnedGrants(observation, { ...place, network }).network;
+    assert.deepEqual(networkOf(run([tcp], http, tls)), [443, 8080]);
+    assert.deepEqual(networkOf(run([tcp], http, tls), [443]), [8080]);
+    assert.equal(networkOf(run([tcp], http), [8080]), undefined);
+    assert.equal(networkOf(run([tcp, udp], http)), "host");
+    assert.equal(networkOf(run([tcp, udp], http), "host"), undefined);
+    assert.equal(networkOf(run([tcp], at(2))), "host", "port 0 is any");
+    assert.equal(networkOf(run([tcp])), undefined, "a socket that was never used");
+    assert.equal(networkOf(run([], unix)), undefined);
+    assert.deepEqual(learnedGrants(run([], unix), place).read, ["/srv/db.sock"]);
+  });
+
+  test("grants become sections, and are added to those that are there", () => {
+    const grants = { read: ["/srv/a", '~/it"s'], write: ["/srv/out"], network: [80], left: [] };
+    const add = (text: string, more: Parameters<typeof addGrants>[1]): string => {
+      const added = addGrants({ name: "a.toml", text }, more);
+      assert.ok(typeof added === "string", JSON.stringify(added));
+      return added;
+    };
+    const first = add(empty, grants);
+    const { files, network } = read(first);
+    assert.deepEqual(files, { read: ["/srv/a", '~/it"s'], write: ["/srv/out"] });
+    assert.deepEqual(network, { mode: "ports", ports: [80] });
+    const second = add(first, { read: ["/srv/b"], write: [], network: [443], left: [] });
+    assert.deepEqual(read(second).files?.read, ["/srv/b", "/srv/a", '~/it"s']);
+    assert.deepEqual(read(second).network, { mode: "ports", ports: [443, 80] });
+    const open = read(add(second, { read: [], write: [], network: "host", left: [] })).network;
+    assert.equal(open?.mode, "host");
+    // As people write lists: on one line, with comments, empty.
+    for (const list of ['["/a"]', "[]", '[\n  "/a", # first\n  "/c" # last\n]', '[ "/a", ]']) {
+      const written = `${empty}[files] # mine\nread = ${list}\n`;
+      const result = read(add(written, { ...grants, network: undefined }));
+      assert.deepEqual(result.files?.read.slice(0, 2), ["/srv/a", '~/it"s'], list);
+      assert.equal(result.files?.read.length, 2 + (list.match(/"/g)?.length ?? 0) / 2, list);
+      assert.deepEqual(result.files?.write, ["/srv/out"]);
+    }
+    const inline = addGrants({ name: "a.toml", text: `files = { read = [] }\n${empty}` }, grants);
+    assert.ok(typeof inline !== "string" && inline.problem.includes("[files]"));
+  });
+
+  test("what was used is a comment: nobody is limited by what one run used", () => {
+    const text = withLimits(`${empty}[files]\nread = []\n`, { use: { largest: 61_440, processor: 420_000 } });
+    assert.match(text, /# Used: 60 MiB in the largest process, 0\.42 s of processor time\./);
+    assert.equal(read(text).limits, undefined);
+    const limited = read(text.replaceAll(/^# (?=\[limits\]|memory = |cpu-time = )/gm, ""));
+    assert.deepEqual(limited.limits, { memory: 128 * 2 ** 20, cpuTime: 8 });
   });
 
   test("socket addresses", () => {

@@ -1,29 +1,39 @@
 /** `callgate learn`: watches a program, writes a policy that permits what it did, and tries the policy on it. */
 import { existsSync, fstatSync, openSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { basename } from "node:path";
 import { TooLargeError } from "../../compiler/index.ts";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { readFound } from "../../formats/load.ts";
 import {
+  addGrants,
   addRules,
   addressUse,
+  describeLimits,
+  type FileFacts,
   fileUse,
   historyOf,
+  type LearnedGrants,
   type LearnedRules,
+  learnedGrants,
   learnedRules,
   newPolicyText,
   type Observation,
   withHistory,
+  withLimits,
 } from "../../learn/index.ts";
 import type { Policy } from "../../policy/types.ts";
+import { isSystem } from "../../sandbox/file-system.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
+import { absolutePath } from "../../sandbox/grants.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { type WatchedRun, watch } from "../../sandbox/watch.ts";
 import { type AbiName, hostAbi, syscallByNumber } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
-import { describeEnd, describePhases, describeUse } from "../learn/describe.ts";
+import { describeEnd, describeGrants, describePhases, describeUse } from "../learn/describe.ts";
 import { mergePolicies } from "../learn/merge.ts";
 import { prepareOutput, writeOutput } from "../learn/output-file.ts";
+import { tryWholeSandbox } from "../learn/whole-sandbox.ts";
 import { printError, terminalOptions } from "../output.ts";
 
 /** A run under the policy may reach further than the first one, and so lack more: it is tried this often. */
@@ -39,7 +49,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const prepared = prepareOutput(output, hasOption(parsed, "force"));
   if (typeof prepared !== "string") return fail(prepared.problem);
   if (hasOption(parsed, "merge")) return mergePolicies(output, prepared, parsed.operands);
-  const [command, ...args] = parsed.operands;
+  const [command] = parsed.operands;
   if (command === undefined) throw new UsageError("the command is missing: callgate learn -o FILE -- CMD");
   const found = findProgram(command, process.env["PATH"]);
   if (found.kind !== "found") return fail(found.message);
@@ -53,7 +63,9 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     output,
     native,
     program: { path: found.path, arguments: parsed.operands },
-    command: [command, ...args].join(" "),
+    command: parsed.operands.join(" "),
+    words: parsed.operands,
+    begins: prepared === "",
     once: hasOption(parsed, "once"),
     phases: hasOption(parsed, "phases"),
   };
@@ -73,13 +85,22 @@ interface Lesson {
   readonly native: AbiName;
   readonly program: Parameters<typeof watch>[0]["program"];
   readonly command: string;
+  readonly words: readonly string[];
+  /** There was no policy before. */
+  readonly begins: boolean;
   readonly once: boolean;
   readonly phases: boolean;
 }
 
+/** What a policy lacks for a run: rules, and files and ports. */
+interface Lessons extends LearnedRules {
+  readonly grants: LearnedGrants;
+}
+
 async function learn(lesson: Lesson, start: string, policy: Policy): Promise<number> {
-  const { output, native } = lesson;
+  const { output } = lesson;
   const input = inputOf();
+  const facts = factsSince(Date.now());
   const run = await watchOnce(lesson, policy, "permit", input.first());
   const { observation } = run;
   if (observation.execError !== 0) return fail(`the program could not be started: ${describeEnd(run)}`);
@@ -87,49 +108,91 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
   // It has said why it could not begin.
   if (isCut && observation.handedUp === 0) return 2;
   if (isCut) say("the watcher was killed, and the program with it: what was seen until then is written");
-  let learned = learnedRules(observation, policy, native);
-  const { runs, idle } = historyOf(start);
-  const isNew = learned.rules.length > 0;
-  let text = addedTo(lesson, withHistory(start, { runs: runs + 1, idle: isNew ? 0 : idle + 1 }), learned);
+  const lessons = lessonsOf(lesson, observation, policy, facts);
+  const isNew = hasNews(lessons);
+  const { runs, idle: before } = historyOf(start);
+  const idle = isNew ? 0 : before + 1;
+  let text = addedTo(lesson, withHistory(start, { runs: runs + 1, idle }), lessons);
   if (text === undefined) return 2;
+  if (lesson.begins) text = withLimits(text, observation);
   const wrong = writeOutput(output, text);
   if (wrong !== undefined) return fail(wrong);
-  sayLearned(lesson, run, learned, { idle: isNew ? 0 : idle + 1 });
+  sayLearned(lesson, run, lessons, facts, idle);
 
   if (isCut) return 1;
+  // The run was one under the policy itself: nothing was let through that it does not permit.
+  if (!isNew && runs > 0 && run.interruptedBy === undefined) return 0;
   const again = reasonNotToRepeat(lesson, run, input.second !== undefined);
   if (again !== undefined) {
     say(`not tried: ${again}`);
     return 0;
   }
+  const shown = sanitise(output);
   for (let tries = 1; ; tries += 1) {
     const current = policyOf(output, text);
     if (current === undefined) return 2;
     const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
-    learned = learnedRules(trial.observation, current, native);
-    const same = describeEnd(trial) === describeEnd(run);
-    if (learned.rules.length === 0) {
-      say(
-        same
-          ? `tried: ran again under ${sanitise(output)}: nothing was denied; ${describeEnd(trial)}, as before`
-          : `tried: ran again under ${sanitise(output)}: nothing was denied, but it ended otherwise: ${describeEnd(trial)}, before: ${describeEnd(run)}`,
-      );
-      return same ? 0 : 1;
+    const lacking = lessonsOf(lesson, trial.observation, current, facts);
+    if (lacking.rules.length === 0) {
+      if (describeEnd(trial) !== describeEnd(run)) {
+        say(
+          `tried: ran again under ${shown}: nothing was denied, but it ended otherwise: ${describeEnd(trial)}, before: ${describeEnd(run)}`,
+        );
+        return 1;
+      }
+      say(`tried: ran again under ${shown}: nothing was denied; ${describeEnd(trial)}, as before`);
+      return tryWholeSandbox(lesson, describeEnd(run), input.second?.() ?? "ignore", say);
     }
-    const lacking = learned.rules.filter(({ isDerived }) => !isDerived).map(({ text: rule }) => rule);
-    const next = addedTo(lesson, text, learned);
+    const next = addedTo(lesson, text, lacking);
     if (next === undefined) return 2;
     text = next;
     const unwritten = writeOutput(output, text);
     if (unwritten !== undefined) return fail(unwritten);
-    say(`tried: ran again under ${sanitise(output)}: this was still missing, and is added:`);
-    for (const rule of lacking) printError(`  ${rule}\n`);
+    say(`tried: ran again under ${shown}: this was still missing, and is added:`);
+    for (const { text: rule, isDerived } of lacking.rules) if (!isDerived) printError(`  ${rule}\n`);
     if (trial.interruptedBy !== undefined) return 1;
     if (tries === mostTries) {
       say(`after ${mostTries} runs there is still something new: run callgate learn again`);
       return 1;
     }
   }
+}
+
+function lessonsOf({ native }: Lesson, observation: Observation, policy: Policy, facts: FileFacts): Lessons {
+  const home = homedir();
+  const cwd = process.cwd();
+  const absolute = (paths: readonly string[] = []): readonly string[] =>
+    paths.map((path) => absolutePath(path, { cwd, home }));
+  const { files, network } = policy;
+  return {
+    ...learnedRules(observation, policy, native),
+    grants: learnedGrants(observation, {
+      ...facts,
+      home,
+      cwd,
+      isSystem,
+      granted: { read: absolute(files?.read), write: absolute(files?.write) },
+      network: network?.mode === "ports" ? network.ports : (network?.mode ?? "off"),
+    }),
+  };
+}
+
+function hasNews({ rules, grants }: Lessons): boolean {
+  return (
+    rules.length > 0 || grants.read.length > 0 || grants.write.length > 0 || grants.network !== undefined
+  );
+}
+
+/** Files that a run makes are told from those that it finds by the time at which they came to be. */
+function factsSince(begin: number): FileFacts {
+  const bornAt = (path: string): number | undefined => {
+    try {
+      return statSync(path, { throwIfNoEntry: false })?.birthtimeMs;
+    } catch {
+      return undefined;
+    }
+  };
+  return { exists: existsSync, wasThere: (path) => (bornAt(path) ?? Infinity) < begin };
 }
 
 async function watchOnce(
@@ -153,8 +216,9 @@ async function watchOnce(
 }
 
 /** The policy's text with what was learned; undefined, with a message, where there is no place for it. */
-function addedTo({ output }: Lesson, text: string, learned: LearnedRules): string | undefined {
-  const added = addRules({ name: output, text }, learned);
+function addedTo({ output }: Lesson, text: string, lessons: Lessons): string | undefined {
+  let added = addRules({ name: output, text }, lessons);
+  if (typeof added === "string") added = addGrants({ name: output, text: added }, lessons.grants);
   if (typeof added === "string") return added;
   fail(`${sanitise(output)} cannot be added to: ${added.problem}`);
   return undefined;
@@ -185,18 +249,13 @@ function inputOf(): {
   }
 }
 
-function sayLearned(
-  lesson: Lesson,
-  run: WatchedRun,
-  learned: LearnedRules,
-  { idle }: { readonly idle: number },
-): void {
+function sayLearned(lesson: Lesson, run: WatchedRun, learned: Lessons, facts: FileFacts, idle: number): void {
   const { observation } = run;
   const seen = learned.rules.filter(({ isDerived }) => !isDerived).length;
   const derived = learned.rules.length - seen;
   const file = sanitise(lesson.output);
   say(
-    learned.rules.length === 0
+    !hasNews(learned)
       ? `nothing new: ${file} permits what ${sanitise(lesson.command)} did (${describeEnd(run)}); ${idle === 1 ? "this run" : `the last ${idle} runs`} brought nothing new`
       : `${file}: ${seen} ${seen === 1 ? "rule" : "rules"} for what was seen and ${derived} derived (${describeEnd(run)})`,
   );
@@ -207,7 +266,9 @@ function sayLearned(
     say(
       `not all was kept: ${lost.calls} calls and ${lost.texts} paths did not fit; run it again to learn the rest`,
     );
-  printError(describeUse(fileUse(observation, existsSync), addressUse(observation)));
+  printError(describeUse(fileUse(observation, facts), addressUse(observation)));
+  printError(describeGrants(learned.grants));
+  if (observation.use !== undefined) printError(`  used      ${describeLimits(observation.use)}\n`);
   if (lesson.phases) printError(describePhases(observation, nameOf));
 }
 

@@ -1,7 +1,13 @@
 /** What learning tells of a run, for people. */
 import { constants } from "node:os";
 import { sanitise } from "../../diagnostics/index.ts";
-import { type FileUse, type Observation, type SeenCall, servingFrom } from "../../learn/index.ts";
+import {
+  type FileUse,
+  type LearnedGrants,
+  type Observation,
+  type SeenCall,
+  servingFrom,
+} from "../../learn/index.ts";
 import type { WatchedRun } from "../../sandbox/watch.ts";
 
 /** How the program ended. */
@@ -30,6 +36,24 @@ export function describeUse(files: FileUse, addresses: readonly string[]): strin
     list("volatile", files.volatile, "have other names in the next run"),
     list("network", addresses),
   ].flat();
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** What of them the policy grants, and what it does not. */
+export function describeGrants({ read, write, network, left }: LearnedGrants): string {
+  const ports = network === "host" ? ["the machine's network"] : (network ?? []).map((port) => `TCP ${port}`);
+  const granted = [
+    ...read.map((path) => `${path} (read)`),
+    ...write.map((path) => `${path} (write)`),
+    ...ports,
+  ];
+  const lines = [
+    ...list("granted", granted),
+    ...left
+      .slice(0, shownPaths)
+      .map(({ path, why }) => `  ${"left out".padEnd(9)} ${sanitise(path)}: ${why}`),
+    ...(left.length > shownPaths ? [`  left out  and ${left.length - shownPaths} more`] : []),
+  ];
   return lines.map((line) => `${line}\n`).join("");
 }
 

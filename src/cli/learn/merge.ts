@@ -1,7 +1,7 @@
 /** `callgate learn --merge`: one policy that permits what several permit that were learned elsewhere. */
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { findText, readFound, unreadable } from "../../formats/load.ts";
-import { addRules, type LearnedRule } from "../../learn/index.ts";
+import { addGrants, addRules, type LearnedGrants, type LearnedRule } from "../../learn/index.ts";
 import { printAction } from "../../policy/action.ts";
 import { printSelector } from "../../policy/printer.ts";
 import type { Policy } from "../../policy/types.ts";
@@ -58,7 +58,15 @@ export function mergePolicies(output: string, existing: string, names: readonly 
     const found = first.policy.syscalls.abis.includes(abi) ? undefined : abiByName(abi);
     return found === undefined ? [] : [found.name];
   });
-  const text = addRules({ name: first.name, text: first.text }, { rules: added, abis, unknown: [] });
+  let text = addRules({ name: first.name, text: first.text }, { rules: added, abis, unknown: [] });
+  if (typeof text === "string")
+    text = addGrants(
+      { name: first.name, text },
+      grantsOf(
+        first.policy,
+        others.map(({ policy }) => policy),
+      ),
+    );
   if (typeof text !== "string")
     return refuse(`callgate learn: ${sanitise(first.name)} cannot be added to: ${text.problem}\n`);
   const wrong = writeOutput(output, text);
@@ -67,6 +75,26 @@ export function mergePolicies(output: string, existing: string, names: readonly 
     `callgate learn: ${sanitise(output)}: ${policies.length} policies, ${added.length} rules added to the first one's\n`,
   );
   return 0;
+}
+
+/** What the others grant and the first does not. */
+function grantsOf(first: Policy, others: readonly Policy[]): LearnedGrants {
+  const missing = (kind: "read" | "write"): readonly string[] =>
+    [...new Set(others.flatMap(({ files }) => files?.[kind] ?? []))].filter(
+      (path) => first.files?.[kind].includes(path) !== true,
+    );
+  const modes = [first, ...others].map(({ network }) => network?.mode ?? "off");
+  const known = first.network?.mode === "ports" ? first.network.ports : [];
+  const ports = [...new Set(others.flatMap(({ network }) => network?.ports ?? []))].filter(
+    (port) => !known.includes(port),
+  );
+  const isWider = first.network?.mode !== "host";
+  return {
+    read: missing("read"),
+    write: missing("write"),
+    network: isWider && modes.includes("host") ? "host" : isWider && ports.length > 0 ? ports : undefined,
+    left: [],
+  };
 }
 
 /** A rule's selectors one by one, each as text that can be compared. */
