@@ -17,6 +17,14 @@ const works: readonly (readonly [name: string, command: readonly [string, ...str
   ],
   ["find", ["/usr/bin/find", "/usr/lib", "-newer", "/etc/passwd", "-name", "nothing"]],
   [
+    "a walk in Node",
+    [
+      process.execPath,
+      "--eval",
+      'const walk = (at) => { for (const one of fs.readdirSync(at, { withFileTypes: true })) { const path = at + "/" + one.name; fs.lstatSync(path); if (one.isDirectory()) walk(path); } }; walk("/usr/share")',
+    ],
+  ],
+  [
     "gcc -O2",
     ["/usr/bin/gcc", "-O2", "-c", "-w", "-o", "/dev/null", `${packageRoot()}/tests/kernel/decisions.c`],
   ],

@@ -32,6 +32,9 @@ export type SearchTree =
 
 /** The most ranges that are solved as a whole: the work grows with the fourth power. */
 const mostRanges = 112;
+/** Of very many ranges, so many are solved as a whole: a policy of thousands of rules is compiled in a second or two. */
+const veryMany = 1000;
+const mostOfVeryMany = 60;
 /** The most ranges for which decisions are tried the other way round. */
 const mostTried = 28;
 /** What a longest path that is one test shorter may cost, in steps. */
@@ -47,12 +50,13 @@ const heavyShare = 0.005;
  */
 export function searchTree(ranges: readonly Range[], perTest: number): SearchTree {
   if (ranges.length <= mostRanges) return best(ranges, perTest);
+  const most = ranges.length > veryMany ? mostOfVeryMany : mostRanges;
   const borders = bordersOf(ranges, smallestRemoval(ranges));
   const total = ranges.reduce((sum, one) => sum + one.weight, 0) || 1;
   const share = ranges.map((one) => one.weight / total + 1 / ranges.length);
   // Halved by weight and number alike, until the parts can be solved.
   const part = (from: number, to: number): SearchTree => {
-    if (to - from <= mostRanges) return best(ranges.slice(from, to), perTest);
+    if (to - from <= most) return best(ranges.slice(from, to), perTest);
     const half = share.slice(from, to).reduce((sum, one) => sum + one, 0) / 2;
     let [sum, at] = [0, from];
     while (at < to - 1 && sum < half) sum += share[at++] ?? 0;
