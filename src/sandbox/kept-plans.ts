@@ -13,7 +13,17 @@ import type { Plan, PlanStep } from "./plan.ts";
 
 /** Steps that rest on nothing but what lookups and the launcher's surroundings say. */
 const keptSteps: ReadonlySet<PlanStep["kind"]> = new Set([
-  ...(["namespaces", "idMaps", "mounts", "pivot", "hostName", "limits", "identity", "capabilities"] as const),
+  ...([
+    "cgroups",
+    "namespaces",
+    "idMaps",
+    "mounts",
+    "pivot",
+    "hostName",
+    "limits",
+    "identity",
+    "capabilities",
+  ] as const),
   ...(["hardening", "landlock", "environment", "workingDirectory", "terminal", "noNewPrivileges"] as const),
   ...(["closeDescriptors", "signals", "filter", "execute"] as const),
 ]);

@@ -48,7 +48,7 @@ export function whyNoNamespaces(errno: number): string {
     case constants.errno.EPERM:
       return "users may not make them: sysctl kernel.unprivileged_userns_clone=1 (Debian's kernels), or the sandbox or container around callgate allows none";
     case constants.errno.EACCES:
-      return "AppArmor lets users make them but do nothing in them (Ubuntu 24.04 and later): sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for callgate's launcher that allows userns";
+      return "AppArmor lets users make them but do nothing in them (Ubuntu 24.04 and later): sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for callgate's launcher that allows userns, which `callgate doctor --fix` prints";
     default:
       return "this kernel has none";
   }

@@ -154,6 +154,20 @@ test("processes are counted for the sandbox alone, threads too; the final line s
   }
 });
 
+test("a plan that was kept holds its limits too, and says so", () => {
+  const bomb = [
+    "--processes",
+    "7",
+    "--",
+    "sh",
+    "-c",
+    "for i in 1 2 3 4 5 6 7 8; do sleep 20 & done; echo end",
+  ];
+  const [first, second] = [run(...bomb), run(...bomb)];
+  assert.match(second.stderr, /[Cc]annot fork/);
+  assert.deepEqual([second.status, second.stderr], [first.status, first.stderr]);
+});
+
 test("processor time and file size: the final line, also when a shell's child has reached them", () => {
   for (const line of ["while :; do :; done", "sh -c 'while :; do :; done'; exit $?"]) {
     const busy = run("--cpu-time", "1s", "--", "sh", "-c", line);
