@@ -8,8 +8,7 @@
  * one left in it. The cost of a tree is the sum over its tests of what a test costs (its place in the filter) and the
  * weight of all that passes it (its time).
  */
-import { boundedTrees } from "./bounded-tree.ts";
-import { solve } from "./solve-tree.ts";
+import { boundedTrees, solve } from "./solve-tree.ts";
 
 /** A range of values with one destination. */
 export interface Range {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { boundedTrees } from "../../src/compiler/bounded-tree.ts";
 import type { Range, SearchTree } from "../../src/compiler/search-tree.ts";
+import { boundedTrees } from "../../src/compiler/solve-tree.ts";
 
 const some = { seed: 20261126, numRuns: 150 };
 
