@@ -353,7 +353,7 @@ describe("a program that cannot be started is an error event, and nothing runs",
   });
 
   test("a step that fails: the filter is not accepted", async () => {
-    const broken = { ...plan, filter: { kind: "filter", bytes: new Uint8Array(8).fill(0xff) } } as const;
+    const broken = { ...plan, filters: [{ kind: "filter", bytes: new Uint8Array(8).fill(0xff) }] } as const;
     const error = await failure(spawn("true", [], { policy: broken }));
     assert.deepEqual([error.step, error.code, error.errno], ["filter", "EINVAL", -22]);
     assert.match(error.message, /^spawn true EINVAL: set-up step "filter" failed: seccomp/);
