@@ -4,6 +4,7 @@
  */
 import type { Condition, Operand, Test, Value, ValueRange } from "../policy/types.ts";
 import { type AbiName, namedValues, namesOfValue, type Syscall } from "../syscalls/index.ts";
+import { cubesOf } from "./cubes.ts";
 import { all, type Diagram, type Diagrams, none } from "./diagram.ts";
 import type { Fork, Partition, Partitions } from "./partition.ts";
 
@@ -135,19 +136,34 @@ class ConditionWriter {
   #conditionOf(low: number, cells: readonly Cell[]): Condition {
     const field = this.#fieldOf(low, cells);
     const tests = this.#testsOf(cells, field);
-    // No single test of the whole: one of the high half and one of the low.
-    if (tests === undefined) {
-      const halves = cells.map(({ high, low: lowSet, rest }): Condition => {
-        if (high === all || lowSet === all) throw new TooManyConditions();
-        const condition = allOf([
-          this.#conditionOf(low, [{ high, low: all, rest }]),
-          this.#conditionOf(low, [{ high: all, low: lowSet, rest }]),
-        ]);
-        if (condition === undefined) throw new Error("both halves are asked about");
-        return condition;
-      });
-      return eitherOf(halves);
+    if (tests === undefined) return this.#inParts(low, cells, field);
+    return this.#written(tests, field);
+  }
+
+  /** What no tests of the whole say: cell by cell, the high half and the low one, each by masks. */
+  #inParts(low: number, cells: readonly Cell[], field: WrittenField): Condition {
+    const [cell, ...others] = cells;
+    if (cell === undefined) throw new Error("a condition is about some values");
+    if (others.length > 0) return eitherOf(cells.map((one) => this.#conditionOf(low, [one])));
+    const { high, low: lowSet, rest } = cell;
+    if (high !== all && lowSet !== all) {
+      const condition = allOf([
+        this.#conditionOf(low, [{ high, low: all, rest }]),
+        this.#conditionOf(low, [{ high: all, low: lowSet, rest }]),
+      ]);
+      if (condition === undefined) throw new Error("both halves are asked about");
+      return condition;
     }
+    const inverse = this.#complement(cells);
+    const direct = this.#asCubes(cells, field);
+    const opposite = inverse === undefined ? undefined : this.#asCubes(inverse, field);
+    if (opposite !== undefined && opposite.length < (direct?.length ?? mostCubes + 1))
+      return negationOf(this.#written(opposite, field));
+    if (direct === undefined) throw new TooManyConditions();
+    return this.#written(direct, field);
+  }
+
+  #written(tests: readonly WrittenTest[], field: WrittenField): Condition {
     const operand = (mask: bigint | undefined): Operand => ({
       word: field.word,
       ...(mask === undefined && field.mask === undefined
@@ -296,36 +312,19 @@ class ConditionWriter {
     return { mask, test };
   }
 
-  /** As several masked comparisons, one for each way through the diagrams. */
+  /** As several masked comparisons, of which one at least holds. */
   #asCubes(cells: readonly Cell[], field: WrittenField): readonly WrittenTest[] | undefined {
     const found: WrittenTest[] = [];
     for (const cell of this.#byHigh(cells)) {
-      const [highs, lows] = cell.map((set) => this.#cubesIn(set));
-      for (const high of highs ?? [])
-        for (const low of lows ?? []) {
+      const [highs, lows] = cell.map((set) => cubesOf(this.#sets, set, mostCubes));
+      if (highs === undefined || lows === undefined) return undefined;
+      for (const high of highs)
+        for (const low of lows) {
           const test = this.#cubeTest([high, low], field, false);
           if (test === undefined || found.length >= mostCubes) return undefined;
           found.push(test);
         }
     }
-    return found;
-  }
-
-  /** A set as masked comparisons: what a way through its diagram fixes. */
-  #cubesIn(set: Diagram): readonly Diagram[] {
-    const found: Diagram[] = [];
-    const walk = (node: Diagram, path: Diagram): void => {
-      if (node === none || found.length > mostCubes) return;
-      const top = this.#sets.top(node);
-      if (top === undefined) {
-        found.push(path);
-        return;
-      }
-      const bit = this.#sets.variable(top.level);
-      walk(top.zero, this.#sets.intersect(path, this.#sets.complement(bit)));
-      walk(top.one, this.#sets.intersect(path, bit));
-    };
-    walk(set, all);
     return found;
   }
 
