@@ -1,7 +1,5 @@
 // decompile: filters of the compiler and of others, back into policies that are proved to say the same.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
@@ -16,7 +14,6 @@ import {
   load,
   RET_A,
   RET_ALLOW,
-  readFilter,
   ret,
   TAX,
 } from "../../src/bpf/index.ts";
@@ -28,12 +25,12 @@ import { writePolicy } from "../../src/formats/write.ts";
 import { printRule } from "../../src/policy/printer.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { DecompileError, decompile } from "../../src/proof/decompile.ts";
-import { UndecidedError } from "../../src/proof/diff.ts";
+import { type Difference, diff, UndecidedError } from "../../src/proof/diff.ts";
 import { prove } from "../../src/proof/prove.ts";
 import { policyOf } from "../policy/reading.ts";
+import { filterNamed, realStacks } from "./corpus.ts";
 
 const target = { target: "x86_64" } as const;
-const root = join(import.meta.dirname, "..", "..", "..");
 
 /** The policy of a filter is proved, also after it was written and read again, and so is its own filter. */
 function roundTrip(filter: Filter): Policy {
@@ -82,6 +79,16 @@ describe("what the compiler made", () => {
     ["allow setpriority(prio & 0x80000000)", "", []],
     ["allow kill(sig == SIGKILL && pid == 7)", "", []],
     ["errno(EBUSY) @clock", "", ["errno(EBUSY) @clock"]],
+    // Both halves of an argument, each by masks.
+    [
+      "allow lseek(offset & 0x10000000f == 0x100000003)",
+      "",
+      ["allow lseek((offset & 0x10000000f) == 0x100000003)"],
+    ],
+    ["allow lseek(args[1] & 0x55b3d5462e8e6418 < 5), read", "abis = ['all']", []],
+    ["trap(7) *(args[3] & 0xaa4c2ab9d1719be7 < 5), read(args[1] > 0x1_0000_0005)", "", []],
+    ["allow futex(args[0] & 0x8b3f0e08b3f0e0 in {4..0x40000000000, 0xafbc9002})", "", []],
+    ["allow close(ip & 0x3fffffff00ffffff || fd > 7)", "", []],
   ];
   for (const [rules, head, expected] of cases)
     test(rules.replaceAll("\n", "; "), () => {
@@ -128,13 +135,28 @@ describe("what the compiler made", () => {
 });
 
 describe("what others made", () => {
-  for (const name of ["man", "man-groff", "runc", "firejail-2"])
+  for (const name of ["man", "man-groff", "runc", "firejail-2", "lxc-common"])
     test(name, () => {
-      roundTrip(readFilter(readFileSync(join(root, "tests", "fixtures", "filters", `${name}.bpf`))));
+      roundTrip(filterNamed(name));
+    });
+
+  for (const name of ["chromium-utility", "systemd-logind"])
+    test(`${name}: all but ranges of numbers that no call has`, () => {
+      const filters = realStacks.find((one) => one.name === name)?.filters ?? [];
+      const lost: Difference[] = [];
+      const policy = decompile(filters, { lost: (difference) => lost.push(difference) });
+      assert.ok(policy.syscalls.rules.length > 10);
+      for (const { syscall, milder, numbers } of lost) {
+        assert.equal(syscall, undefined);
+        assert.equal(milder && numbers.from < 0x8000_0000, false);
+      }
+      const again = readPolicy(writePolicy(policy, "toml").text, target);
+      assert.ok(again.policy !== undefined, renderDiagnostics(again.diagnostics));
+      assert.deepEqual(diff(compile(again.policy, target), policy), []);
     });
 
   test("a policy that can only be near is an error, or strict and with a list of what is lost", () => {
-    const filter = readFilter(readFileSync(join(root, "tests", "fixtures", "filters", "firejail-1.bpf")));
+    const filter = filterNamed("firejail-1");
     assert.throws(() => decompile(filter), DecompileError);
     let milder = 0;
     const lost: number[] = [];
