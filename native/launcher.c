@@ -43,6 +43,7 @@ static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
 static const char *program_environment[ENVIRONMENT_POINTERS + 1];
 static uint32_t launch_key[KEY_WORDS];
 static int report_descriptor = -1;
+static const char *node_path, *node_program; // as the front of `callgate run`: what has made the plan
 static bool filtered; // from the first filter on, only seccomp, execve, write and exit_group are called
 
 static const char *refuse_privileges(const uint64_t *auxiliary);
@@ -61,6 +62,7 @@ static inline const char *step_name(uint32_t step) {
   switch (step) {
     case STEP_PLAN: return "read the plan";
     case STEP_NODE: return "start Node";
+    case STEP_REPORT: return "report";
     case STEP_CGROUPS: return "cgroup";
     case STEP_NAMESPACES: return "namespaces";
     case STEP_ID_MAPS: return "id maps";
@@ -80,6 +82,8 @@ static inline const char *step_name(uint32_t step) {
     case STEP_CLOSE: return "close descriptors";
     case STEP_SIGNALS: return "signals";
     case STEP_LAUNCH_KEY: return "launch key";
+    case STEP_DECIDING_FILTER:
+    case STEP_NOTIFYING_FILTER:
     case STEP_FILTER: return "filter";
     default: return "execute";
   }
@@ -411,6 +415,8 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 // A kept plan that still holds is carried out at once: it was checked. Else Node makes one; what may be kept of it has
 // the facts on which it rests behind it.
 static size_t plan_for_run(int argc, const char **argv, const char **environment, size_t *facts) {
+  node_path = argv[2];
+  node_program = argv[3];
   if (use_kept_plan(argc, argv, environment)) carry_out(environment);
   size_t whole = plan_from_node(argc, argv, environment);
   size_t length = whole < sizeof(struct plan_header) ? whole : load32(plan_bytes + offsetof(struct plan_header, length));
@@ -503,11 +509,13 @@ static void give_up_new_privileges(bool present) {
 }
 
 static void close_range(uint32_t first, uint32_t last) {
-  uint32_t report = (uint32_t)report_descriptor;
-  if (report_descriptor >= 0 && first <= report && report <= last) {
+  const int own[] = {report_descriptor, supervisor_control};
+  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+    uint32_t descriptor = (uint32_t)own[i];
+    if (own[i] < 0 || descriptor < first || descriptor > last) continue;
     // The start itself closes it.
-    close_range(first, report - 1);
-    close_range(report + 1, last);
+    close_range(first, descriptor - 1);
+    close_range(descriptor + 1, last);
     return;
   }
   must(STEP_CLOSE, "close_range", close_from_to(first, last));
@@ -554,8 +562,8 @@ static void draw_launch_key(void) {
   while (result == -EINTR);
   if (result != sizeof launch_key) fail_step(STEP_LAUNCH_KEY, "getrandom", NULL, result, NULL);
 
-  for (uint32_t i = 0; i < plan.filter_count; i++) {
-    const struct filter_step *filter = &plan.filters[i];
+  for (uint32_t i = 0; i <= plan.filter_count; i++) {
+    const struct filter_step *filter = i < plan.filter_count ? &plan.filters[i] : &plan.notifying;
     struct filter_instruction *instructions = (struct filter_instruction *)(void *)filter->instructions;
     for (uint32_t j = 0; j < filter->patch_count; j++) {
       const uint8_t *patch = filter->patches + (size_t)j * 8;
@@ -587,6 +595,10 @@ static const char *filter_hint(long result) {
 
 // Last, because the filter may forbid what the steps before it do.
 static void install_filters(void) {
+  if (install_notifying_filter()) {
+    filtered = true;
+    return;
+  }
   for (uint32_t i = 0; i < plan.filter_count; i++) {
     const struct filter_step *filter = &plan.filters[i];
     struct filter_program program = {(uint16_t)filter->instruction_count,
@@ -637,8 +649,11 @@ static void find_program(void) {
 }
 
 _Noreturn static void carry_out(const char **environment) {
+  int to_teller = start_teller(environment);
   start_keeper(&plan.cgroups);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
+  start_supervisor(to_teller);
+  enter_pid_namespace(&plan.namespaces);
   build_root(&plan.mounts);
   start_first_process();
   change_root(plan.pivot);
@@ -652,6 +667,9 @@ _Noreturn static void carry_out(const char **environment) {
   harden(&plan.hardening);
   restrict_by_landlock(&plan.landlock);
   stay_as_outer();
+
+  start_helper();
+  enter_own_domain();
 
   // Only the program-to-be is here now: limits are its own, not those of the processes that look after it.
   join_groups(&plan.cgroups);

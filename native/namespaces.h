@@ -65,7 +65,7 @@ static void enter_namespaces(const struct namespaces_step *step, const struct id
     shut(STEP_ID_MAPS, ends[0]);
   }
 
-  long result = CALL(unshare, step->flags);
+  long result = CALL(unshare, step->flags & ~(uint32_t)CLONE_NEWPID);
   if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
   has_user_namespace = (step->flags & CLONE_NEWUSER) != 0;
 
@@ -102,6 +102,13 @@ static void enter_namespaces(const struct namespaces_step *step, const struct id
     if (result < 0) fail_step(STEP_NAMESPACES, "ioctl(SIOCSIFFLAGS)", "lo", result, namespaces_hint);
     shut(STEP_NAMESPACES, socket);
   }
+}
+
+// The processes that are made from here on are in it; who answers calls stands outside, and is there already.
+static void enter_pid_namespace(const struct namespaces_step *step) {
+  if ((step->flags & CLONE_NEWPID) == 0) return;
+  long result = CALL(unshare, CLONE_NEWPID);
+  if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
 }
 
 static void set_host_name(const struct host_name_step *step) {

@@ -1,10 +1,18 @@
-// Calls that the kernel hands up (seccomp user notification), and what a filter says of one.
+// Calls that the kernel hands up (seccomp user notification), what a filter says of one, and what can be found out about
+// a caller.
 
 #ifndef CALLGATE_NOTIFICATION_H
 #define CALLGATE_NOTIFICATION_H
 
 #include "plan.h"
 #include "system.h"
+
+enum { NEW_LISTENER = 8, WAIT_KILLABLE_RECEIVE = 32, SYNCHRONOUS_WAKE_UP = 1 };
+enum { POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16 };
+#define SECCOMP_RETURN_NOTIFY 0x7fc00000U
+#define NOTIFICATION_RECEIVE 0xc0502100U
+#define NOTIFICATION_SEND 0xc0182101U
+#define NOTIFICATION_SET_FLAGS 0x40082104U
 
 struct call_data {
   uint32_t nr, arch;
@@ -26,7 +34,7 @@ struct response {
 
 // Classic BPF as the kernel runs it for seccomp: the instructions that the compiler makes. Whatever else there is, a load
 // outside the data among it, refuses. Into `words`, where it is given, goes a bit for each 32-bit word that was looked at.
-static uint32_t run_filter(const struct filter_instruction *filter, uint32_t length, const struct call_data *data,
+static inline uint32_t run_filter(const struct filter_instruction *filter, uint32_t length, const struct call_data *data,
                            uint32_t *words) {
   const uint32_t refused = SECCOMP_RETURN_ERRNO | EPERM;
   const uint8_t *bytes = (const uint8_t *)data;
@@ -55,6 +63,45 @@ static uint32_t run_filter(const struct filter_instruction *filter, uint32_t len
     at += holds ? one->jump_true : one->jump_false;
   }
   return refused;
+}
+
+struct poll {
+  int descriptor;
+  short events, returned;
+};
+
+static inline uint64_t mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
+  return hash ^ hash >> 29;
+}
+
+static inline void nap(void) {
+  struct kernel_time time = {0, 50000};
+  CALL(nanosleep, &time, 0);
+}
+
+// The name that the kernel has for a process. `proc` is a descriptor of a /proc.
+static inline void read_program_name(int proc, uint32_t pid, char *name) {
+  struct line path = {.length = 0};
+  put_number(&path, pid);
+  put(&path, "/comm");
+  put_byte(&path, 0);
+  long file = CALL(openat, proc, path.text, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return;
+  long length = CALL(read, file, name, 16);
+  CALL(close, file);
+  for (long i = length < 0 ? 0 : length; i < 16; i++) name[i] = 0;
+  for (size_t i = 0; i < 16; i++)
+    if (name[i] == '\n') name[i] = 0;
+}
+
+// Bytes of a program's memory, as many as there are.
+static inline size_t read_memory(uint32_t pid, uint64_t from, void *to, size_t length) {
+  struct {
+    uint64_t base, length;
+  } here = {WORD(to), length}, there = {from, length};
+  long count = CALL(process_vm_readv, pid, &here, 1, &there, 1, 0);
+  return count < 0 ? 0 : (size_t)count;
 }
 
 #endif

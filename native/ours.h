@@ -29,23 +29,28 @@ static void await_ours(uint32_t step, int channel, long process, char expected, 
   fail_step(step, ended, NULL, 0, NULL);
 }
 
-// What they have in common. `kept` descriptors, in any order: a caller may have closed 0, 1 or 2. Standard error need not
-// be among them: when this is false, who waits on the other end says so.
-static bool become_ours(const struct filter_instruction *instructions, size_t count, int *kept, int kept_count) {
-  if (CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return false;
-  for (int i = 1; i < kept_count; i++)
+// Closes all descriptors but a few, in any order: a caller may have closed 0, 1 or 2.
+static bool close_others(int *kept, int count) {
+  for (int i = 1; i < count; i++)
     for (int j = i; j > 0 && kept[j] < kept[j - 1]; j--) {
       int other = kept[j];
       kept[j] = kept[j - 1];
       kept[j - 1] = other;
     }
   uint32_t first = 0;
-  for (int i = 0; i < kept_count; i++) {
+  for (int i = 0; i < count; i++) {
     uint32_t descriptor = (uint32_t)kept[i];
     if (descriptor > first && close_from_to(first, descriptor - 1) < 0) return false;
     first = descriptor + 1;
   }
-  if (close_from_to(first, ~0U) < 0) return false;
+  return close_from_to(first, ~0U) >= 0;
+}
+
+// What they have in common. Standard error need not be among the descriptors that are kept: when this is false, who
+// waits on the other end says so.
+static bool become_ours(const struct filter_instruction *instructions, size_t count, int *kept, int kept_count) {
+  if (CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return false;
+  if (!close_others(kept, kept_count)) return false;
   struct filter_program program = {(uint16_t)count, instructions};
   return CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) >= 0;
 }

@@ -30,10 +30,12 @@ enum {
   CGROUP_SETTINGS_MAXIMUM = 16,
   CGROUP_EVENTS_MAXIMUM = 8,    // of all groups: a bit each
   HOST_NAME_MAXIMUM = 64,
+  REPORT_ROWS_MAXIMUM = 8192,
   KEY_WORDS = 6,                // args[3], args[4], args[5] of execve, low half first
 };
 
 enum step_kind {
+  STEP_REPORT = 5,
   STEP_CGROUPS = 10,
   STEP_NAMESPACES = 20,
   STEP_ID_MAPS = 30,
@@ -42,6 +44,7 @@ enum step_kind {
   STEP_DETACH_MOUNT = 55,
   STEP_HOST_NAME = 60,
   STEP_LIMITS = 70,
+  STEP_EXPLAIN_KILL = 75,
   STEP_ENVIRONMENT = 80,
   STEP_WORKING_DIRECTORY = 90,
   STEP_TERMINAL = 100,
@@ -52,6 +55,8 @@ enum step_kind {
   STEP_LANDLOCK = 130,
   STEP_CLOSE = 140,
   STEP_SIGNALS = 150,
+  STEP_DECIDING_FILTER = 156,
+  STEP_NOTIFYING_FILTER = 158,
   STEP_FILTER = 160,
   STEP_EXECUTE = 170,
 };
@@ -63,6 +68,8 @@ enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAG
 enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
 enum { EXECUTE_WITH_KEY = 1 };
+enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_FLAGS = 15 };
+enum { REPORT_ROW = 64 }; // bytes
 
 struct plan_header {
   uint8_t magic[8]; // "callgate"
@@ -107,6 +114,21 @@ struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0,
   const char *set;  // NAME=VALUE
 };
 
+// What a call is noted by. Rows are sorted by architecture and number.
+struct report_row {
+  uint32_t arch, nr;
+  uint32_t widths;    // two bits for each argument: how many of 0, 16, 32, 64 bits of it are a scalar
+  uint32_t text;      // the argument that points to a path, and 1; 0 for none
+  uint64_t masks[6];  // the bits by which kinds of denials are told apart
+};
+
+struct report_step { // u32 flags, u32 records, u32 target, u32 rows, u32 length, u32 0, rows, the policy for who prints
+  bool present;
+  uint32_t flags, records, target, row_count, policy_length;
+  const uint8_t *rows; // struct report_row
+  const uint8_t *policy;
+};
+
 struct namespaces_step { // u32 CLONE_NEW* flags
   bool present;
   uint32_t flags;
@@ -142,6 +164,10 @@ struct limits_step { // u32 count, u32 wall time in seconds (0: none), count × 
   bool present;
   uint32_t count, wall_time;
   const uint8_t *limits;
+};
+
+struct explain_kill_step { // string: what is said when SIGSYS has ended the program
+  const char *sentence;
 };
 
 struct identity_step { // u32 uid, u32 gid: no other groups
@@ -202,6 +228,7 @@ struct execute_step { // u32 argc, u32 flags, strings: path, argv
 };
 
 struct plan {
+  struct report_step report;
   struct cgroups_step cgroups;
   struct namespaces_step namespaces;
   struct id_maps_step id_maps;
@@ -209,6 +236,7 @@ struct plan {
   bool pivot;
   struct host_name_step host_name;
   struct limits_step limits;
+  struct explain_kill_step explain_kill;
   struct identity_step identity;
   bool capabilities;
   struct hardening_step hardening;
@@ -220,6 +248,7 @@ struct plan {
   bool no_new_privileges;
   struct close_step close;
   struct signals_step signals;
+  struct filter_step deciding, notifying; // no instructions: not there
   uint32_t filter_count;
   struct filter_step filters[FILTERS_MAXIMUM];
   struct execute_step execute;
@@ -295,6 +324,29 @@ static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
     hash = (hash ^ byte) * 0x100000001b3U;
   }
   return hash;
+}
+
+static inline const char *check_report(struct payload *payload, struct report_step *step) {
+  step->flags = take32(payload);
+  step->records = take32(payload);
+  step->target = take32(payload);
+  step->row_count = take32(payload);
+  step->policy_length = take32(payload);
+  uint32_t reserved = take32(payload);
+  if (payload->short_of) return NULL;
+  if ((step->flags & ~(uint32_t)REPORT_FLAGS) != 0 || reserved != 0) return "its report step has unknown flags";
+  if (step->row_count > REPORT_ROWS_MAXIMUM) return "its report step has too many rows";
+  bool by_node = (step->flags & REPORT_BY_NODE) != 0;
+  if (by_node ? step->records != 0 : step->records <= 2 || step->records > INT32_MAX || step->target != 0)
+    return "its report step has no place for the records";
+  if (step->target > INT32_MAX) return "its report step names no descriptor";
+  step->rows = take(payload, (size_t)step->row_count * REPORT_ROW);
+  step->policy = take(payload, step->policy_length);
+  if (payload->short_of) return NULL;
+  for (uint32_t i = 0; i < step->row_count; i++)
+    if (load32(step->rows + (size_t)i * REPORT_ROW + 12) > 6) return "a row of its report step names no argument";
+  step->present = true;
+  return NULL;
 }
 
 static inline struct cgroup_entry take_cgroup(struct payload *payload) {
@@ -423,6 +475,11 @@ static inline const char *check_limits(struct payload *payload, struct limits_st
   if (step->count > LIMITS_MAXIMUM) return "it has too many limits";
   step->limits = take(payload, (size_t)step->count * 16);
   step->present = true;
+  return NULL;
+}
+
+static inline const char *check_explain_kill(struct payload *payload, struct explain_kill_step *step) {
+  step->sentence = take_strings(payload, 1);
   return NULL;
 }
 
@@ -570,6 +627,7 @@ static inline const char *check_execute(struct payload *payload, struct execute_
 
 static inline const char *check_step(uint32_t kind, struct payload *payload, struct plan *plan) {
   switch (kind) {
+    case STEP_REPORT: return check_report(payload, &plan->report);
     case STEP_CGROUPS: return check_cgroups(payload, &plan->cgroups);
     case STEP_NAMESPACES: return check_namespaces(payload, &plan->namespaces);
     case STEP_ID_MAPS: return check_id_maps(payload, &plan->id_maps);
@@ -577,6 +635,7 @@ static inline const char *check_step(uint32_t kind, struct payload *payload, str
     case STEP_PIVOT: plan->pivot = true; return NULL;
     case STEP_HOST_NAME: return check_host_name(payload, &plan->host_name);
     case STEP_LIMITS: return check_limits(payload, &plan->limits);
+    case STEP_EXPLAIN_KILL: return check_explain_kill(payload, &plan->explain_kill);
     case STEP_IDENTITY: return check_identity(payload, &plan->identity);
     case STEP_CAPABILITIES: plan->capabilities = true; return NULL;
     case STEP_HARDENING: return check_hardening(payload, &plan->hardening);
@@ -588,6 +647,8 @@ static inline const char *check_step(uint32_t kind, struct payload *payload, str
     case STEP_NO_NEW_PRIVILEGES: plan->no_new_privileges = true; return NULL;
     case STEP_CLOSE: return check_close(payload, &plan->close);
     case STEP_SIGNALS: return check_signals(payload, &plan->signals);
+    case STEP_DECIDING_FILTER: return check_filter(payload, &plan->deciding);
+    case STEP_NOTIFYING_FILTER: return check_filter(payload, &plan->notifying);
     case STEP_FILTER:
       if (plan->filter_count == FILTERS_MAXIMUM) return "it has too many filters";
       return check_filter(payload, &plan->filters[plan->filter_count++]);
@@ -645,7 +706,14 @@ static inline const char *check_plan(uint8_t *bytes, size_t length, uint32_t arc
   if (plan->host_name.present && (plan->namespaces.flags & 0x4000000) == 0)
     return "it has a host name and no namespace for it";
 
-  uint32_t patches = 0;
+  // Who answers calls decides by one plain filter; one that asks has the questions marked in a filter of its own.
+  if (plan->report.present != (plan->notifying.instruction_count != 0))
+    return "it has a report or a filter that hands calls up, but not both";
+  if (plan->report.present && plan->filter_count != 1) return "it has a report, and not one plain filter";
+  if (((plan->report.flags & REPORT_ASKS) != 0) != (plan->deciding.instruction_count != 0))
+    return "it asks or has a filter that decides what is asked, but not both";
+
+  uint32_t patches = plan->notifying.patch_count + plan->deciding.patch_count;
   for (uint32_t i = 0; i < plan->filter_count; i++) patches += plan->filters[i].patch_count;
   if ((patches != 0) != plan->execute.with_key)
     return "the launch key is used by its filters or by its execute step, but not by both";

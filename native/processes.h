@@ -8,7 +8,7 @@
 // Both have given up all that the program has given up (outer is in the same Landlock domain, in which the program has
 // one more for itself; the first process in one that has nothing at all), are not dumpable, so that nobody may trace them or look into their /proc, hold no
 // descriptor but the channel between them, and are under a filter of their own that lets them do just this. All that
-// is so before the program is started. Who handles denials would be a third one here, made like outer.
+// is so before the program is started. Who answers denied calls is a third one beside them: supervisor.h.
 //
 // The end of outer, for whatever reason, closes the channel: so SIGKILL leaves nothing behind.
 
@@ -63,6 +63,8 @@ _Noreturn static void be_first_process(int channel) {
   if (!done || CALL(write, channel, &ready, 1) != 1) leave(STATUS_NOT_SAID);
   pass_signals_on(channel);
 }
+
+#include "supervisor.h"
 
 static long first_process;
 static int first_channel = -1;
@@ -135,7 +137,8 @@ static bool ended_by(int status, int signal) {
 }
 
 static void explain_end(int status, bool late, uint8_t happened) {
-  enum { SIGXCPU = 24, SIGXFSZ = 25, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
+  enum { SIGXCPU = 24, SIGXFSZ = 25, SIGSYS = 31, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
+  if (supervisor_killed) say_of_limit("the supervisor, which answers denied calls, was killed, and so the program was ended");
   if (late)
     say_of_limit("the program has been running for as long as its limits allow (wall-time), and was ended");
   else if (ended_by(status, SIGXCPU) && has_limit(RLIMIT_CPU))
@@ -143,17 +146,47 @@ static void explain_end(int status, bool late, uint8_t happened) {
   else if (ended_by(status, SIGXFSZ) && has_limit(RLIMIT_FSIZE))
     say_of_limit("the program wrote a file as large as its limits allow (file-size), and was ended");
   explain_groups(happened);
+  if (ended_by(status, SIGSYS) && plan.explain_kill.sentence != NULL) say_of_limit(plan.explain_kill.sentence);
+}
+
+// Waits for a child of ours to end. Whoever ends before is taken note of: the namespace's end waits for all that was in
+// it, and so for the helper, which is a child of ours too.
+static void reap_until(long child) {
+  for (long ended = 0; ended != child && ended != -ECHILD;) {
+    int status;
+    ended = CALL(wait4, -1, &status, 0, 0);
+    if (ended == teller) teller = 0;
+    if (ended == supervisor) supervisor = 0;
+  }
+}
+
+// Until what was denied is told. Who stops the supervisor gains nothing by it; who waits here can go by any signal.
+static void await_report(void) {
+  if (supervisor_control < 0) return;
+  if (CALL(close, supervisor_control) < 0) leave_failed();
+  uint64_t awaited = 1ULL << (SIGCHLD - 1), leaving = 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1);
+  uint64_t both = awaited | leaving;
+  int status;
+  while (teller > 0 && CALL(wait4, teller, &status, WNOHANG, 0) == 0) {
+    struct kernel_time second = {1, 0};
+    struct signal_information information = {0};
+    if (supervisor > 0) CALL(kill, supervisor, SIGCONT);
+    long signal = CALL(rt_sigtimedwait, &both, &information, &second, 8);
+    if (signal > 0 && signal != SIGCHLD) return;
+  }
+  // Where nothing of the program is left, nothing of ours is.
+  if (first_channel >= 0 && supervisor > 0) reap_until(supervisor);
 }
 
 _Noreturn static void end_like(int status, bool late) {
   // Whatever the program has left in the namespace ends now; wait for it, so that it is gone when callgate is.
   if (first_channel >= 0) {
-    int ignored;
     if (CALL(close, first_channel) < 0) leave_failed();
-    while (CALL(wait4, first_process, &ignored, 0, 0) == -EINTR) {}
+    reap_until(first_process);
   }
   explain_end(status, late, end_groups());
   int signal = status & 0x7f;
+  await_report();
   if (signal == 0) leave(status >> 8 & 0xff);
   do_to_oneself(signal);
   leave(128 + signal); // pid 1 of a container does not die by its own signals
@@ -177,14 +210,32 @@ static void pass_on(long program, const struct signal_information *information) 
   if (result < 0) end_everything(program);
 }
 
+// Nobody answers the program's denied calls any more: the kernel refuses them, but not as the policy says.
+static void end_without_supervisor(long program) {
+  supervisor_killed = true;
+  if (first_channel >= 0) {
+    CALL(close, first_channel);
+    first_channel = -1;
+  }
+  CALL(kill, program, SIGKILL);
+}
+
 static void look_after(long program, bool late) {
-  int status = 0;
-  long changed;
-  while ((changed = CALL(wait4, program, &status, WNOHANG | WUNTRACED, 0)) == -EINTR) {}
-  if (changed < 0) end_everything(program);
-  if (changed == 0) return;
-  if ((status & 0xff) == 0x7f) do_to_oneself(status >> 8 & 0xff);
-  else end_like(status, late);
+  for (;;) {
+    int status = 0;
+    long changed = CALL(wait4, -1, &status, WNOHANG | WUNTRACED, 0);
+    if (changed == -EINTR) continue;
+    if (changed < 0) end_everything(program);
+    if (changed == 0) return;
+    bool has_stopped = (status & 0xff) == 0x7f;
+    if (changed == program && !has_stopped) end_like(status, late);
+    if (changed == program) do_to_oneself(status >> 8 & 0xff);
+    if (has_stopped) continue;
+    if (changed == teller) teller = 0;
+    if (changed != supervisor) continue;
+    supervisor = 0;
+    if (status >> 8 != SUPERVISOR_NOT_NEEDED) end_without_supervisor(program);
+  }
 }
 
 // Outer stops when the program stops, so that a shell sees it; whoever continues the program from inside leaves outer
@@ -246,7 +297,9 @@ static void end_with(long outer) {
 
 // From here on there are two: outer, which does not return, and the program to be.
 static void stay_as_outer(void) {
-  if ((plan.namespaces.flags & CLONE_NEWPID) == 0 && !plan.limits.present && !plan.cgroups.present) return;
+  bool speaks = plan.limits.present || plan.cgroups.present || plan.report.present;
+  bool stays = speaks || (plan.namespaces.flags & CLONE_NEWPID) != 0;
+  if (!stays) return;
   uint64_t callers_mask;
   struct signal_action standard = {.handler = SIG_DFL}, callers;
   must(STEP_NAMESPACES, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, &callers_mask, 8));
@@ -282,9 +335,10 @@ static void stay_as_outer(void) {
     keep_signals_inside(&plan.landlock);
     return;
   }
-  int kept[4], count = 0;
-  if ((plan.limits.present || plan.cgroups.present) && report_descriptor < 0) kept[count++] = 2;
+  int kept[5], count = 0;
+  if ((speaks || plan.explain_kill.sentence != NULL) && report_descriptor < 0) kept[count++] = 2;
   if (keeper_channel >= 0) kept[count++] = keeper_channel;
+  if (supervisor_control >= 0) kept[count++] = supervisor_control;
   if (first_channel >= 0) kept[count++] = first_channel;
   kept[count++] = gate[1];
   bool done = become_ours(outer_filter, sizeof outer_filter / sizeof outer_filter[0], kept, count);

@@ -29,6 +29,7 @@
   X(open_by_handle_at, 304) X(setns, 308) X(process_vm_readv, 310) X(kcmp, 312) X(seccomp, 317) X(getrandom, 318)     \
   X(bpf, 321) X(userfaultfd, 323) X(socketpair, 53) X(umask, 95) X(getuid, 102) X(getgid, 104) X(setgroups, 116)        \
   X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
+  X(mmap, 9) X(nanosleep, 35) X(recvfrom, 45) X(sendmsg, 46) X(recvmsg, 47) X(memfd_create, 319)                           \
   X(restart_syscall, 219) X(timer_create, 222) X(timer_settime, 223) X(clock_gettime, 228)                                 \
   X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
   X(symlinkat, 266) X(prlimit64, 302) X(getcwd, 79) X(getgroups, 115) X(capget, 125) X(renameat, 264) X(statx, 332)
@@ -49,6 +50,7 @@
   X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91)          \
   X(timer_create, 107) X(timer_settime, 110) X(clock_gettime, 113)                                                        \
   X(restart_syscall, 128) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
+  X(nanosleep, 101) X(recvfrom, 207) X(sendmsg, 211) X(recvmsg, 212) X(mmap, 222) X(memfd_create, 279)                   \
   X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261) X(getcwd, 17)     \
   X(renameat, 38) X(capget, 90) X(getgroups, 158) X(statx, 291)
 
@@ -136,6 +138,7 @@ enum {
   AT_RECURSIVE = 0x8000,
   O_RDONLY = 0,
   O_WRONLY = 1,
+  O_RDWR = 2,
   O_CREAT = 0x40,
   O_EXCL = 0x80,
   O_NONBLOCK = 0x800,

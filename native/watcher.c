@@ -7,11 +7,7 @@
 // It reads no memory to decide: what it notes of paths is what the program said, and may have been changed meanwhile.
 // So its records are for writing a policy or for explaining a denial, never for judging a call.
 //
-// With a plain filter in the job (`callgate run --report`), it is the supervisor of a sandbox: each call that is handed up
-// gets what that filter, which is proved equal to the policy, says of it. Then the program is put into a Landlock domain
-// before its filter, and the watcher is not dumpable: so no process of the program's can take the listener from it by
-// ptrace, pidfd_getfd or /proc, not even as root. Where a program kills the watcher, what it would have
-// refused fails with ENOSYS. It allocates nothing; when a table is full it counts what it could not keep, and says so.
+// It allocates nothing; when a table is full it counts what it could not keep, and says so.
 //
 // The file is in the order in which it runs: the job, the program, the hand-over of the listener, the calls.
 
@@ -27,28 +23,17 @@ enum { KEYS = 1 << 16, PATHS = 1 << 18, TEXT_MAXIMUM = 4096, TEXT_BYTES = 32 << 
 // What system.h does not have.
 enum {
 #if defined(__x86_64__)
-  NUMBER_MMAP = 9, NUMBER_NANOSLEEP = 35, NUMBER_GETRUSAGE = 98, NUMBER_READLINKAT = 267, NUMBER_SIGNALFD = 289, NUMBER_READV = 310,
+  NUMBER_GETRUSAGE = 98, NUMBER_READLINKAT = 267, NUMBER_SIGNALFD = 289,
 #else
-  NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_NANOSLEEP = 101, NUMBER_GETRUSAGE = 165, NUMBER_MMAP = 222, NUMBER_READV = 270,
+  NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_GETRUSAGE = 165,
 #endif
-  NUMBER_LANDLOCK_CREATE = 444, NUMBER_LANDLOCK_ADD = 445, NUMBER_LANDLOCK_RESTRICT = 446,
-  WATCH_LANDLOCK_REFER = 1 << 13,
   WATCH_SUBREAPER = 36,
   WATCH_CLONE_FILES = 0x400,
   WATCH_CLOSE_RANGE_CLOEXEC = 4,
-  WATCH_NEW_LISTENER = 8,
-  WATCH_WAIT_KILLABLE = 32,
-  WATCH_NOHANG = 1,
-  WATCH_POLLIN = 1,
-  WATCH_POLLHUP = 0x10,
 };
-#define NOTIFICATION_RECEIVE 0xc0502100U
-#define NOTIFICATION_SEND 0xc0182101U
-#define NOTIFICATION_SET_FLAGS 0x40082104U
 
 // ── The job ────────────────────────────────────────────────────────────────────────────────────────────────────
-// u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 plain instructions, the instructions, those of the plain
-// filter, the calls: sorted by arch and number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
+// u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 0, the instructions, the calls: sorted by arch and number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
 // execve, the watcher's own, goes on always.
 
 struct call_row {
@@ -66,8 +51,8 @@ enum { ROW_PATH = 0, ROW_DIRECTORY = 4, ROW_PATH_2 = 8, ROW_DIRECTORY_2 = 12, RO
 enum { ROW_ANSWER = 20, JOB_HEADER = 24 }; // 12 bits; bytes
 
 static uint8_t job[JOB_MAXIMUM] __attribute__((aligned(8)));
-static const struct filter_instruction *filter, *plain;
-static uint32_t filter_length, plain_length;
+static const struct filter_instruction *filter;
+static uint32_t filter_length;
 static const struct call_row *rows;
 static uint32_t row_count, other_answer;
 
@@ -141,13 +126,11 @@ static void read_job(void) {
   filter_length = load32(job + 8);
   row_count = load32(job + 12);
   other_answer = load32(job + 16);
-  plain_length = load32(job + 20);
-  if (filter_length == 0 || filter_length > INSTRUCTIONS_MAXIMUM || plain_length > INSTRUCTIONS_MAXIMUM || row_count > CALLS_MAXIMUM ||
-      other_answer > 4095 || length != JOB_HEADER + (size_t)(filter_length + plain_length) * sizeof *filter + (size_t)row_count * sizeof *rows)
+  if (filter_length == 0 || filter_length > INSTRUCTIONS_MAXIMUM || row_count > CALLS_MAXIMUM ||
+      other_answer > 4095 || length != JOB_HEADER + (size_t)filter_length * sizeof *filter + (size_t)row_count * sizeof *rows)
     fail("the watcher's job is not valid", 0);
   filter = (const struct filter_instruction *)(const void *)(job + JOB_HEADER);
-  rows = (const struct call_row *)(const void *)(filter + filter_length + plain_length);
-  plain = filter + filter_length;
+  rows = (const struct call_row *)(const void *)(filter + filter_length);
   for (uint32_t i = 0; i < row_count; i++) {
     if (rows[i].words > WORDS) fail("the watcher's job is not valid", 0);
     for (uint32_t j = 0; j < WORDS; j++)
@@ -166,27 +149,6 @@ struct hand_over {
 };
 static struct hand_over *shared;
 
-// A domain that permits everything, but keeps those in it from tracing those outside. REFER has to be named: files
-// cannot be moved between folders otherwise.
-static void enter_landlock_domain(void) {
-  uint64_t handled = WATCH_LANDLOCK_REFER;
-  long ruleset = call6(NUMBER_LANDLOCK_CREATE, WORD(&handled), sizeof handled, 0, 0, 0, 0);
-  if (ruleset < 0) fail("the program cannot be put into a Landlock domain, without which it could reach its supervisor: "
-                        "landlock_create_ruleset", ruleset);
-  long root = CALL(openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (root < 0) fail("openat \"/\"", root);
-  struct __attribute__((packed)) {
-    uint64_t allowed;
-    int32_t descriptor;
-  } beneath = {WATCH_LANDLOCK_REFER, (int32_t)root};
-  long result = call6(NUMBER_LANDLOCK_ADD, WORD(ruleset), 1, WORD(&beneath), 0, 0, 0);
-  if (result < 0) fail("landlock_add_rule", result);
-  result = call6(NUMBER_LANDLOCK_RESTRICT, WORD(ruleset), 0, 0, 0, 0, 0);
-  if (result < 0) fail("landlock_restrict_self", result);
-  CALL(close, ruleset);
-  CALL(close, root);
-}
-
 _Noreturn static void become_program(long parent, const char **argv, const char **environment) {
   long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (result < 0 || CALL(getppid) != parent) leave(STATUS_FAILED);
@@ -202,12 +164,10 @@ _Noreturn static void become_program(long parent, const char **argv, const char 
   result = CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (result < 0) fail("prctl(PR_SET_NO_NEW_PRIVS)", result);
 
-  if (plain_length != 0) enter_landlock_domain();
-
   struct filter_program program = {(uint16_t)filter_length, filter};
   // Without WAIT_KILLABLE (before 5.19) a signal can interrupt a call that waits for its answer; it is then made again.
-  result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, WATCH_NEW_LISTENER | WATCH_WAIT_KILLABLE, &program);
-  if (result == -EINVAL) result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, WATCH_NEW_LISTENER, &program);
+  result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER | WAIT_KILLABLE_RECEIVE, &program);
+  if (result == -EINVAL) result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER, &program);
   shared->listener = result < 0 ? result : result + 1;
   if (result < 0) leave(STATUS_FAILED);
 
@@ -216,20 +176,12 @@ _Noreturn static void become_program(long parent, const char **argv, const char 
   leave(result == -ENOENT || result == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 }
 
-// The kernel's own order of the notes: a call that is waiting is not lost, so nothing here has to be quick.
-static void nap(void) {
-  struct {
-    int64_t seconds, nanoseconds;
-  } time = {0, 200000};
-  call6(NUMBER_NANOSLEEP, WORD(&time), 0, 0, 0, 0, 0);
-}
-
 static int main_status = -1; // as wait4 gives it
 
 static void reap(long program) {
   for (;;) {
     int status = 0;
-    long child = CALL(wait4, -1, &status, WATCH_NOHANG, 0);
+    long child = CALL(wait4, -1, &status, WNOHANG, 0);
     if (child <= 0) return;
     if (child != program) continue;
     main_status = status;
@@ -271,11 +223,7 @@ static uint64_t paths[PATHS]; // hashes: a path whose hash is known is taken for
 static uint32_t path_count, text_bytes; // of all texts sent: the caller keeps them
 static uint64_t sequence, lost_keys, lost_paths;
 static struct record record;
-
-static uint64_t mix(uint64_t hash, uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
-  return hash ^ hash >> 29;
-}
+static int proc = -1; // a descriptor of /proc
 
 static const struct call_row *find_row(uint32_t arch, uint32_t nr) {
   uint64_t wanted = (uint64_t)arch << 32 | nr;
@@ -290,22 +238,6 @@ static const struct call_row *find_row(uint32_t arch, uint32_t nr) {
   return NULL;
 }
 
-// The name that the kernel has for a process.
-static void read_program_name(uint32_t pid, char *name) {
-  struct line path = {.length = 0};
-  put(&path, "/proc/");
-  put_number(&path, pid);
-  put(&path, "/comm");
-  put_byte(&path, 0);
-  long file = CALL(openat, AT_FDCWD, path.text, O_RDONLY | O_CLOEXEC, 0);
-  if (file < 0) return;
-  long length = CALL(read, file, name, 16);
-  CALL(close, file);
-  for (long i = length < 0 ? 0 : length; i < 16; i++) name[i] = 0;
-  for (size_t i = 0; i < 16; i++)
-    if (name[i] == '\n') name[i] = 0;
-}
-
 static void fill_record(const struct notification *call, uint32_t kind, uint32_t key) {
   memset(&record, 0, offsetof(struct record, text));
   record.kind = kind;
@@ -313,7 +245,7 @@ static void fill_record(const struct notification *call, uint32_t kind, uint32_t
   record.pid = call->pid;
   record.sequence = sequence;
   record.data = call->data;
-  read_program_name(call->pid, record.program);
+  read_program_name(proc, call->pid, record.program);
 }
 
 static void send_record(void) {
@@ -351,15 +283,6 @@ static uint32_t note_key(const struct notification *call, const struct call_row 
       return key_number[at];
     }
   }
-}
-
-// Bytes of the program's memory, as many as there are.
-static size_t read_memory(uint32_t pid, uint64_t from, void *to, size_t length) {
-  struct {
-    uint64_t base, length;
-  } here = {WORD(to), length}, there = {from, length};
-  long count = call6(NUMBER_READV, pid, WORD(&here), 1, WORD(&there), 1, 0);
-  return count < 0 ? 0 : (size_t)count;
 }
 
 // Where a relative path begins: the working directory, or a descriptor's.
@@ -475,33 +398,19 @@ static void send_counts(void) {
   send_numbers(RECORD_END, 0, sequence, 0);
 }
 
-// The program has ended and what it was denied is told; processes that it left behind are answered as before.
-static void end_report(void) {
-  CALL(prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
-  send_counts();
-  is_read = false;
-  CALL(close, RECORD_DESCRIPTOR);
-  for (int descriptor = 0; descriptor <= 2; descriptor++) CALL(close, descriptor);
-}
-
 static void answer_calls(int listener, int children, long program) {
-  struct {
-    int descriptor;
-    short events, returned;
-  } waiting[2] = {{listener, WATCH_POLLIN, 0}, {children, WATCH_POLLIN, 0}};
+  struct poll waiting[2] = {{listener, POLLIN, 0}, {children, POLLIN, 0}};
   for (;;) {
     // Before each receive: on older kernels that would wait for ever when the last process is gone.
     long result = CALL(ppoll, waiting, 2, 0, 0, 0);
     if (result == -EINTR) continue;
     if (result < 0) fail("ppoll", result);
-    if ((waiting[1].returned & WATCH_POLLIN) != 0) {
+    if ((waiting[1].returned & POLLIN) != 0) {
       uint8_t signals[128];
       CALL(read, children, signals, sizeof signals);
-      bool was_running = main_status == -1;
       reap(program);
-      if (plain_length != 0 && was_running && main_status != -1) end_report();
     }
-    if ((waiting[0].returned & WATCH_POLLIN) != 0) {
+    if ((waiting[0].returned & POLLIN) != 0) {
       struct notification call;
       memset(&call, 0, sizeof call);
       result = CALL(ioctl, listener, NOTIFICATION_RECEIVE, &call);
@@ -510,20 +419,10 @@ static void answer_calls(int listener, int children, long program) {
       const struct call_row *row = find_row(call.data.arch, call.data.nr);
       note(&call, row);
       uint32_t answer = row == NULL ? other_answer : row->flags >> ROW_ANSWER;
-      if (plain_length != 0) {
-        uint32_t value = run_filter(plain, plain_length, &call.data, NULL);
-        answer = value == SECCOMP_RETURN_ALLOW ? 0 : (value & 0xffff0000U) == SECCOMP_RETURN_ERRNO ? value & 0xfff : EPERM;
-        // errno(0): the call does nothing and succeeds.
-        if (value == SECCOMP_RETURN_ERRNO) {
-          struct response nothing = {call.id, 0, 0, 0};
-          CALL(ioctl, listener, NOTIFICATION_SEND, &nothing);
-          continue;
-        }
-      }
       if (is_start(&call)) answer = 0;
       struct response response = {call.id, 0, -(int32_t)answer, answer == 0};
       CALL(ioctl, listener, NOTIFICATION_SEND, &response);
-    } else if ((waiting[0].returned & WATCH_POLLHUP) != 0) {
+    } else if ((waiting[0].returned & POLLHUP) != 0) {
       return;
     }
   }
@@ -550,29 +449,24 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   // What the program leaves behind becomes a child of the watcher's, who sees it end.
   CALL(prctl, WATCH_SUBREAPER, 1, 0, 0, 0);
 
-  long memory = call6(NUMBER_MMAP, 0, 4096, 3, 0x21, WORD(-1), 0);
+  long memory = CALL(mmap, 0, 4096, 3, 0x21, -1, 0);
   if (memory < 0 && memory > -4096) fail("mmap", memory);
   shared = (struct hand_over *)memory;
-  // The watcher's memory and descriptors are nobody's business. Its child is dumpable again after execve.
-  if (plain_length != 0) {
-    long result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (result < 0) fail("prctl(PR_SET_DUMPABLE)", result);
-  }
   long own = CALL(getpid);
   long program = CALL(clone, WATCH_CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (program < 0) fail("clone", program);
   if (program == 0) become_program(own, argv, environment);
 
+  proc = (int)CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   int listener = take_listener(program);
   // The caller of a call that is answered runs at once, on the same processor (6.6; without it, the same but slower).
   CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, 1);
   answer_calls(listener, (int)children, program);
   // The last process is gone from the filter; its status may come a moment later.
-  bool was_told = plain_length != 0 && main_status != -1;
   while (main_status == -1) {
     reap(program);
     if (main_status == -1) nap();
   }
-  if (!was_told) send_counts();
+  send_counts();
   leave(0);
 }

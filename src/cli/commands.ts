@@ -102,7 +102,7 @@ export const commands: readonly Command[] = [
       {
         name: "report",
         value: "MODE",
-        help: "say what was denied and why: end, live, json, all (with what is newer than the baseline) or off, the default",
+        help: "say what was denied and why: end (the default; off with --filter-only), live, json, all (with what is newer than the baseline), off",
         completes: ["end", "live", "json", "all", "off"],
       },
       {

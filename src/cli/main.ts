@@ -18,6 +18,8 @@ async function main(args: readonly string[]): Promise<number> {
     print(`callgate ${version}\n`);
     return 0;
   }
+  // Not for people: the launcher starts it when a program was denied something.
+  if (name === "tell-denials") return (await import("./tell-denials.ts")).tellDenials();
   const command = findCommand(args);
   if (command === undefined) return isGroup(name) ? groupAlone(args) : refuseCommand(args);
   try {

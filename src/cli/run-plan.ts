@@ -10,11 +10,22 @@ import { describeGroups, type KeptGroup } from "../sandbox/groups.ts";
 import { keepProblem, restOnCallgate } from "../sandbox/kept-plans.ts";
 import { type Fact, recordLookups } from "../sandbox/lookups.ts";
 import type { Plan, PlanString } from "../sandbox/plan.ts";
-import { PrepareError, type ProgramStart, planWithNotes, preparePlan } from "../sandbox/prepare.ts";
+import {
+  filteredPolicy,
+  isAlone,
+  type PreparedPlan,
+  PrepareError,
+  type ProgramStart,
+  planWithNotes,
+  preparePlan,
+} from "../sandbox/prepare.ts";
+import { whyNoSupervisor } from "../sandbox/supervision.ts";
+import type { AbiName } from "../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
 import { policyOfCommandLine } from "./command-line-policy.ts";
 import { printError, terminalOptions } from "./output.ts";
+import { type ReportRequest, reportOptions, reportRequest } from "./report-options.ts";
 import { type CommandLineSandbox, sandboxOfCommandLine } from "./sandbox-options.ts";
 
 /** Why there is no plan; the user has been told. */
@@ -58,6 +69,8 @@ export function planOfCommandLine(parsed: ParsedArguments, caller: Caller): Foun
 function unkeptOption(parsed: ParsedArguments): string | undefined {
   if (hasOption(parsed, "fresh")) return "--fresh asks for a new one";
   if (hasOption(parsed, "keep-fd")) return "--keep-fd names a descriptor of this one start";
+  if (parsed.given.some(({ name, value }) => name === "report-to" && /^[0-9]+$/.test(value)))
+    return "--report-to names a descriptor of this one start";
   if (parsed.given.some(({ name, value }) => name === "env" && value.includes("=")))
     return "--env gives it a value, and values are not written down";
   return undefined;
@@ -81,9 +94,23 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
   }
   const sandbox = sandboxOfCommandLine(parsed, policy, caller);
   if (sandbox === undefined) return "policy";
-  const made = planOfSandbox(sandbox, { path: found.path, arguments: [program, ...rest], keepDescriptors });
+  const report = reportRequest(parsed, caller, sandbox.settings !== undefined);
+  const foreign = foreignAbi(found.path, policy);
+  const made = planOfSandbox(
+    sandbox,
+    {
+      path: found.path,
+      arguments: [program, ...rest],
+      keepDescriptors,
+      // With the filter alone nobody stays to say it.
+      ...(sandbox.settings === undefined && report === undefined
+        ? {}
+        : { explainKill: whyKilled(foreign, policy) }),
+    },
+    report,
+  );
   if (made === undefined) return "policy";
-  const notes = [...made.notes, ...foreignAbi(found.path, policy)].map(
+  const notes = [...made.notes, ...fateOfForeignAbi(found.path, foreign, policy)].map(
     (note) => `callgate: ${sanitise(note)}\n`,
   );
   for (const note of notes) printError(note);
@@ -93,14 +120,38 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
 function planOfSandbox(
   { policy, settings }: CommandLineSandbox,
   program: ProgramStart,
+  report: ReportRequest | undefined,
 ): ReturnType<typeof planWithNotes> | undefined {
   try {
-    return planWithNotes(preparePlan(policy, settings), program);
+    return withReport(preparePlan(policy, settings), program, report);
   } catch (error) {
     if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
     printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
     return undefined;
   }
+}
+
+/** The plan with denials told, where that can be done. */
+function withReport(
+  prepared: PreparedPlan,
+  program: ProgramStart,
+  request: ReportRequest | undefined,
+): ReturnType<typeof planWithNotes> {
+  if (request === undefined) return planWithNotes(prepared, program);
+  const problem = whyNoSupervisor(isAlone(prepared));
+  if (problem === undefined) {
+    try {
+      return planWithNotes(prepared, {
+        ...program,
+        report: reportOptions(request, filteredPolicy(prepared.policy, prepared.sandbox)),
+      });
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error;
+    }
+  }
+  const found = planWithNotes(prepared, program);
+  const why = problem ?? "the policy is too large for a filter that hands calls up";
+  return { ...found, notes: [...found.notes, `no reports of denied calls: ${why}`] };
 }
 
 function descriptorsOf(parsed: ParsedArguments, caller: Caller): readonly number[] {
@@ -146,17 +197,38 @@ function stringsOf(file: string): readonly Buffer[] {
   return strings;
 }
 
-/** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
-function foreignAbi(path: PlanString, policy: Policy): readonly string[] {
+/** The ABI of a program that the policy has no rules for. */
+function foreignAbi(path: PlanString, policy: Policy): AbiName | undefined {
   const abi = programAbi(path);
-  const known = resolve(policy).resolved.abis.map((one) => one.abi.name);
+  return abi === undefined || knownAbis(policy).includes(abi) ? undefined : abi;
+}
+
+function knownAbis(policy: Policy): readonly AbiName[] {
+  return resolve(policy).resolved.abis.map((one) => one.abi.name);
+}
+
+function programOf(abi: AbiName): string {
+  return abi === "x86" ? "a 32-bit (x86) program" : `a program for ${abi}`;
+}
+
+/** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
+function fateOfForeignAbi(path: PlanString, abi: AbiName | undefined, policy: Policy): readonly string[] {
   const { kind } = policy.syscalls.otherAbis;
-  if (abi === undefined || known.includes(abi) || kind === "allow" || kind === "log") return [];
-  const what = abi === "x86" ? "a 32-bit (x86) program" : `a program for ${abi}`;
+  if (abi === undefined || kind === "allow" || kind === "log") return [];
   const fate =
     kind === "errno" ? "all its system calls will be refused" : "its first system call will end it";
   return [
-    `${Buffer.from(path).toString()} is ${what}, and the policy has rules for ${listWords(known, "and")} only: ` +
+    `${Buffer.from(path).toString()} is ${programOf(abi)}, and the policy has rules for ${listWords(knownAbis(policy), "and")} only: ` +
       `${fate}. To let it run: --abi ${abi}`,
   ];
+}
+
+/** What is said of a death by SIGSYS: the status tells no more than that a filter killed or trapped. */
+function whyKilled(foreign: AbiName | undefined, policy: Policy): string {
+  const known = listWords(knownAbis(policy), "and");
+  const why =
+    foreign === undefined
+      ? `it made a call that the policy kills or traps for, or a call of an ABI that the policy has no rules for (it has them for ${known})`
+      : `it is ${programOf(foreign)}, and the policy has rules for ${known} only: --abi ${foreign}`;
+  return `the program was killed by SIGSYS: ${why}`;
 }

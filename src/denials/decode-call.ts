@@ -26,6 +26,8 @@ export interface DecodedArgument {
   /** As the kernel reads it; undefined where it lies in memory. */
   readonly value: bigint | undefined;
   readonly text: string;
+  /** The text is what the program said behind a pointer. */
+  readonly isSaid?: boolean;
 }
 
 export interface DecodedCall {
@@ -51,8 +53,13 @@ export function decodeCall(raw: RawCall): DecodedCall {
     nr: raw.nr,
     name: call?.name,
     args,
-    text: `${name}(${args.map((one) => `${one.name} = ${one.text}`).join(", ")})`,
+    text: `${name}(${args.map(printArgument).join(", ")})`,
   };
+}
+
+/** What was only said is marked as such: it can have changed since. */
+function printArgument({ name, text, isSaid }: DecodedArgument): string {
+  return isSaid === true ? `${name} says ${text}` : `${name} = ${text}`;
 }
 
 /** Arguments of a call from its argument words: low and high half of each register in turn. */
@@ -74,7 +81,7 @@ export function decodeArguments(
   return args.map((argument, index) => {
     const value = values[index];
     const said = Object.hasOwn(strings, argument.name) ? strings[argument.name] : undefined;
-    if (said !== undefined) return { name: argument.name, value, text: quoteText(said) };
+    if (said !== undefined) return { name: argument.name, value, text: quoteText(said), isSaid: true };
     if (value === undefined) return { name: argument.name, value, text: "…" };
     if (argument.kind === "pointer")
       return { name: argument.name, value, text: value === 0n ? "0" : hexadecimal(value) };

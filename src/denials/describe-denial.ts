@@ -4,10 +4,21 @@ import { printAction } from "../policy/action.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import { printRule } from "../policy/printer.ts";
 import type { Decision } from "../policy/resolved.ts";
-import type { Policy } from "../policy/types.ts";
+import type { Policy, Rule } from "../policy/types.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { decodeCall, type RawCall } from "./decode-call.ts";
 import { permittingRule } from "./permitting-rule.ts";
+
+/** The name of the rules that stand for what no mount, namespace or Landlock decides (sandbox/sandbox-rules.ts). */
+export const sandboxSource = "the sandbox";
+
+/** What switches such a rule off, by its reason. */
+const layerOptions: Readonly<Record<string, string>> = {
+  "no network": "--net",
+  "only TCP": "--net",
+  'new-code = "deny"': 'new-code = "allow" in [hardening]',
+  'exec = "files"': 'exec = "any" in [hardening]',
+};
 
 /** One kind of denial: calls with the same number and the same arguments that matter. */
 export interface Denial {
@@ -27,7 +38,7 @@ export interface Denial {
         readonly reason: string | undefined;
       }
     | undefined;
-  /** The narrowest rule that would permit it; undefined for a number without a name. */
+  /** The narrowest rule that would permit it; undefined for a number without a name, and where no rule can. */
   readonly permit: string | undefined;
   readonly count: number;
   readonly program: string;
@@ -48,30 +59,37 @@ export function explainDenial(policy: Policy, raw: RawDenial, native: AbiName): 
     { abi: raw.abi, syscall: raw.nr, args: raw.args },
     { target: native },
   );
-  if (action.kind !== "errno") return undefined;
+  // A question that nobody could be asked, or that was answered so, is a refusal.
+  if (action.kind !== "errno" && action.kind !== "ask") return undefined;
   const decoded = decodeCall(raw);
   const span = rule?.span;
+  const isRequired = rule !== undefined && policy.syscalls.require.includes(rule);
   return {
     abi: raw.abi,
     nr: raw.nr,
     syscall: decoded.name,
-    text: decoded.text,
-    errno: action.errno,
+    text: raw.abi === native ? decoded.text : `${raw.abi}: ${decoded.text}`,
+    errno: action.kind === "errno" ? action.errno : "EPERM",
     by,
     rule:
       rule === undefined
         ? undefined
         : {
             file: span?.source.name,
-            line: span === undefined ? undefined : positionAt(span.source, span.start).line,
+            line: span === undefined || isOwn(rule) ? undefined : positionAt(span.source, span.start).line,
             text: printRule({ action: rule.action, selectors: rule.selectors }),
             reason: rule.reason,
           },
-    permit: permittingRule(raw),
+    permit: isRequired ? undefined : permittingRule(raw),
     count: raw.count,
     program: raw.program,
     pid: raw.pid,
   };
+}
+
+/** Rules that stand for another layer of the sandbox have no line that anybody could read. */
+function isOwn({ span }: Rule): boolean {
+  return span?.source.name === sandboxSource;
 }
 
 /** Whether a report is about it without being asked: what is newer than the policy fails for every program. */
@@ -85,14 +103,23 @@ export function describeDenial(denial: Denial, policy: Policy): string {
   const lines = [
     `denied  ${denial.text} → ${denial.errno}${count}   by ${sanitise(denial.program)}[${denial.pid}]`,
     `        ${describeReason(denial, policy)}`,
-    ...(denial.permit === undefined ? [] : [`        to permit:  ${denial.permit}`]),
+    ...(denial.permit === undefined ? unpermitted(denial) : [`        to permit:  ${denial.permit}`]),
   ];
   return lines.map((line) => `${line}\n`).join("");
 }
 
+/** What no rule permits. */
+function unpermitted({ rule, syscall }: Denial): readonly string[] {
+  if (rule === undefined || syscall === undefined) return [];
+  if (rule.file !== sandboxSource) return ["        to permit:  nothing can: the policy requires it"];
+  const option = rule.reason === undefined ? undefined : layerOptions[rule.reason];
+  return option === undefined ? [] : [`        to permit:  ${option}`];
+}
+
 function describeReason({ by, rule }: Denial, policy: Policy): string {
   if (rule !== undefined) {
-    const place = rule.file === undefined ? "" : `${sanitise(rule.file)}:${rule.line}  `;
+    const line = rule.line === undefined ? "" : `:${rule.line}`;
+    const place = rule.file === undefined ? "" : `${sanitise(rule.file)}${line}  `;
     return `${place}${rule.text}${rule.reason === undefined ? "" : `  # ${sanitise(rule.reason)}`}`;
   }
   switch (by) {

@@ -14,7 +14,17 @@ export {
   quoteText,
   type RawCall,
 } from "./decode-call.ts";
-export { type Denial, describeDenial, explainDenial, isNews, type RawDenial } from "./describe-denial.ts";
+export {
+  type Denial,
+  describeDenial,
+  explainDenial,
+  isNews,
+  type RawDenial,
+  sandboxSource,
+} from "./describe-denial.ts";
 export { constantsOf, nameValue } from "./name-value.ts";
 export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
+export { pathArguments } from "./path-arguments.ts";
 export { permittingRule } from "./permitting-rule.ts";
+export { type ReportRow, reportRows } from "./report-rows.ts";
+export { handedUp, hasQuestions, withoutQuestions } from "./supervised.ts";

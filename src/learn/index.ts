@@ -23,4 +23,4 @@ export {
 } from "./policy-text.ts";
 export { type Observation, readRecords, type SeenCall, type SeenText } from "./records.ts";
 export { unwatched } from "./unwatched.ts";
-export { reportPolicy, watchPolicy } from "./watch-policy.ts";
+export { watchPolicy } from "./watch-policy.ts";

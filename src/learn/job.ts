@@ -1,5 +1,5 @@
 /** The watcher's job: its filter, and what it is to look at in each call. native/watcher.c describes the bytes. */
-import { visibleMatters } from "../denials/index.ts";
+import { pathArguments as paths, visibleMatters } from "../denials/index.ts";
 import {
   type Argument,
   abis,
@@ -13,8 +13,6 @@ export interface JobOptions {
   /** The watch filter: it hands up what is of interest. */
   readonly filter: Uint8Array;
   /** What calls get that are handed up: undefined, they go on; else the errno's number that a call gets. */
-  /** A plain filter that decides what the calls get: the watcher is a supervisor then. */
-  readonly plain?: Uint8Array | undefined;
   readonly answer?: ((call: Syscall | undefined) => number) | undefined;
 }
 
@@ -23,44 +21,11 @@ const headerLength = 24;
 const rowLength = 64;
 const wordsOfRow = 3;
 
-/** Which calls have a path, and of what: the argument that it is relative to, where there is one. */
-const paths: Readonly<Record<string, readonly (readonly [path: string, directory?: string])[]>> = {
-  open: [["pathname"]],
-  creat: [["pathname"]],
-  openat: [["pathname", "dirfd"]],
-  openat2: [["pathname", "dirfd"]],
-  execve: [["pathname"]],
-  execveat: [["pathname", "dirfd"]],
-  mkdir: [["pathname"]],
-  mkdirat: [["pathname", "dirfd"]],
-  rmdir: [["pathname"]],
-  unlink: [["pathname"]],
-  unlinkat: [["pathname", "dirfd"]],
-  rename: [["oldpath"], ["newpath"]],
-  renameat: [
-    ["oldpath", "olddirfd"],
-    ["newpath", "newdirfd"],
-  ],
-  renameat2: [
-    ["oldpath", "olddirfd"],
-    ["newpath", "newdirfd"],
-  ],
-  link: [["newpath"]],
-  linkat: [["newpath", "newdirfd"]],
-  symlink: [["linkpath"]],
-  symlinkat: [["linkpath", "newdirfd"]],
-  mknod: [["pathname"]],
-  mknodat: [["pathname", "dirfd"]],
-  truncate: [["path"]],
-  chmod: [["pathname"]],
-  fchmodat: [["pathname", "dirfd"]],
-};
-
 /** Which calls have a socket address; its length is the next argument. */
 const addresses: Readonly<Record<string, string>> = { connect: "addr", bind: "addr" };
 
 /** The bytes of a job. */
-export function encodeJob({ filter, plain = new Uint8Array(), answer }: JobOptions): Uint8Array {
+export function encodeJob({ filter, answer }: JobOptions): Uint8Array {
   const rows = abis.flatMap(({ name, arch }) =>
     syscallsOf(name).flatMap((call) => {
       const row = rowOf(call, answer?.(call) ?? 0);
@@ -68,17 +33,15 @@ export function encodeJob({ filter, plain = new Uint8Array(), answer }: JobOptio
     }),
   );
   rows.sort((a, b) => a.arch - b.arch || a.nr - b.nr);
-  const bytes = new Uint8Array(headerLength + filter.length + plain.length + rows.length * rowLength);
+  const bytes = new Uint8Array(headerLength + filter.length + rows.length * rowLength);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(magic));
   view.setUint32(8, filter.length / 8, true);
   view.setUint32(12, rows.length, true);
   view.setUint32(16, answer?.(undefined) ?? 0, true);
-  view.setUint32(20, plain.length / 8, true);
   bytes.set(filter, headerLength);
-  bytes.set(plain, headerLength + filter.length);
   rows.forEach(({ arch, nr, flags, words }, index) => {
-    const at = headerLength + filter.length + plain.length + index * rowLength;
+    const at = headerLength + filter.length + index * rowLength;
     view.setUint32(at, arch, true);
     view.setUint32(at + 4, nr, true);
     view.setUint32(at + 8, flags >>> 0, true);

@@ -2,7 +2,7 @@
 import { plainText } from "../policy/document.ts";
 import { extendPolicy } from "../policy/extend.ts";
 import { parseRules } from "../policy/parser.ts";
-import type { Action, Policy, Rule } from "../policy/types.ts";
+import type { Policy, Rule } from "../policy/types.ts";
 
 /** Linux 4.10: what is newer and was not seen does not exist for the program, and C libraries take the older call. */
 export const learnedBaseline = "4.10";
@@ -28,27 +28,6 @@ export function watchPolicy(policy: Policy, others: boolean): Policy {
       default: { kind: "notify" },
       newer: { kind: "notify" },
       otherAbis: others ? { kind: "notify" } : syscalls.otherAbis,
-    },
-  };
-}
-
-/**
- * The policy with each refusal by an errno handed up, and with every start of a program, the first of which is the
- * supervisor's: so the policy may deny execve. What kills, traps, traces or logs stays the kernel's.
- */
-export function reportPolicy(policy: Policy): Policy {
-  const handUp = (action: Action): Action => (action.kind === "errno" ? { kind: "notify" } : action);
-  const handUpRule = (rule: Rule): Rule => ({ ...rule, action: handUp(rule.action) });
-  const { syscalls } = policy;
-  return {
-    ...policy,
-    syscalls: {
-      ...syscalls,
-      default: handUp(syscalls.default),
-      newer: handUp(syscalls.newer),
-      otherAbis: handUp(syscalls.otherAbis),
-      require: [...rulesOf(["notify execve, execveat"]), ...syscalls.require.map(handUpRule)],
-      rules: syscalls.rules.map(handUpRule),
     },
   };
 }

@@ -6,6 +6,7 @@ import { sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
 import { sizeText } from "./cgroups.ts";
 import type { Plan, PlanStep, PlanString } from "./plan.ts";
+import type { ReportStep } from "./report-step.ts";
 import type { LandlockStep, LimitsStep, MountEntry } from "./steps.ts";
 
 /** What a step is called, and what it does: a line, or several where there is more to say. */
@@ -80,6 +81,8 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
       return words("hardening", "memory that was writable does not become executable");
     case "landlock":
       return words("landlock", ...landlockWords(step));
+    case "explainKill":
+      return words("killed by a call", text(step.sentence));
     case "environment": {
       const kept = step.keep === "all" ? "everything" : step.keep.join(", ") || "nothing";
       const set = Object.keys(step.set);
@@ -100,6 +103,18 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
       return words(
         "signals",
         "default dispositions, none blocked; what nohup or a shell ignores stays ignored",
+      );
+    case "report":
+      return words("report", ...reportWords(step));
+    case "decidingFilter":
+      return words(
+        "deciding filter",
+        `${step.bytes.length / 8} instructions: which denied calls are questions`,
+      );
+    case "notifyingFilter":
+      return words(
+        "notifying filter",
+        `${step.bytes.length / 8} instructions: hands up what the filter refuses`,
       );
     case "filter": {
       const key = (step.patches?.length ?? 0) > 0 ? "; execve passes once, by the launch key" : "";
@@ -176,13 +191,24 @@ function landlockWords({ paths, ports, network, scopes }: LandlockStep): readonl
   ];
 }
 
+function reportWords({ live, all, asks, to }: ReportStep): readonly string[] {
+  const when = live ? "as they happen" : "at the end";
+  const who = to.kind === "node" ? "callgate tells" : `descriptor ${to.descriptor} is told`;
+  return [
+    `denied calls go to a supervisor; ${who} of them ${when}${all ? ", ENOSYS too" : ""}`,
+    ...(asks ? ["and asks about calls"] : []),
+  ];
+}
+
 function words(title: string, ...lines: readonly string[]): StepWords {
   return { title, lines };
 }
 
 /** What a step is made of, as JSON has it; of a filter its size, and of variables that are set only the names. */
 function factsOf(step: PlanStep): object {
-  if (step.kind === "filter")
+  if (step.kind === "report")
+    return { live: step.live, all: step.all, asks: step.asks, to: step.to.kind, calls: step.rows.length };
+  if (step.kind === "filter" || step.kind === "notifyingFilter" || step.kind === "decidingFilter")
     return { instructions: step.bytes.length / 8, launchKey: (step.patches?.length ?? 0) > 0 };
   if (step.kind === "environment") return { keep: step.keep, set: Object.keys(step.set) };
   return Object.fromEntries(Object.entries(step).map(([key, value]) => [key, jsonValue(value)]));

@@ -43,6 +43,8 @@ export interface Start {
   /** The program's file as it was found. */
   readonly program: string;
   readonly isRoot: boolean;
+  /** A supervisor answers its denied calls. */
+  readonly isSupervised: boolean;
 }
 
 export interface SandboxSteps {
@@ -177,7 +179,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
             { kind: "hostName", name: "callgate" },
           ] as const)
         : []),
-      ...limitSteps(policy, isAlone, grouped),
+      ...limitSteps(policy, isAlone, grouped, start.isSupervised),
     ],
     workingDirectory: {
       kind: "workingDirectory",
@@ -237,16 +239,21 @@ function landlock(policy: Policy, files: Files, isAlone: boolean, machine: Machi
 }
 
 /** What control groups do not hold here is left to each process by itself. */
-function limitSteps({ limits }: Policy, isAlone: boolean, grouped: GroupedLimits): readonly LimitsStep[] {
+function limitSteps(
+  { limits }: Policy,
+  isAlone: boolean,
+  grouped: GroupedLimits,
+  isSupervised: boolean,
+): readonly LimitsStep[] {
   if (limits === undefined) return [];
   const resources: Partial<Record<ResourceName, number>> = {
     ...(limits.cpuTime === undefined ? {} : { cpu: limits.cpuTime }),
     ...(limits.fileSize === undefined ? {} : { fsize: limits.fileSize }),
     ...(limits.memory === undefined || grouped.memory ? {} : { data: limits.memory }),
-    // In the namespace are two processes of callgate's.
+    // The namespace's user has two processes of callgate's, and the supervisor.
     ...(limits.processes === undefined || grouped.processes || !isAlone
       ? {}
-      : { nproc: limits.processes + 2 }),
+      : { nproc: limits.processes + (isSupervised ? 3 : 2) }),
     ...(limits.openFiles === undefined ? {} : { nofile: limits.openFiles }),
   };
   if (Object.keys(resources).length === 0 && limits.wallTime === undefined) return [];

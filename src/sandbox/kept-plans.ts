@@ -25,7 +25,15 @@ const keptSteps: ReadonlySet<PlanStep["kind"]> = new Set([
     "capabilities",
   ] as const),
   ...(["hardening", "landlock", "environment", "workingDirectory", "terminal", "noNewPrivileges"] as const),
-  ...(["closeDescriptors", "signals", "filter", "execute"] as const),
+  ...([
+    "closeDescriptors",
+    "signals",
+    "filter",
+    "execute",
+    "report",
+    "notifyingFilter",
+    "explainKill",
+  ] as const),
 ]);
 
 const mostFacts = 8192;

@@ -18,6 +18,7 @@
  * native/README.md describes the bytes; native/plan.h checks them again, all of them, before the first step.
  */
 
+import { type ReportStep, writeReport } from "./report-step.ts";
 import { type SandboxStep, writeSandboxStep } from "./steps.ts";
 
 /** The machines that the launcher exists for. */
@@ -73,9 +74,14 @@ export interface KeyPatch {
   readonly word: number;
 }
 
-/** One filter. There may be several; each must permit the seccomp call that installs the next. */
+/**
+ * - `filter`: there may be several; each must permit the seccomp call that installs the next.
+ * - `notifyingFilter`: installed in the place of the one plain filter, where the plan has a report: what that refuses,
+ *   this one hands up.
+ * - `decidingFilter`: what the supervisor decides by where it is not the plain filter: questions are notifications in it.
+ */
 export interface FilterStep {
-  readonly kind: "filter";
+  readonly kind: "filter" | "notifyingFilter" | "decidingFilter";
   /** The kernel's `struct sock_filter[]`, 8 bytes an instruction. */
   readonly bytes: Uint8Array;
   /** With at least one patch in any filter the program is started with the launch key. */
@@ -90,6 +96,12 @@ export interface ExecuteStep {
   readonly arguments: readonly PlanString[];
 }
 
+/** What is said on standard error when a system call has killed the program (SIGSYS); not of itself a reason to stay. */
+export interface ExplainKillStep {
+  readonly kind: "explainKill";
+  readonly sentence: string;
+}
+
 /** Takes away the mount by which a container got the launcher's file. */
 export interface DetachMountStep {
   readonly kind: "detachMount";
@@ -97,8 +109,10 @@ export interface DetachMountStep {
 }
 
 export type PlanStep =
+  | ReportStep
   | SandboxStep
   | DetachMountStep
+  | ExplainKillStep
   | EnvironmentStep
   | WorkingDirectoryStep
   | TerminalStep
@@ -128,6 +142,7 @@ export class PlanError extends TypeError {
 
 /** The kinds in the order in which they are carried out. */
 export const stepOrder: readonly PlanStep["kind"][] = [
+  "report",
   "cgroups",
   "namespaces",
   "idMaps",
@@ -136,6 +151,7 @@ export const stepOrder: readonly PlanStep["kind"][] = [
   "detachMount",
   "hostName",
   "limits",
+  "explainKill",
   "environment",
   "workingDirectory",
   "terminal",
@@ -146,6 +162,8 @@ export const stepOrder: readonly PlanStep["kind"][] = [
   "landlock",
   "closeDescriptors",
   "signals",
+  "decidingFilter",
+  "notifyingFilter",
   "filter",
   "execute",
 ];
@@ -162,6 +180,7 @@ export const planLimits = {
 } as const;
 
 const kinds: Readonly<Record<PlanStep["kind"], number>> = {
+  report: 5,
   cgroups: 10,
   namespaces: 20,
   idMaps: 30,
@@ -170,6 +189,7 @@ const kinds: Readonly<Record<PlanStep["kind"], number>> = {
   detachMount: 55,
   hostName: 60,
   limits: 70,
+  explainKill: 75,
   environment: 80,
   workingDirectory: 90,
   terminal: 100,
@@ -180,6 +200,8 @@ const kinds: Readonly<Record<PlanStep["kind"], number>> = {
   landlock: 130,
   closeDescriptors: 140,
   signals: 150,
+  decidingFilter: 156,
+  notifyingFilter: 158,
   filter: 160,
   execute: 170,
 };
@@ -367,6 +389,9 @@ function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
     case "detachMount":
       writeString(writer, step.kind, "the path", step.path);
       break;
+    case "explainKill":
+      writeString(writer, step.kind, "the sentence", step.sentence);
+      break;
     case "environment":
       writeEnvironment(writer, step);
       break;
@@ -400,7 +425,12 @@ function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
     case "signals":
       writeSignals(writer, step);
       break;
+    case "report":
+      writeReport(writer, step);
+      break;
     case "filter":
+    case "notifyingFilter":
+    case "decidingFilter":
       writeFilter(writer, step);
       break;
     case "execute":
@@ -449,7 +479,7 @@ export function planChecksum(plan: Uint8Array): readonly [low: number, high: num
  */
 export function encodePlan(plan: Plan): Uint8Array {
   checkOrder(plan.steps);
-  const withKey = plan.steps.some((step) => step.kind === "filter" && (step.patches?.length ?? 0) > 0);
+  const withKey = plan.steps.some((step) => "patches" in step && (step.patches?.length ?? 0) > 0);
   const writer = createWriter();
   writer.bytes(magic);
   writer.u32(1);

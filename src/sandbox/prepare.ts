@@ -1,7 +1,8 @@
 /**
  * From a policy to the plan that the launcher carries out. TypeScript decides here; the launcher only executes.
  */
-import { compileStackForLaunch } from "../compiler/stack.ts";
+import { TooLargeError } from "../compiler/index.ts";
+import { withoutQuestions } from "../denials/index.ts";
 import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import {
@@ -14,7 +15,9 @@ import {
 import type { KeptGroup } from "./groups.ts";
 import type { FilterStep, Plan, PlanArchitecture, PlanStep, PlanString } from "./plan.ts";
 import { PrepareError } from "./prepare-error.ts";
+import type { ReportStep } from "./report-step.ts";
 import { withSandboxRules } from "./sandbox-rules.ts";
+import { filterSteps, type Supervision, supervisionOf } from "./supervision.ts";
 
 export { PrepareError } from "./prepare-error.ts";
 
@@ -51,6 +54,16 @@ export interface ProgramStart {
   readonly env?: NodeJS.ProcessEnv;
   /** Who starts the launcher; this process's user otherwise. */
   readonly uid?: number;
+  /** What is said when a system call has killed it, where a process of callgate's is there to say it. */
+  readonly explainKill?: string;
+  /** Has denied calls answered by a supervisor and told. */
+  readonly report?: ReportOptions;
+}
+
+/** How denials are told, and to whom. */
+export interface ReportOptions extends Pick<ReportStep, "live" | "all" | "to"> {
+  /** Somebody answers the policy's questions; otherwise they are refusals. */
+  readonly asks: boolean;
 }
 
 /** Whether a policy says anything of what is around the filter. */
@@ -79,19 +92,38 @@ export function preparePlan(policy: Policy, sandbox?: SandboxSettings): Prepared
     refuseContradictions(policy);
     refuseAbsences(policy);
   }
-  const whole = sandbox === undefined ? policy : withSandboxRules(policy, hasNamespaces());
-  const filters = compileStackForLaunch(whole);
   return {
     kind: "plan",
     policy,
     architecture,
     ...(sandbox === undefined ? {} : { sandbox }),
-    filters: filters.map(({ filter, keyPlaces }) => ({
-      kind: "filter",
-      bytes: filter.bytes,
-      patches: keyPlaces.map(({ instruction, keyWord }) => ({ instruction, word: keyWord })),
-    })),
+    filters: filterSteps(withoutQuestions(filteredPolicy(policy, sandbox))),
   };
+}
+
+/** The policy that the filter is equal to: with the rules that stand for other layers. */
+export function filteredPolicy(policy: Policy, sandbox: SandboxSettings | undefined): Policy {
+  return sandbox === undefined ? policy : withSandboxRules(policy, hasNamespaces());
+}
+
+/** Whether a plan starts its program in a user and a pid namespace of its own. */
+export function isAlone({ sandbox }: PreparedPlan): boolean {
+  return sandbox !== undefined && hasNamespaces();
+}
+
+const supervisions = new WeakMap<PreparedPlan, Map<boolean, Supervision>>();
+
+/** Made once for a plan, when it is first wanted. */
+function supervision(prepared: PreparedPlan, asks: boolean): Supervision {
+  // The supervisor decides by one filter.
+  const [first, second] = prepared.filters;
+  if (first === undefined || second !== undefined)
+    throw new TooLargeError(prepared.filters.reduce((sum, { bytes }) => sum + bytes.length / 8, 0));
+  const known = supervisions.get(prepared) ?? new Map<boolean, Supervision>();
+  supervisions.set(prepared, known);
+  const found = known.get(asks) ?? supervisionOf(filteredPolicy(prepared.policy, prepared.sandbox), asks);
+  known.set(asks, found);
+  return found;
 }
 
 /**
@@ -104,9 +136,12 @@ export function planFor(prepared: PreparedPlan, program: ProgramStart): Plan {
 
 /** The same, with what the user should know of it. */
 export function planWithNotes(
-  { policy, architecture, filters, sandbox }: PreparedPlan,
+  prepared: PreparedPlan,
   program: ProgramStart,
 ): { readonly plan: Plan; readonly notes: readonly string[]; readonly groups: () => readonly KeptGroup[] } {
+  const { policy, architecture, filters, sandbox } = prepared;
+  const { report } = program;
+  const supervised = report === undefined ? undefined : supervision(prepared, report.asks);
   const around =
     sandbox === undefined
       ? undefined
@@ -115,10 +150,24 @@ export function planWithNotes(
           env: program.env ?? process.env,
           program: Buffer.from(program.path).toString(),
           isRoot: (program.uid ?? process.getuid?.()) === 0,
+          isSupervised: supervised !== undefined,
         });
   const environment =
     policy.environment ?? (around === undefined ? undefined : { keep: keptVariables, set: {} });
-  const steps: PlanStep[] = [...(around?.first ?? [])];
+  const steps: PlanStep[] = [];
+  if (report !== undefined && supervised !== undefined) {
+    const { live, all, to } = report;
+    steps.push({
+      kind: "report",
+      live,
+      all,
+      to,
+      asks: supervised.deciding !== undefined,
+      rows: supervised.rows,
+    });
+  }
+  steps.push(...(around?.first ?? []));
+  if (program.explainKill !== undefined) steps.push({ kind: "explainKill", sentence: program.explainKill });
   if (environment !== undefined) {
     const keep = [...environment.keep, ...(program.keepVariables ?? [])];
     // Only TCP: the C library then asks for names by TCP too (on port 53, where that is granted).
@@ -131,6 +180,8 @@ export function planWithNotes(
       : [around.workingDirectory, ...around.last]),
     { kind: "closeDescriptors", keep: program.keepDescriptors ?? [] },
     { kind: "signals", keepIgnored: Object.values(keptIgnored) },
+    ...(supervised?.deciding === undefined ? [] : [supervised.deciding]),
+    ...(supervised === undefined ? [] : [supervised.notifying]),
     ...filters,
     {
       kind: "execute",
@@ -142,19 +193,12 @@ export function planWithNotes(
 }
 
 function refuseUnanswered(policy: Policy): void {
-  const supervised = rulesOf(policy).find(
-    (rule) => rule.action.kind === "notify" || rule.action.kind === "ask",
-  );
   const { default: fallback, newer, otherAbis } = policy.syscalls;
-  const answersNobody = [fallback, newer, otherAbis].find(
-    (action) => action.kind === "notify" || action.kind === "ask",
+  const actions = [...rulesOf(policy).map(({ action }) => action), fallback, newer, otherAbis];
+  if (!actions.some(({ kind }) => kind === "notify")) return;
+  throw new PrepareError(
+    "the policy answers calls by notify, and nothing here would answer them: use deny, errno(NAME), or ask",
   );
-  const kind = supervised?.action.kind ?? answersNobody?.kind;
-  if (kind !== undefined) {
-    throw new PrepareError(
-      `the policy answers calls by ${kind}, and nothing here would answer them: use deny, or errno(NAME)`,
-    );
-  }
 }
 
 function refuseContradictions({ network }: Policy): void {

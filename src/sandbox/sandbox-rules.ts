@@ -1,4 +1,5 @@
 /** Rules that stand for a layer in the filter: what no mount, namespace or Landlock decides. They cannot be overridden. */
+import { sandboxSource } from "../denials/index.ts";
 import { plainText } from "../policy/document.ts";
 import { parseRules } from "../policy/parser.ts";
 import type { Policy, Rule } from "../policy/types.ts";
@@ -59,7 +60,7 @@ export function withSandboxRules(policy: Policy, hasNamespaces: boolean): Policy
 }
 
 function rulesIn(text: string): readonly Rule[] {
-  const { rules, diagnostics } = parseRules(plainText({ name: "the sandbox", text }, text, 0));
+  const { rules, diagnostics } = parseRules(plainText({ name: sandboxSource, text }, text, 0));
   const [wrong] = diagnostics;
   if (wrong !== undefined) throw new Error(`a rule of the sandbox is wrong: ${wrong.message}`);
   return rules;

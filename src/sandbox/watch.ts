@@ -2,14 +2,7 @@
 import { spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { compile } from "../compiler/index.ts";
-import {
-  answerNumber,
-  encodeJob,
-  type Observation,
-  readRecords,
-  reportPolicy,
-  watchPolicy,
-} from "../learn/index.ts";
+import { answerNumber, encodeJob, type Observation, readRecords, watchPolicy } from "../learn/index.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import { resolve } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
@@ -22,17 +15,14 @@ export interface WatchOptions {
   readonly policy: Policy;
   readonly native: AbiName;
   /**
-   * Calls that the policy does not permit: let them go on; refuse them where no rule decides, by their number; or
-   * refuse whatever the policy refuses, as it says, with a supervisor that the program cannot reach.
+   * Calls that the policy does not permit: let them go on, or refuse them where no rule decides, by their number.
    */
-  readonly refused: "permit" | "refuse" | "report";
+  readonly refused: "permit" | "refuse";
   readonly program: ProgramFile;
   /** What the program reads on its standard input: a descriptor, or nothing. */
   readonly input: number | "ignore";
   readonly env: NodeJS.ProcessEnv;
   /** Called when the program has ended and has left others behind that are still watched. */
-  /** Called when there is something new, with all that was seen so far. */
-  readonly onNews?: (observation: Observation) => void;
   readonly onLeftBehind?: (count: number) => void;
 }
 
@@ -55,11 +45,9 @@ const leftBehindAfter = 2000;
 /** @throws ProofError, TooLargeError as `compile`; an error where the watcher cannot be started */
 export function watch(options: WatchOptions): Promise<WatchedRun> {
   const { policy, native, refused, program, env } = options;
-  const isReport = refused === "report";
-  const watched = isReport ? reportPolicy(policy) : watchPolicy(policy, refused === "permit");
+  const watched = watchPolicy(policy, refused === "permit");
   const job = encodeJob({
     filter: compile(watched, { target: native }).bytes,
-    plain: isReport ? compile(policy, { target: native }).bytes : undefined,
     answer: refused === "refuse" ? answersOf(policy, native) : undefined,
   });
   const child = spawn(nativeProgram("watcher"), [textOf(program.path), ...program.arguments], {
@@ -90,14 +78,8 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
     timers.push(setTimeout(end, patience.terminateAll, "SIGTERM"));
     timers.push(setInterval(end, patience.kill, "SIGKILL"));
   };
-  // Of a terminal's signals the program has its own; what somebody sends to callgate is meant for the program.
-  const forward = (signal: NodeJS.Signals): void => {
-    const [main] = child.pid === undefined ? [] : descendantsOf(child.pid);
-    if (main !== undefined && signal !== "SIGINT" && signal !== "SIGQUIT") process.kill(main, signal);
-  };
-  const signals = ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR2"] as const;
-  const onSignal = isReport ? forward : interrupt;
-  for (const signal of signals) process.on(signal, onSignal);
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, interrupt);
 
   return new Promise<WatchedRun>((settle, reject) => {
     child.on("error", reject);
@@ -109,7 +91,6 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
     if (records instanceof Socket) {
       records.on("data", (chunk: Buffer) => {
         chunks.push(chunk);
-        options.onNews?.(readRecords(Buffer.concat(chunks)));
         if (options.onLeftBehind !== undefined && hasEnded(chunk))
           timers.push(setTimeout(tellLeftBehind, leftBehindAfter));
       });
@@ -119,19 +100,12 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
       const count = child.pid === undefined ? 0 : descendantsOf(child.pid).length;
       if (count > 0) options.onLeftBehind?.(count);
     };
-    const finish = (watcherStatus: number | null): void =>
-      settle({ observation: readRecords(Buffer.concat(chunks)), interruptedBy, watcherStatus });
-    child.on("close", finish);
-    // A supervisor stays for the processes that the program has left behind; the program's own end is the end here.
-    if (isReport && records instanceof Socket)
-      records.on("end", () => {
-        if (!readRecords(Buffer.concat(chunks)).complete) return;
-        child.unref();
-        finish(0);
-      });
+    child.on("close", (watcherStatus) =>
+      settle({ observation: readRecords(Buffer.concat(chunks)), interruptedBy, watcherStatus }),
+    );
   }).finally(() => {
     for (const timer of timers) clearTimeout(timer);
-    for (const signal of signals) process.off(signal, onSignal);
+    for (const signal of signals) process.off(signal, interrupt);
   });
 }
 

@@ -450,6 +450,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   await_ours: "after a process of ours has failed",
   do_to_oneself: "after a stop",
   say_of_limit: "after the program has ended",
+  await_report: "after the program has ended",
+  end_without_supervisor: "after the supervisor was killed",
   end_everything: "after a call has failed that looks after the program",
   watch: "after the wall time",
   remove_groups: "groups with members that are still there",

@@ -3,14 +3,12 @@
  * The launcher then becomes the program; this process is gone by then.
  */
 import { writeSync } from "node:fs";
-import type { Policy } from "../../policy/types.ts";
 import { encodeFacts, prunePlans } from "../../sandbox/kept-plans.ts";
 import { encodePlan, type Plan, PlanError } from "../../sandbox/plan.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
-import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { directCaller, launcherIsWaiting, launchersCaller, planDescriptor } from "../caller.ts";
 import { print, printError } from "../output.ts";
-import { foregroundPlan, type ReportMode, reportMode, reportProblem, runWithReport } from "../report-run.ts";
 import { type NoPlan, planOfCommandLine, showPlan } from "../run-plan.ts";
 
 const failed = 125;
@@ -21,36 +19,19 @@ const statuses: Readonly<Record<NoPlan, number>> = {
   "not-executable": 126,
 };
 
-export function main(parsed: ParsedArguments): number | Promise<number> {
+export function main(parsed: ParsedArguments): number {
   const isDry = hasOption(parsed, "dry-run");
   if (hasOption(parsed, "json") && !isDry)
     throw new UsageError("--json goes with --dry-run: what the program prints is its own");
-  const report = reportMode(parsed);
   const found = planOfCommandLine(parsed, launcherIsWaiting() ? launchersCaller : directCaller);
   if (typeof found === "string") return statuses[found];
   const { plan, policy } = found;
-  if (!isDry && report !== "off") return runReported(plan, policy, report, parsed);
   if (!isDry) {
     const { kept, notes } = found;
     return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
   }
   print(showPlan(found, hasOption(parsed, "json")));
   return 0;
-}
-
-function runReported(
-  plan: Plan,
-  policy: Policy,
-  mode: ReportMode,
-  parsed: ParsedArguments,
-): number | Promise<number> {
-  const problem = reportProblem(plan);
-  if (problem !== undefined) {
-    printError(`callgate: no reports: ${problem}\n`);
-    return handOver(plan);
-  }
-  if (launcherIsWaiting()) return handOver(foregroundPlan(plan));
-  return runWithReport(plan, policy, mode, valueOfOption(parsed, "report-to"));
 }
 
 /** @param facts what the plan rests on, where it may be kept */

@@ -1,0 +1,631 @@
+// Who answers denied calls, and who tells of them. A part of launcher.c.
+//
+//   the caller's child, "outer"
+//     ├─ teller        keeps what the caller gave (its files, its terminal); when there is something to tell, it becomes
+//     │                Node, which prints; otherwise it ends without a word
+//     ├─ supervisor    alone has the listener: answers each call that the notifying filter hands up, and notes it
+//     ├─ first process
+//     └─ program
+//
+// The program must not reach the supervisor, or it could take the listener and answer for itself. So the supervisor
+// stands outside: of the pid namespace (no process in there has a name for it), of the program's Landlock domain (which
+// keeps even root from tracing what is outside), and it is not dumpable. It gives up what the program gives up, and is
+// under an allow list of its own before the program exists. It decides by the plain filter, which is proved equal to the
+// policy, over the words of the call alone: what a pointer leads to is noted for people and never decides.
+//
+// Nothing here can wait for the program or for who prints: all sending is without waiting, all tables are of fixed size,
+// and what does not fit into them is counted. When the supervisor is killed, outer ends the program; what lives on all
+// the same gets ENOSYS from the kernel.
+
+#ifndef CALLGATE_SUPERVISOR_H
+#define CALLGATE_SUPERVISOR_H
+
+#include "notification.h"
+
+enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096, TEXT_MAXIMUM = 256 };
+enum { SUPERVISOR_NOT_NEEDED = 3 };
+enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5 };
+enum { CLONE_FILES = 0x400, CLONE_PARENT = 0x8000, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
+
+static int supervisor_control = -1; // outer's end; its end is the program's end to the supervisor
+static long supervisor, teller;
+static bool supervisor_killed;
+
+static void make_pair(int *ends) {
+  enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
+  must(STEP_REPORT, "socketpair", CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+}
+
+// ── The teller ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Noreturn static void say_that_nobody_tells(long result) {
+  struct line line = {.length = 0};
+  put(&line, prefix);
+  put(&line, "calls were denied, but Node, which would say which, cannot be started: ");
+  put_error(&line, (int)-result);
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
+  leave(1);
+}
+
+static void put_at(long from, int to) {
+  long result = from == to ? CALL(fcntl, to, F_SETFD, 0) : CALL(dup3, from, to, 0);
+  if (result < 0) say_that_nobody_tells(result);
+}
+
+// Node finds the records on 3, the policy that the plan was made from on 4, and where to write, if that is a descriptor
+// of the caller's, on 5.
+_Noreturn static void become_printer(int records, const char **environment) {
+  long policy = CALL(memfd_create, "policy", 1);
+  if (policy < 0) say_that_nobody_tells(policy);
+  for (uint32_t done = 0; done < plan.report.policy_length;) {
+    long count = CALL(write, policy, plan.report.policy + done, plan.report.policy_length - done);
+    if (count == -EINTR) continue;
+    if (count <= 0) say_that_nobody_tells(count < 0 ? count : -EIO);
+    done += (uint32_t)count;
+  }
+  long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+  if (null < 0) say_that_nobody_tells(null);
+  // Out of the way first, since any of these may lie where another one belongs.
+  enum { ASIDE = 16 };
+  long high_records = CALL(fcntl, records, F_DUPFD_CLOEXEC, ASIDE), high_policy = CALL(fcntl, policy, F_DUPFD_CLOEXEC, ASIDE);
+  long high_null = CALL(fcntl, null, F_DUPFD_CLOEXEC, ASIDE);
+  long high_target = plan.report.target == 0 ? -1 : CALL(fcntl, plan.report.target, F_DUPFD_CLOEXEC, ASIDE);
+  if (high_records < 0 || high_policy < 0 || high_null < 0) say_that_nobody_tells(-EMFILE);
+  put_at(high_null, 0);
+  put_at(high_null, 1);
+  put_at(high_records, TELLER_RECORDS);
+  put_at(high_policy, TELLER_POLICY);
+  if (high_target >= 0) put_at(high_target, TELLER_TARGET);
+  CALL(close_range, high_target >= 0 ? TELLER_TARGET + 1 : TELLER_TARGET, ~0U, 0);
+  keep_terminal_from_node();
+  uint64_t none = 0;
+  CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+  const char *arguments[] = {NULL, NULL, NULL, NULL};
+  arguments[0] = node_path;
+  arguments[1] = node_program;
+  arguments[2] = "tell-denials";
+  say_that_nobody_tells(CALL(execve, node_path, arguments, environment));
+}
+
+_Noreturn static void be_teller(long parent, int records, const char **environment) {
+  must(STEP_REPORT, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
+  must(STEP_REPORT, "prctl(PR_SET_DUMPABLE)", CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0));
+  // Who has called for the report is gone where outer is.
+  must(STEP_REPORT, "prctl(PR_SET_PDEATHSIG)", CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+  if (must(STEP_REPORT, "getppid", CALL(getppid)) != parent) leave(STATUS_NOT_SAID);
+  // Standard input and output are the program's alone: who reads its output waits for their end.
+  int kept[3] = {2, records, (int)plan.report.target};
+  if (!close_others(kept, plan.report.target == 0 ? 2 : 3)) leave(STATUS_NOT_SAID);
+  if (CALL(sendto, records, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
+  struct poll waiting = {records, POLLIN, 0};
+  long result;
+  do result = CALL(ppoll, &waiting, 1, 0, 0, 0);
+  while (result == -EINTR);
+  uint8_t byte;
+  // The end alone: there is nothing to tell.
+  if (result < 0 || CALL(recvfrom, records, &byte, 1, MSG_PEEK, 0, 0) != 1) leave(0);
+  become_printer(records, environment);
+}
+
+// Answers the supervisor's end of the records.
+static int start_teller(const char **environment) {
+  if (!plan.report.present) return -1;
+  if ((plan.report.flags & REPORT_BY_NODE) == 0) return (int)plan.report.records;
+  if (node_path == NULL) fail_step(STEP_REPORT, "the plan has reports printed by Node, which has not started this", NULL, 0, NULL);
+  int ends[2];
+  make_pair(ends);
+  long parent = must(STEP_REPORT, "getpid", CALL(getpid));
+  teller = must(STEP_REPORT, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
+  if (teller == 0) be_teller(parent, ends[0], environment);
+  shut(STEP_REPORT, ends[0]);
+  await_ours(STEP_REPORT, ends[1], teller, ready, "the teller has ended before it was ready");
+  return ends[1];
+}
+
+// ── What was denied ────────────────────────────────────────────────────────────────────────────────────────────
+
+enum { RECORD_DENIAL = 1, RECORD_COUNT = 2, RECORD_END = 3, RECORD_QUESTION = 4, RECORD_OFF = 5 };
+
+// What goes to who prints, in the machine's byte order. src/sandbox/denial-records.ts reads it.
+struct record {
+  uint32_t kind, length;
+  uint32_t key, pid; // key: which kind of denial, or which question
+  uint64_t count;    // END: denials that were not told apart; OFF: why, an errno
+  struct call_data data; // END: args[0] has the packets that found no way out
+  char program[16];
+  uint32_t text_argument, text_length; // which argument points to the text, and 1
+  char text[TEXT_MAXIMUM];
+};
+
+// Calls with the same number and the same arguments that matter.
+struct denied_kind {
+  uint64_t masked[6];
+  uint64_t count, told_count;
+  struct record first;
+};
+static struct denied_kind kinds[KINDS];
+static uint16_t kind_slots[KIND_SLOTS]; // a place in `kinds` and 1
+static uint32_t kind_count, told_kinds, counted_kinds;
+static uint64_t lost_denials;
+
+// ── What is asked ──────────────────────────────────────────────────────────────────────────────────────────────
+
+enum question_state { NOT_ASKED = 0, TO_BE_ASKED = 1, ASKED = 2, ALLOWED = 3, DENIED = 4 };
+enum { VERDICT_ONCE = 1, VERDICT_ALLOW = 2, VERDICT_DENY = 3 };
+
+struct question {
+  uint32_t arch, nr;
+  uint64_t scalars[6];
+  uint32_t state;
+  struct notification call;
+};
+static struct question questions[QUESTIONS];
+static uint32_t question_count, unasked;
+
+// A call that waits for an answer; its thread can have but one.
+struct waiting_call {
+  uint64_t id;
+  uint32_t pid, question;
+};
+static struct waiting_call waiting_calls[WAITING];
+static uint32_t waiting_count;
+
+static int listener = -1, records = -1, proc = -1;
+static bool has_ended, has_told; // the program; everything
+
+static const struct report_row *find_row(uint32_t arch, uint32_t nr) {
+  const struct report_row *rows = (const struct report_row *)(const void *)plan.report.rows;
+  uint64_t wanted = (uint64_t)arch << 32 | nr;
+  uint32_t low = 0, high = plan.report.row_count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    uint64_t found = (uint64_t)rows[middle].arch << 32 | rows[middle].nr;
+    if (found == wanted) return &rows[middle];
+    if (found < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return NULL;
+}
+
+static void note_text(const struct notification *call, const struct report_row *row, struct record *record) {
+  if (row == NULL || row->text == 0) return;
+  size_t length = read_memory(call->pid, call->data.args[row->text - 1], record->text, TEXT_MAXIMUM), end = 0;
+  while (end < length && record->text[end] != 0) end++;
+  if (end == 0) return;
+  record->text_argument = row->text;
+  record->text_length = (uint32_t)end;
+}
+
+static void fill_record(struct record *record, uint32_t kind, uint32_t key, const struct notification *call) {
+  record->kind = kind;
+  record->key = key;
+  record->pid = call->pid;
+  record->data = call->data;
+  if (proc >= 0) read_program_name(proc, call->pid, record->program);
+}
+
+static void note_denial(const struct notification *call) {
+  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  uint64_t masked[6] = {0}, hash = mix(mix(0, call->data.arch), call->data.nr);
+  for (uint32_t i = 0; row != NULL && i < 6; i++) hash = mix(hash, masked[i] = call->data.args[i] & row->masks[i]);
+  for (uint32_t at = (uint32_t)(hash >> 32) % KIND_SLOTS;; at = (at + 1) % KIND_SLOTS) {
+    if (kind_slots[at] == 0) {
+      if (kind_count == KINDS) {
+        lost_denials++;
+        return;
+      }
+      struct denied_kind *kind = &kinds[kind_count];
+      for (size_t i = 0; i < 6; i++) kind->masked[i] = masked[i];
+      kind->count = 1;
+      fill_record(&kind->first, RECORD_DENIAL, kind_count, call);
+      note_text(call, row, &kind->first);
+      kind_slots[at] = (uint16_t)++kind_count;
+      return;
+    }
+    struct denied_kind *kind = &kinds[kind_slots[at] - 1];
+    bool is_same = kind->first.data.arch == call->data.arch && kind->first.data.nr == call->data.nr;
+    for (size_t i = 0; i < 6; i++) is_same = is_same && kind->masked[i] == masked[i];
+    if (!is_same) continue;
+    kind->count++;
+    return;
+  }
+}
+
+// ── Telling ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void stop_telling(void) {
+  if (records >= 0) CALL(close, records);
+  records = -1;
+  has_told = true;
+}
+
+// Whether there was room for it.
+static bool send_record(struct record *record) {
+  record->length = (uint32_t)((offsetof(struct record, text) + record->text_length + 7) & ~7UL);
+  long count = CALL(sendto, records, record, record->length, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+  if (count == -EAGAIN || count == -EINTR) return false;
+  if (count != (long)record->length) stop_telling(); // nobody reads it any more
+  return true;
+}
+
+// Packets that found no way out, in a network that has none: the kernel counts them for each network. The fields are
+// those of the kernel's own text; 0 where there is none.
+static uint64_t read_number_after(const char *file, const char *name, uint32_t fields) {
+  static char text[4096];
+  long opened = CALL(openat, proc, file, O_RDONLY | O_CLOEXEC, 0);
+  if (opened < 0) return 0;
+  long length = CALL(read, opened, text, sizeof text - 1);
+  CALL(close, opened);
+  if (length <= 0) return 0;
+  text[length] = 0;
+  for (const char *at = text; *at != 0; at++) {
+    size_t same = 0;
+    while (name[same] != 0 && at[same] == name[same]) same++;
+    if (name[same] != 0) continue;
+    at += same;
+    for (uint32_t field = 0; *at != 0; field++) {
+      while (*at == ' ' || *at == '\t') at++;
+      uint64_t number = 0;
+      const char *digits = at;
+      while (*at >= '0' && *at <= '9') number = number * 10 + (uint64_t)(*at++ - '0');
+      if (digits == at) break; // a headline of words
+      if (field == fields) return number;
+    }
+    if (*at == 0) return 0;
+  }
+  return 0;
+}
+
+static uint64_t count_without_route(void) {
+  if ((plan.namespaces.flags & CLONE_NEWNET) == 0 || proc < 0) return 0;
+  return read_number_after("self/net/snmp", "Ip:", 11) + read_number_after("self/net/snmp6", "Ip6OutNoRoutes", 0);
+}
+
+static bool may_tell(void) {
+  if (records < 0) return false;
+  return unasked != 0 || has_ended || ((plan.report.flags & REPORT_LIVE) != 0 && told_kinds < kind_count);
+}
+
+static bool tell_question(void) {
+  for (uint32_t i = 0; i < question_count; i++) {
+    struct question *question = &questions[i];
+    if (question->state != TO_BE_ASKED) continue;
+    static struct record record;
+    memset(&record, 0, sizeof record);
+    fill_record(&record, RECORD_QUESTION, i, &question->call);
+    if (!send_record(&record)) return false;
+    question->state = ASKED;
+    unasked--;
+  }
+  return true;
+}
+
+static void tell(void) {
+  if (!tell_question()) return;
+  if ((plan.report.flags & REPORT_LIVE) == 0 && !has_ended) return;
+  for (; records >= 0 && told_kinds < kind_count; told_kinds++) {
+    struct denied_kind *kind = &kinds[told_kinds];
+    kind->first.count = kind->told_count = kind->count;
+    if (!send_record(&kind->first)) return;
+  }
+  if (!has_ended) return;
+  static struct record record;
+  for (; records >= 0 && counted_kinds < kind_count; counted_kinds++) {
+    if (kinds[counted_kinds].told_count == kinds[counted_kinds].count) continue;
+    record = (struct record){.kind = RECORD_COUNT, .key = counted_kinds, .count = kinds[counted_kinds].count};
+    if (!send_record(&record)) return;
+  }
+  record = (struct record){.kind = RECORD_END, .count = lost_denials};
+  record.data.args[0] = count_without_route();
+  bool is_silent = kind_count == 0 && question_count == 0 && lost_denials == 0 && record.data.args[0] == 0;
+  if (records >= 0 && !is_silent && !send_record(&record)) return;
+  stop_telling();
+}
+
+// ── Answering ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+static uint32_t decide(const struct call_data *data) {
+  const struct filter_step *step = plan.deciding.instruction_count != 0 ? &plan.deciding : &plan.filters[0];
+  return run_filter((const struct filter_instruction *)(const void *)step->instructions, step->instruction_count, data, NULL);
+}
+
+// Whether anybody was still waiting for it.
+static bool answer(uint64_t id, uint32_t error, bool goes_on) {
+  struct response response = {id, 0, -(int32_t)error, goes_on ? 1 : 0};
+  return CALL(ioctl, listener, NOTIFICATION_SEND, &response) >= 0;
+}
+
+static void answer_waiting(uint32_t question, bool goes_on, bool only_one) {
+  uint32_t left = 0;
+  bool is_done = false;
+  for (uint32_t i = 0; i < waiting_count; i++) {
+    struct waiting_call *call = &waiting_calls[i];
+    if (call->question == question && !is_done) is_done = answer(call->id, goes_on ? 0 : EPERM, goes_on) && only_one;
+    else waiting_calls[left++] = *call;
+  }
+  waiting_count = left;
+}
+
+// Nobody is there who could be asked: all that waits is refused, and so is what comes.
+static void refuse_waiting(void) {
+  for (uint32_t i = 0; i < waiting_count; i++) answer(waiting_calls[i].id, EPERM, false);
+  waiting_count = 0;
+}
+
+static void wait_for_verdict(const struct notification *call, uint32_t number) {
+  uint32_t at = 0;
+  while (at < waiting_count && waiting_calls[at].pid != call->pid) at++;
+  if (at == WAITING) {
+    answer(call->id, EPERM, false);
+    return;
+  }
+  waiting_calls[at] = (struct waiting_call){call->id, call->pid, number};
+  if (at == waiting_count) waiting_count++;
+  struct question *question = &questions[number];
+  if (question->state != NOT_ASKED) return;
+  question->call = *call;
+  question->state = TO_BE_ASKED;
+  unasked++;
+}
+
+// A question is a call with its scalar arguments, as far as the kernel reads them: those cannot change under us.
+static void ask(const struct notification *call) {
+  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  if (records < 0 || row == NULL) {
+    answer(call->id, EPERM, false);
+    return;
+  }
+  struct question asked = {.arch = call->data.arch, .nr = call->data.nr};
+  for (uint32_t i = 0; i < 6; i++) {
+    static const uint64_t widths[4] = {0, 0xffff, 0xffffffff, ~0ULL};
+    asked.scalars[i] = call->data.args[i] & widths[row->widths >> (2 * i) & 3];
+  }
+  uint32_t number = 0;
+  for (; number < question_count; number++) {
+    const struct question *one = &questions[number];
+    bool is_same = one->arch == asked.arch && one->nr == asked.nr;
+    for (size_t i = 0; i < 6; i++) is_same = is_same && one->scalars[i] == asked.scalars[i];
+    if (is_same) break;
+  }
+  if (number == QUESTIONS) {
+    lost_denials++;
+    answer(call->id, EPERM, false);
+    return;
+  }
+  if (number == question_count) questions[question_count++] = asked;
+  switch (questions[number].state) {
+    case ALLOWED: answer(call->id, 0, true); return;
+    case DENIED: answer(call->id, EPERM, false); return;
+    default: wait_for_verdict(call, number);
+  }
+}
+
+static void hear_verdict(void) {
+  struct {
+    uint32_t question, verdict;
+  } said;
+  long count = CALL(recvfrom, records, &said, sizeof said, MSG_DONTWAIT, 0, 0);
+  if (count == -EAGAIN || count == -EINTR) return;
+  if (count != sizeof said || said.question >= question_count || questions[said.question].state != ASKED) {
+    stop_telling();
+    refuse_waiting();
+    return;
+  }
+  struct question *question = &questions[said.question];
+  question->state = said.verdict == VERDICT_ALLOW ? ALLOWED : said.verdict == VERDICT_ONCE ? NOT_ASKED : DENIED;
+  answer_waiting(said.question, question->state != DENIED, said.verdict == VERDICT_ONCE);
+  if (said.verdict != VERDICT_ONCE) return;
+  for (uint32_t i = 0; i < waiting_count; i++) {
+    // Another thread wants the same, and was not meant.
+    if (waiting_calls[i].question != said.question) continue;
+    question->state = TO_BE_ASKED;
+    unasked++;
+    return;
+  }
+}
+
+static void answer_next(void) {
+  struct notification call;
+  memset(&call, 0, sizeof call);
+  if (CALL(ioctl, listener, NOTIFICATION_RECEIVE, &call) < 0) return; // interrupted or killed meanwhile
+  uint32_t value = decide(&call.data);
+  if (value == SECCOMP_RETURN_NOTIFY) {
+    ask(&call);
+    return;
+  }
+  // What is handed up is refused, whatever happens: no call goes on by a mistake of ours.
+  uint32_t error = (value & 0xffff0000U) == SECCOMP_RETURN_ERRNO ? value & 0xfff : EPERM;
+  // Noted before it is answered: who has seen the answer finds it in the report.
+  if (error != ENOSYS || (plan.report.flags & REPORT_ALL) != 0) note_denial(&call);
+  answer(call.id, error, false);
+}
+
+// ── The supervisor ─────────────────────────────────────────────────────────────────────────────────────────────
+
+static const struct filter_instruction supervisor_filter[] =
+    OWN_FILTER(LET(ppoll), LET(ioctl), LET(process_vm_readv), LET(sendto), LET(recvfrom), LET(recvmsg), LET(openat), LET(read),
+               LET(close), LET(restart_syscall), LET(exit_group));
+
+// From the program's helper: a byte, and with it the listener. -1: the program runs without.
+static int receive_listener(int control) {
+  uint8_t byte;
+  struct {
+    uint64_t base, length;
+  } part = {WORD(&byte), 1};
+  uint64_t extra[4] = {0};
+  struct {
+    uint64_t name;
+    uint32_t name_length, reserved;
+    uint64_t parts, part_count, extra, extra_length;
+    uint32_t flags, reserved2;
+  } message = {0, 0, 0, WORD(&part), 1, WORD(extra), sizeof extra, 0, 0};
+  long count;
+  do count = CALL(recvmsg, control, &message, MSG_CMSG_CLOEXEC);
+  while (count == -EINTR);
+  if (count != 1 || byte != 'l') return -1;
+  return (int)(uint32_t)extra[2];
+}
+
+_Noreturn static void supervise(int control) {
+  struct poll waiting[3];
+  for (;;) {
+    waiting[0] = (struct poll){listener, POLLIN, 0};
+    waiting[1] = (struct poll){has_ended ? -1 : control, 0, 0};
+    waiting[2] = (struct poll){records, may_tell() ? POLLIN | POLLOUT : POLLIN, 0};
+    if (listener < 0 && has_told) leave(0);
+    long result = CALL(ppoll, waiting, 3, 0, 0, 0);
+    if (result < 0) continue;
+    if ((waiting[0].returned & POLLIN) != 0) {
+      answer_next();
+    } else if ((waiting[0].returned & (POLLHUP | POLLERR)) != 0) {
+      CALL(close, listener);
+      listener = -1;
+    }
+    if ((waiting[1].returned & (POLLHUP | POLLERR)) != 0) {
+      has_ended = true;
+      if (records < 0) has_told = true;
+    }
+    if (records >= 0 && (waiting[2].returned & POLLIN) != 0) hear_verdict();
+    else if (records >= 0 && (waiting[2].returned & (POLLHUP | POLLERR)) != 0) {
+      stop_telling();
+      refuse_waiting();
+    }
+    if (records >= 0 && may_tell()) tell();
+  }
+}
+
+_Noreturn static void be_supervisor(int control, int to_teller) {
+  must(STEP_REPORT, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
+  // The caller's /proc: the names of programs are in it.
+  proc = (int)must(STEP_REPORT, "openat /proc", CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+  must(STEP_REPORT, "fchdir", CALL(fchdir, proc));
+  give_up();
+  keep_own_privileges();
+  records = to_teller;
+  int kept[3] = {control, records, proc};
+  bool done = become_ours(supervisor_filter, sizeof supervisor_filter / sizeof supervisor_filter[0], kept, 3);
+  if (!done || CALL(sendto, control, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
+  listener = receive_listener(control);
+  if (listener < 0) {
+    struct record off = {.kind = RECORD_OFF};
+    if ((plan.report.flags & REPORT_BY_NODE) == 0) send_record(&off);
+    leave(SUPERVISOR_NOT_NEEDED);
+  }
+  // The caller of a call that is answered runs at once, on the same processor (6.6; without it, the same but slower).
+  CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, SYNCHRONOUS_WAKE_UP);
+  supervise(control);
+}
+
+// Before the pid namespace is made, in which no child of ours could be outside of.
+static void start_supervisor(int to_teller) {
+  if (!plan.report.present) return;
+  int ends[2];
+  make_pair(ends);
+  supervisor = must(STEP_REPORT, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
+  if (supervisor == 0) be_supervisor(ends[1], to_teller);
+  shut(STEP_REPORT, ends[1]);
+  shut(STEP_REPORT, to_teller);
+  supervisor_control = ends[0];
+  await_ours(STEP_REPORT, supervisor_control, supervisor, ready, "the supervisor has ended before it was ready");
+}
+
+// ── Handing the listener over ──────────────────────────────────────────────────────────────────────────────────
+
+// After the filter the program can be kept from every call, so it makes none: a helper with the same table of
+// descriptors sees in shared memory that the listener is there, and sends it to the supervisor.
+struct hand_over {
+  _Atomic long ready;    // negative: why the helper is not
+  _Atomic long listener; // the descriptor and 1; negative: there is none
+};
+static struct hand_over *hand_over;
+
+_Noreturn static void be_helper(long parent) {
+  long result = CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8);
+  if (result >= 0) result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (result >= 0) result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (result >= 0 && CALL(getppid) != parent) result = -EINTR;
+  hand_over->ready = result < 0 ? result : 1;
+  if (result < 0) leave(STATUS_NOT_SAID);
+  while (hand_over->listener == 0) nap();
+  long found = hand_over->listener;
+  uint8_t byte = found > 0 ? 'l' : 'n';
+  struct {
+    uint64_t base, length;
+  } part = {WORD(&byte), 1};
+  struct {
+    uint64_t length;
+    uint32_t level, type; // SOL_SOCKET, SCM_RIGHTS
+    uint32_t descriptor, reserved;
+  } extra = {20, 1, 1, (uint32_t)(found - 1), 0};
+  struct {
+    uint64_t name;
+    uint32_t name_length, reserved;
+    uint64_t parts, part_count, extra, extra_length;
+    uint32_t flags, reserved2;
+  } message = {0, 0, 0, WORD(&part), 1, found > 0 ? WORD(&extra) : 0, found > 0 ? sizeof extra : 0, 0, 0};
+  while (CALL(sendmsg, supervisor_control, &message, MSG_NOSIGNAL) == -EINTR) {}
+  leave(0);
+}
+
+// By the program to be, while it can still say what fails.
+static void start_helper(void) {
+  if (!plan.report.present) return;
+  enum { PROT_READ_WRITE = 3, MAP_SHARED_ANONYMOUS = 0x21, PATIENCE = 200000 };
+  long memory = CALL(mmap, 0, 4096, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
+  if (memory < 0 && memory > -4096) fail_step(STEP_REPORT, "mmap", NULL, memory, NULL);
+  hand_over = (struct hand_over *)memory;
+  long parent = must(STEP_REPORT, "getppid", CALL(getppid));
+  if (must(STEP_REPORT, "clone", CALL(clone, CLONE_FILES | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) == 0) be_helper(parent);
+  // One that was killed never says so, and is not ours to wait for: some twenty seconds are enough for any machine.
+  for (uint32_t naps = 0; hand_over->ready == 0 && naps < PATIENCE; naps++) nap();
+  if (hand_over->ready <= 0) fail_step(STEP_REPORT, "the helper that hands the listener over", NULL, hand_over->ready, NULL);
+}
+
+// A domain that permits everything, but keeps those in it from tracing those outside. REFER has to be named: files
+// cannot be moved between folders otherwise.
+static void enter_own_domain(void) {
+  if (!plan.report.present || plan.landlock.present || (plan.namespaces.flags & CLONE_NEWPID) != 0) return;
+  struct landlock_ruleset attributes = {LANDLOCK_REFER, 0, 0};
+  long ruleset = CALL(landlock_create_ruleset, &attributes, 8, 0);
+  if (ruleset < 0)
+    fail_step(STEP_REPORT, "landlock_create_ruleset", NULL, ruleset,
+              "the program cannot be kept from its supervisor without Landlock: --report=off");
+  long root = CALL(openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (root < 0) fail_step(STEP_REPORT, "openat", "/", root, NULL);
+  struct landlock_path_rule beneath = {LANDLOCK_REFER, (int32_t)root};
+  long result = CALL(landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &beneath, 0);
+  if (result < 0) fail_step(STEP_REPORT, "landlock_add_rule", NULL, result, NULL);
+  result = CALL(landlock_restrict_self, ruleset, 0);
+  if (result < 0) fail_step(STEP_REPORT, "landlock_restrict_self", NULL, result, NULL);
+  shut(STEP_REPORT, ruleset);
+  shut(STEP_REPORT, root);
+}
+
+// Whether the calls are handed up now. Where they cannot be (somebody outside listens already, or the kernel is too
+// old), the program runs under the plain filter, and that is said.
+static bool install_notifying_filter(void) {
+  if (!plan.report.present) return false;
+  struct filter_program program = {(uint16_t)plan.notifying.instruction_count,
+                                   (const struct filter_instruction *)(const void *)plan.notifying.instructions};
+  // A call that waits for its answer is interrupted by nothing but death, and so is made once (from 5.19 on). One that
+  // waits for a person may be.
+  long result = -EINVAL;
+  if ((plan.report.flags & REPORT_ASKS) == 0)
+    result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER | WAIT_KILLABLE_RECEIVE, &program);
+  if (result == -EINVAL) result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER, &program);
+  hand_over->listener = result < 0 ? result : result + 1;
+  if (result >= 0) return true;
+  if (result != -EBUSY && result != -EINVAL)
+    fail_step(STEP_NOTIFYING_FILTER, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", NULL, result, NULL);
+  if (report_descriptor < 0) {
+    struct line line = {.length = 0};
+    put(&line, prefix);
+    put(&line, result == -EBUSY ? "no reports of denied calls: something around callgate listens to them already\n"
+                                : "no reports of denied calls: this kernel hands up none\n");
+    CALL(write, 2, line.text, line.length);
+  }
+  return false;
+}
+
+#endif

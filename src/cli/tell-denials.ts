@@ -1,0 +1,119 @@
+/**
+ * What the launcher starts when there are denials to tell: the supervisor's records come on descriptor 3, the policy is in
+ * a file on 4, and where the report goes is on 5 if that is a descriptor of the caller's. Nobody else starts it.
+ */
+import { appendFileSync, fstatSync, readSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { type Denial, describeDenial, explainDenial, isNews } from "../denials/index.ts";
+import { sanitise } from "../diagnostics/index.ts";
+import { type DenialRecord, recordReader } from "../sandbox/denial-records.ts";
+import { hostAbi } from "../syscalls/index.ts";
+import { printError } from "./output.ts";
+import { type ToldPolicy, toldPolicy } from "./report-options.ts";
+
+const descriptors = { records: 3, policy: 4, target: 5 } as const;
+
+export async function tellDenials(): Promise<number> {
+  const told = toldPolicy(wholeFile(descriptors.policy));
+  const write = writerOf(told);
+  const denials = new Map<number, Denial>();
+  const take = (record: DenialRecord): void => {
+    if (record.kind === "denial") {
+      const denial = explainDenial(told.policy, record.denial, hostAbi() ?? "x86_64");
+      if (denial === undefined || !isTold(denial, told)) return;
+      denials.set(record.key, denial);
+      if (told.mode === "live") write(describeDenial(denial, told.policy));
+    } else if (record.kind === "count") {
+      const known = denials.get(record.key);
+      if (known !== undefined) denials.set(record.key, { ...known, count: record.count });
+    } else if (record.kind === "end") {
+      finish(record, [...denials.values()], told, write);
+    }
+  };
+  // The terminal's signals are for the program: what it was denied is told to the end.
+  if (told.mode === "live") for (const signal of terminalSignals) process.on(signal, () => {});
+  const read = recordReader();
+  const records = new Socket({ fd: descriptors.records, readable: true, writable: true });
+  records.on("data", (bytes: Buffer) => {
+    for (const record of read(bytes)) take(record);
+  });
+  return new Promise((resolve) => {
+    records.on("close", () => resolve(0));
+    records.on("error", () => records.destroy());
+    records.on("end", () => records.destroy());
+  });
+}
+
+/** From its beginning: whoever wrote it has left the descriptor at its end. */
+function wholeFile(descriptor: number): Uint8Array {
+  const bytes = new Uint8Array(fstatSync(descriptor).size);
+  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
+}
+
+const terminalSignals = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;
+
+function isTold(denial: Denial, { mode }: ToldPolicy): boolean {
+  return mode === "all" || mode === "json" || isNews(denial);
+}
+
+/** What is said at the program's end. */
+function finish(
+  { lost, withoutRoute }: Extract<DenialRecord, { kind: "end" }>,
+  denials: readonly Denial[],
+  { policy, mode }: ToldPolicy,
+  write: (text: string) => void,
+): void {
+  const network = withoutRoute === 0 ? undefined : networkDenial(withoutRoute);
+  if (mode === "json") {
+    const lines = [
+      ...denials.map((one) => ({ layer: "filter", ...one })),
+      ...(network === undefined ? [] : [network]),
+    ];
+    write(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  } else {
+    const kinds = denials.length + (network === undefined ? 0 : 1);
+    const title = `callgate: ${kinds === 1 ? "one kind of call was" : `${kinds} kinds of call were`} denied\n`;
+    const before = mode === "live" ? "" : denials.map((one) => describeDenial(one, policy)).join("");
+    const after = network === undefined ? "" : describeNetwork(network);
+    if (mode !== "live" && kinds > 0) write(title + before + after);
+    else if (after !== "") write(after);
+  }
+  if (lost > 0)
+    printError(`callgate: ${lost} more denials were of kinds that the supervisor had no room for\n`);
+}
+
+/** Of the network's refusals the kernel only keeps a number: packets for which a network without a way out had none. */
+function networkDenial(count: number): {
+  readonly layer: "network";
+  readonly count: number;
+  readonly errno: string;
+  readonly permit: string;
+} {
+  return { layer: "network", count, errno: "ENETUNREACH", permit: "--net" };
+}
+
+function describeNetwork({ count, errno, permit }: ReturnType<typeof networkDenial>): string {
+  return [
+    `denied  network: packets or connections to other machines → ${errno}${count > 1 ? `   ×${count}` : ""}`,
+    "        the program has a network of its own, with no way out",
+    `        to permit:  ${permit}, or in the policy [network] mode = "host"`,
+  ]
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** To standard error, a file's end, or a descriptor. A report that cannot be written is said to be so. */
+function writerOf({ file, mode, hasTarget }: ToldPolicy): (text: string) => void {
+  return (text) => {
+    if (text === "") return;
+    try {
+      if (file !== undefined) appendFileSync(file, text, { mode: 0o600 });
+      else if (hasTarget) writeSync(descriptors.target, text);
+      else printError(text);
+    } catch (error) {
+      const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
+      const where = file === undefined ? "its descriptor" : sanitise(JSON.stringify(file));
+      printError(`callgate: cannot write the report (${mode}) to ${where}: ${why}\n`);
+    }
+  };
+}
