@@ -83,7 +83,7 @@ const decoded: readonly (readonly [call: RawCall, text: string])[] = [
       ...raw("x86_64", "openat", BigInt.asUintN(64, -100n), 0x1000n, 0o102n, 0o644n),
       strings: { pathname: 'a\u001b[2J"b' },
     },
-    'openat(dirfd = AT_FDCWD, pathname = "a\\x1b[2J\\"b", flags = O_RDWR|O_CREAT, mode = 420)',
+    'openat(dirfd = AT_FDCWD, pathname says "a\\x1b[2J\\"b", flags = O_RDWR|O_CREAT, mode = 420)',
   ],
   [raw("x86", "mmap", 0x1000n), "mmap(addr = …, length = …, prot = …, flags = …, fd = …, offset = …)"],
   [{ abi: "x86_64", nr: 99_999, args: [1n] }, "#99999()"],
