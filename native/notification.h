@@ -81,7 +81,7 @@ static inline void nap(void) {
 }
 
 // The name that the kernel has for a process. `proc` is a descriptor of a /proc.
-static inline void read_program_name(int proc, uint32_t pid, char *name) {
+static inline void program_name_in(int proc, uint32_t pid, char *name) {
   struct line path = {.length = 0};
   put_number(&path, pid);
   put(&path, "/comm");

@@ -202,7 +202,7 @@ static void fill_record(struct record *record, uint32_t kind, uint32_t key, cons
   record->key = key;
   record->pid = call->pid;
   record->data = call->data;
-  if (proc >= 0) read_program_name(proc, call->pid, record->program);
+  if (proc >= 0) program_name_in(proc, call->pid, record->program);
 }
 
 static void note_denial(const struct notification *call) {

@@ -245,7 +245,7 @@ static void fill_record(const struct notification *call, uint32_t kind, uint32_t
   record.pid = call->pid;
   record.sequence = sequence;
   record.data = call->data;
-  read_program_name(proc, call->pid, record.program);
+  program_name_in(proc, call->pid, record.program);
 }
 
 static void send_record(void) {
