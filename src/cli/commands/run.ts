@@ -25,7 +25,7 @@ export function main(parsed: ParsedArguments): number {
     throw new UsageError("--json goes with --dry-run: what the program prints is its own");
   const found = planOfCommandLine(parsed, launcherIsWaiting() ? launchersCaller : directCaller);
   if (typeof found === "string") return statuses[found];
-  const { plan, policy } = found;
+  const { plan } = found;
   if (!isDry) {
     const { kept, notes } = found;
     return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
