@@ -237,10 +237,7 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   if (argc >= 3) {
     long result = CALL(execve, argv[2], argv + 2, environment);
     struct line line = {.length = 0};
-    put(&line, "callgate: cannot execute ");
-    put_quoted(&line, argv[2]);
-    put(&line, ": ");
-    put_error(&line, (int)-result);
+    put_failure(&line, "callgate: cannot execute", argv[2], result);
     put_byte(&line, '\n');
     CALL(write, 2, line.text, line.length);
   } else {

@@ -126,15 +126,7 @@ _Noreturn static void fail_step(uint32_t step, const char *call, const char *obj
   put(&line, "set-up step \"");
   put(&line, step_name(step));
   put(&line, "\" failed: ");
-  put(&line, call);
-  if (object != NULL) {
-    put(&line, " ");
-    put_quoted(&line, object);
-  }
-  if (result < 0) {
-    put(&line, ": ");
-    put_error(&line, (int)-result);
-  }
+  put_failure(&line, call, object, result);
   if (hint != NULL) {
     put(&line, ": ");
     put(&line, hint);
@@ -615,10 +607,7 @@ static void install_filters(void) {
 
 _Noreturn static void explain_execve(long result, bool existed) {
   struct line line = {.length = 0};
-  put(&line, "cannot execute ");
-  put_quoted(&line, plan.execute.path);
-  put(&line, ": ");
-  put_error(&line, (int)-result);
+  put_failure(&line, "cannot execute", plan.execute.path, result);
   switch (-result) {
     case ENOENT:
       if (existed) put(&line, ": the file is there, but not the interpreter that its #! line or ELF header names");

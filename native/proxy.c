@@ -96,13 +96,7 @@ static uint64_t counts_told_at;
 _Noreturn static void fail(const char *what, const char *object, long result) {
   struct line line = {.length = 0};
   put(&line, "callgate lxc watch: ");
-  put(&line, what);
-  put(&line, " ");
-  put_quoted(&line, object);
-  if (result < 0) {
-    put(&line, ": ");
-    put_error(&line, (int)-result);
-  }
+  put_failure(&line, what, object, result);
   put_byte(&line, '\n');
   CALL(write, 2, line.text, line.length);
   leave(2);

@@ -352,4 +352,16 @@ static inline void put_error(struct line *line, int number) {
   put(line, ")");
 }
 
+// What failed, on what (or NULL), and the kernel's answer, if it was an error: openat "/srv": ENOENT (No such file …)
+static inline void put_failure(struct line *line, const char *what, const char *object, long result) {
+  put(line, what);
+  if (object != NULL) {
+    put_byte(line, ' ');
+    put_quoted(line, object);
+  }
+  if (result >= 0) return;
+  put(line, ": ");
+  put_error(line, (int)-result);
+}
+
 #endif

@@ -39,15 +39,7 @@ static int failure_status = 1;
 _Noreturn static void fail(const char *what, const char *object, long result) {
   struct line line = {.length = 0};
   put(&line, "callgate: ");
-  put(&line, what);
-  if (object != NULL) {
-    put(&line, " ");
-    put_quoted(&line, object);
-  }
-  if (result < 0) {
-    put(&line, ": ");
-    put_error(&line, (int)-result);
-  }
+  put_failure(&line, what, object, result);
   put_byte(&line, '\n');
   CALL(write, 2, line.text, line.length);
   leave(failure_status);

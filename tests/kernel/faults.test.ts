@@ -353,10 +353,11 @@ function assertRefused(call: Call, outcome: Outcome, message: string): void {
   assert.equal(outcome.hit, 1, message);
   assert.equal(outcome.said, "", message);
   assert.equal(outcome.status, isExecution ? 126 : 125, message);
-  const sentence = isExecution ? /cannot execute "[^\n"]+": E/g : /set-up step "[a-zN ]+" failed: /g;
+  const sentence = isExecution ? /cannot execute "[^\n"]+": E/ : /set-up step "[a-zN ]+" failed: /;
   const { complained, reported } = outcome;
-  assert.equal(`${complained}${reported}`.match(sentence)?.length, 1, message);
-  if (complained !== "") assert.match(complained, /^callgate: [^\n]+\n$/, message);
+  // Two processes of ours may each have something to say, as one sees that the other is gone.
+  assert.match(`${complained}${reported}`, sentence, message);
+  if (complained !== "") assert.match(complained, /^(callgate: [^\n]+\n)+$/, message);
 }
 
 const seen = new Set<string>();
@@ -373,7 +374,9 @@ for (const scenario of scenarios) {
           const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
           assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
           const mayBeRefused = errno === EPERM && isRightThatMayLack(call, calls);
-          if (call.within !== "leave" && !mayBeRefused && !isTooLate(call, calls)) {
+          // Without a kept plan Node makes a fresh one: nothing there fails.
+          const isOfKeptPlans = call.place.startsWith("kept-plan.h:");
+          if (call.within !== "leave" && !mayBeRefused && !isOfKeptPlans && !isTooLate(call, calls)) {
             assertRefused(call, outcome, message);
           }
         }
@@ -398,6 +401,7 @@ describe("callgate run with Node", () => {
     spawnSync(
       supervisor,
       [mode, "0", "-1", "-1", "run", "/dev/null", "0", launcherPath, "run", process.execPath, cli].concat([
+        "--fresh",
         "--policy",
         "default",
         "--read",
