@@ -2,7 +2,16 @@
 // What libseccomp makes of rules that both can express, and what runc and crun really load: docs/libseccomp.md.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { emulate, errno, type Filter, RET_ALLOW, RET_TRAP, readFilter } from "../../src/bpf/index.ts";
@@ -298,6 +307,9 @@ function loadedBy(runtime: "runc" | "crun", profile: object): Filter {
   const pidFile = join(bundle, "pid");
   const id = `callgate-${process.pid}-${runtime}`;
   const state = join(bundle, "state");
+  // The container has the runtime's standard error too: a pipe would be open until it ends.
+  const said = join(bundle, "said");
+  const stdio = ["ignore", "ignore", openSync(said, "w")] as const;
   const run = (...args: readonly string[]) =>
     // crun refuses to start where control groups are of both kinds: it is shown the newer one alone.
     runtime === "crun"
@@ -313,15 +325,15 @@ function loadedBy(runtime: "runc" | "crun", profile: object): Filter {
             state,
             ...args,
           ],
-          { stdio: ["ignore", "ignore", "pipe"], timeout: 60_000 },
+          { stdio: [...stdio], timeout: 60_000 },
         )
       : spawnSync("runc", ["--root", state, ...args], {
-          stdio: ["ignore", "ignore", "pipe"],
+          stdio: [...stdio],
           timeout: 60_000,
         });
   try {
     const started = run("run", "-d", "--bundle", bundle, "--pid-file", pidFile, id);
-    assert.equal(started.status, 0, String(started.stderr));
+    assert.equal(started.status, 0, readFileSync(said, "utf8"));
     const pid = Number(readFileSync(pidFile, "utf8"));
     for (const end = Date.now() + 30_000; readlinkSync(`/proc/${pid}/exe`) !== "/bin/busybox"; ) {
       assert.ok(Date.now() < end, "the container's program does not start");
@@ -334,6 +346,7 @@ function loadedBy(runtime: "runc" | "crun", profile: object): Filter {
     return filter;
   } finally {
     run("delete", "--force", id);
+    closeSync(stdio[2]);
   }
 }
 
