@@ -1,6 +1,5 @@
 /** Loads policies from disk: the one file outside `sandbox/`, `lxc/` and `cli/` that imports Node's modules. */
 import { readFileSync, realpathSync, statSync } from "node:fs";
-import { release } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import type { Diagnostic } from "../diagnostics/index.ts";
 import {
@@ -46,7 +45,10 @@ export function readFound(found: FoundPolicy, { onRead, ...options }: LoadOption
     ...options,
     filename: found.filename,
     resolve: (path, from) => findPolicy(path, from, onRead),
-    kernel: release(),
+    // Asked for where it is offered, which is seldom: node:os costs a cold start a millisecond.
+    get kernel() {
+      return process.getBuiltinModule("node:os").release();
+    },
   });
 }
 
