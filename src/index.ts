@@ -17,6 +17,7 @@ export { type Filter, FilterFormatError, type Instruction, readFilter } from "./
 export { type CompileOptions, compile, type Optimize, ProofError, TooLargeError } from "./compiler/index.ts";
 export { MergeError, type MergeOptions, merge } from "./compiler/merge.ts";
 export { compileStack, type StackOptions } from "./compiler/stack.ts";
+export type { Denial } from "./denials/index.ts";
 export type { Diagnostic, Fix, Note, RenderOptions, Severity, Source, Span } from "./diagnostics/index.ts";
 export { renderDiagnostics } from "./diagnostics/index.ts";
 export { emulate, type FilterInput } from "./emulate.ts";
@@ -42,10 +43,11 @@ export {
   type Verdict,
   type Witness,
 } from "./proof/index.ts";
+export type { DenialStream } from "./sandbox/denial-stream.ts";
 export { type ExecOptions, type ExecResult, exec } from "./sandbox/exec.ts";
 export { PlanError } from "./sandbox/plan.ts";
 export { PolicyError, type PolicyInput, type PrepareOptions, prepare } from "./sandbox/policy-input.ts";
 export { type PreparedPlan as Plan, PrepareError } from "./sandbox/prepare.ts";
 export { SandboxError, type StartStep } from "./sandbox/sandbox-error.ts";
-export { type SandboxOptions, type SpawnOptions, spawn } from "./sandbox/spawn.ts";
+export { type Denials, type SandboxOptions, type SpawnOptions, spawn } from "./sandbox/spawn.ts";
 export { type AbiName, type KernelVersion, syscallNumber } from "./syscalls/index.ts";

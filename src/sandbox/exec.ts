@@ -1,6 +1,8 @@
 /** `exec`: a program under a policy, to its end, with what it wrote. */
 import type { SpawnOptions as NodeSpawnOptions } from "node:child_process";
 import type { Readable } from "node:stream";
+import type { Denial } from "../denials/index.ts";
+import type { DenialStream } from "./denial-stream.ts";
 import { type SandboxOptions, spawn } from "./spawn.ts";
 
 /** Node's options for `spawn` without those of streams, and what is to be done with the output. */
@@ -13,11 +15,13 @@ export interface ExecOptions
   readonly encoding?: BufferEncoding | "buffer" | undefined;
   /** The most bytes kept of each output, 16 MiB by default; a program that writes more is killed (`truncated`). */
   readonly maxBuffer?: number | undefined;
+  /** Whether the result says which calls were denied; a supervisor then answers them. */
+  readonly denials?: boolean | undefined;
   /** What kills the program where `timeout`, `maxBuffer` or `signal` says so; SIGKILL by default. */
   readonly killSignal?: NodeJS.Signals | number | undefined;
 }
 
-/** How a program ended, and what it wrote. */
+/** How a program ended, what it wrote, and what it was denied. */
 export interface ExecResult<Output = string> {
   readonly stdout: Output;
   readonly stderr: Output;
@@ -29,6 +33,8 @@ export interface ExecResult<Output = string> {
   readonly timedOut: boolean;
   /** It was killed because it wrote more than `maxBuffer`. */
   readonly truncated: boolean;
+  /** Calls that the policy denied, each kind once with its count; only where the options ask for them. */
+  readonly denials?: readonly Denial[];
 }
 
 /**
@@ -64,6 +70,7 @@ export async function exec(
     maxBuffer = 16 * 1024 * 1024,
     timeout,
     killSignal = "SIGKILL",
+    denials: asksForDenials = false,
     ...others
   } = options ?? {};
   if (!(maxBuffer >= 0)) throw new TypeError("maxBuffer is a number of bytes");
@@ -74,6 +81,7 @@ export async function exec(
     killSignal,
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
+  const denied = asksForDenials ? collectDenials(child.denials) : undefined;
   const streams = [child.stdout, child.stderr];
   // What the program has started may hold its output open for as long as it likes: who is done does not wait for that.
   const letGo = (): void => {
@@ -102,7 +110,20 @@ export async function exec(
   const { exitCode, signal } = await ended(child).finally(() => clearTimeout(timer));
   const output = (bytes: Buffer): string | Buffer =>
     encoding === "buffer" ? bytes : bytes.toString(encoding);
-  return { stdout: output(stdout()), stderr: output(stderr()), exitCode, signal, timedOut, truncated };
+  return {
+    stdout: output(stdout()),
+    stderr: output(stderr()),
+    exitCode,
+    signal,
+    timedOut,
+    truncated,
+    ...(denied === undefined ? {} : { denials: await denied }),
+  };
+}
+
+async function collectDenials(stream: DenialStream): Promise<readonly Denial[]> {
+  for await (const _ of stream);
+  return stream.all();
 }
 
 function ended(

@@ -20,14 +20,24 @@ import { existsSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { hostAbi } from "../syscalls/index.ts";
 import { findCommand, workingDirectoryProblem } from "./command.ts";
+import { type DenialStream, denialStream } from "./denial-stream.ts";
 import { findLauncher, launcherMissing } from "./launcher.ts";
 import { encodePlan } from "./plan.ts";
 import { type PolicyInput, prepare } from "./policy-input.ts";
-import { type PreparedPlan, planFor } from "./prepare.ts";
+import {
+  filteredPolicy,
+  isAlone,
+  type PreparedPlan,
+  PrepareError,
+  type ProgramStart,
+  planFor,
+} from "./prepare.ts";
 import { SandboxError, type StartFailure } from "./sandbox-error.ts";
 import { holdEvents } from "./start-events.ts";
 import { channelVariables, extraDescriptors, stdioEntries } from "./stdio.ts";
+import { whyNoSupervisor } from "./supervision.ts";
 
 /** What a program is started under. */
 export interface SandboxOptions {
@@ -39,6 +49,17 @@ export interface SandboxOptions {
 
 /** Node's options for `spawn`, and the policy. */
 export interface SpawnOptions extends Omit<NodeSpawnOptions, "windowsVerbatimArguments">, SandboxOptions {}
+
+/** What a child process under a policy has besides. */
+export interface Denials {
+  /**
+   * Calls that the policy denied, each kind as it happens first. They are told only where this is looked at in the very
+   * turn of the event loop in which the program was started; a supervisor then answers its denied calls.
+   *
+   * @throws PrepareError where the program could reach a supervisor here; TypeError where it was not started under one
+   */
+  readonly denials: DenialStream;
+}
 
 type In = StdioNull | StdioPipe;
 type StreamOf<Entry, Stream> = Entry extends StdioPipe ? Stream : null;
@@ -64,27 +85,31 @@ export function spawn(
   command: string,
   args: readonly string[],
   options: SpawnOptionsWithoutStdio & SandboxOptions,
-): ChildProcessWithoutNullStreams;
+): ChildProcessWithoutNullStreams & Denials;
 export function spawn<I extends In, O extends In, E extends In>(
   command: string,
   args: readonly string[],
   options: SpawnOptionsWithStdioTuple<I, O, E> & SandboxOptions,
-): ChildProcessByStdio<StreamOf<I, Writable>, StreamOf<O, Readable>, StreamOf<E, Readable>>;
-export function spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
+): ChildProcessByStdio<StreamOf<I, Writable>, StreamOf<O, Readable>, StreamOf<E, Readable>> & Denials;
+export function spawn(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): ChildProcess & Denials;
 export function spawn(
   command: string,
   options: SpawnOptionsWithoutStdio & SandboxOptions,
-): ChildProcessWithoutNullStreams;
+): ChildProcessWithoutNullStreams & Denials;
 export function spawn<I extends In, O extends In, E extends In>(
   command: string,
   options: SpawnOptionsWithStdioTuple<I, O, E> & SandboxOptions,
-): ChildProcessByStdio<StreamOf<I, Writable>, StreamOf<O, Readable>, StreamOf<E, Readable>>;
-export function spawn(command: string, options: SpawnOptions): ChildProcess;
+): ChildProcessByStdio<StreamOf<I, Writable>, StreamOf<O, Readable>, StreamOf<E, Readable>> & Denials;
+export function spawn(command: string, options: SpawnOptions): ChildProcess & Denials;
 export function spawn(
   command: string,
   second: readonly string[] | SpawnOptions,
   third?: SpawnOptions,
-): ChildProcess {
+): ChildProcess & Denials {
   const [args, options] = isArguments(second) ? [second, third] : [[], second];
   checkUsage(command, args, options);
   return start(command, args, options);
@@ -113,7 +138,7 @@ function checkUsage(
     throw new TypeError("the policy is missing: spawn(command, args, { policy })");
 }
 
-function start(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+function start(command: string, args: readonly string[], options: SpawnOptions): ChildProcess & Denials {
   const { policy, argv0, shell, stdio, ...others } = options;
   const prepared = isPrepared(policy) ? policy : prepare(policy);
   const errorOf = (failure: StartFailure): Error => new SandboxError(failure, command, args);
@@ -123,27 +148,80 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
   if ("step" in program) return failedStart(options, errorOf(program));
 
   const entries = stdioEntries(stdio);
-  const plan = encodePlan(
-    planFor(prepared, {
-      ...program,
-      keepDescriptors: extraDescriptors(entries),
-      keepVariables: channelVariables(entries),
-      cwd: folderOf(options),
-      ...(options.env === undefined ? {} : { env: options.env }),
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-    }),
-  );
+  const programStart: ProgramStart = {
+    ...program,
+    keepDescriptors: extraDescriptors(entries),
+    keepVariables: channelVariables(entries),
+    cwd: folderOf(options),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.uid === undefined ? {} : { uid: options.uid }),
+  };
+  const plan = encodePlan(planFor(prepared, programStart));
+  // The launcher's reports, and the supervisor's records.
   const child = nodeSpawn(launcher.path, ["spawn", String(entries.length)], {
     ...others,
-    stdio: [...entries, "pipe"],
+    stdio: [...entries, "pipe", "pipe"],
   });
-  const reports = takeReports(child, entries.length);
+  const records = takeSocket(child, entries.length + 1);
+  const reports = takeSocket(child, entries.length);
   named(child, command, args);
   holdEvents(child, reports, (error) => errorOf(launcherFailure(error, launcher.path, options)), errorOf);
-  // A start that was called off before it began: the launcher gets no plan.
-  if (options.signal?.aborted === true) reports?.destroy();
-  else reports?.end(plan);
-  return child;
+  if (records !== undefined)
+    return startLater(child, prepared, programStart, plan, { reports, records, entries, options });
+  reports?.end(plan);
+  return withoutDenials(child);
+}
+
+interface Sockets {
+  readonly reports: Socket | undefined;
+  readonly records: Socket;
+  readonly entries: readonly unknown[];
+  readonly options: SpawnOptions;
+}
+
+/** Sends the plan when the caller's turn is over, and it is known whether denials are wanted. */
+function startLater(
+  child: ChildProcess,
+  prepared: PreparedPlan,
+  program: ProgramStart,
+  plain: Uint8Array,
+  { reports, records, entries, options }: Sockets,
+): ChildProcess & Denials {
+  let plan = plain;
+  let stream: DenialStream | undefined;
+  let isSent = false;
+  process.nextTick(() => {
+    isSent = true;
+    if (stream === undefined) records.destroy();
+    // A start that was called off before it began: the launcher gets no plan.
+    if (options.signal?.aborted === true) reports?.destroy();
+    else reports?.end(plan);
+  });
+  return Object.defineProperty(child, "denials", {
+    configurable: true,
+    get(): DenialStream {
+      if (stream !== undefined) return stream;
+      if (isSent)
+        throw new TypeError("child.denials must be looked at in the turn in which the program is started");
+      const problem = whyNoSupervisor(isAlone(prepared));
+      const native = hostAbi();
+      if (problem !== undefined || native === undefined)
+        throw new PrepareError(
+          `denials cannot be told: ${problem ?? "this is no machine that callgate knows"}`,
+        );
+      const to = { kind: "socket", descriptor: entries.length + 1 } as const;
+      plan = encodePlan(
+        planFor(prepared, { ...program, report: { live: true, all: false, asks: false, to } }),
+      );
+      stream = denialStream(records, filteredPolicy(prepared.policy, prepared.sandbox), native);
+      return stream;
+    },
+  }) as ChildProcess & Denials;
+}
+
+/** A program that was not started was denied nothing. */
+function withoutDenials(child: ChildProcess): ChildProcess & Denials {
+  return Object.assign(child, { denials: { all: () => [], async *[Symbol.asyncIterator]() {} } });
 }
 
 function folderOf({ cwd }: SpawnOptions): string {
@@ -154,8 +232,8 @@ function isPrepared(policy: SandboxOptions["policy"]): policy is PreparedPlan {
   return typeof policy === "object" && policy !== null && "kind" in policy && policy.kind === "plan";
 }
 
-/** The launcher's socket, which is no business of the caller's: it leaves the list of the child's streams. */
-function takeReports(child: ChildProcess, descriptor: number): Socket | undefined {
+/** A socket of the launcher's, the last one, which is no business of the caller's: it leaves the list of the child's streams. */
+function takeSocket(child: ChildProcess, descriptor: number): Socket | undefined {
   // Where Node could not even make the descriptors (EMFILE), there are no streams at all.
   const stream: unknown = child.stdio?.[descriptor];
   if (!(stream instanceof Socket)) return undefined;
@@ -172,7 +250,7 @@ function named(child: ChildProcess, command: string, args: readonly string[]): v
 const nothing = "/proc/callgate-starts-nothing";
 
 /** A child process as Node gives it for a command that is not there, with an error of ours. */
-function failedStart(options: SpawnOptions, error: Error): ChildProcess {
+function failedStart(options: SpawnOptions, error: Error): ChildProcess & Denials {
   const child = nodeSpawn(nothing, [], { stdio: options.stdio });
   if (error instanceof SandboxError) named(child, error.path, error.spawnargs);
   holdEvents(
@@ -181,7 +259,7 @@ function failedStart(options: SpawnOptions, error: Error): ChildProcess {
     () => error,
     () => error,
   );
-  return child;
+  return withoutDenials(child);
 }
 
 /** Why the launcher itself was not started: Node knows no more than the kernel's error. */

@@ -2,6 +2,8 @@
 import type { ChildProcess, ChildProcessWithoutNullStreams } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import {
+  type Denial,
+  type Denials,
   type ExecResult,
   exec,
   type Plan,
@@ -37,7 +39,7 @@ export async function usages(policy: Policy, plan: Plan): Promise<void> {
 
   // ── spawn ──────────────────────────────────────────────────────────────────────────────────────────────────
   const piped = spawn("cat", ["-"], { policy: plan });
-  same<typeof piped, ChildProcessWithoutNullStreams>(true);
+  same<typeof piped, ChildProcessWithoutNullStreams & Denials>(true);
   piped.stdin.end();
   piped.on("exit", (code, signal) => {
     same<typeof code, number | null>(true);
@@ -53,7 +55,7 @@ export async function usages(policy: Policy, plan: Plan): Promise<void> {
   same<typeof reading.stdout, Readable>(true);
   same<typeof reading.stderr, Readable>(true);
   const general = spawn("cat", [], { policy, stdio: ["ignore", "pipe", 2, "pipe", "ipc"] });
-  same<typeof general, ChildProcess>(true);
+  same<typeof general, ChildProcess & Denials>(true);
   same<typeof general.stdout, Readable | null>(true);
   spawn("cat", Object.freeze(["a"]), { policy, stdio: "inherit", detached: true, shell: true, argv0: "x" });
   const options: SpawnOptions = { policy, signal: AbortSignal.timeout(1), timeout: 5, killSignal: "SIGKILL" };
@@ -81,8 +83,8 @@ export async function usages(policy: Policy, plan: Plan): Promise<void> {
   await exec("cat", [], { policy, encoding: "utf9" });
   // @ts-expect-error: the streams are its own
   await exec("cat", [], { policy, stdio: "inherit" });
-  // @ts-expect-error: denials come with a later version; until then there is no such field
-  result.denials;
+  same<typeof result.denials, readonly Denial[] | undefined>(true);
+  for await (const denial of piped.denials) same<typeof denial, Denial>(true);
 
   // ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────
   try {
