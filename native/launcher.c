@@ -35,13 +35,15 @@ struct report {
 static volatile const struct {
   char mark[24];
   uint64_t offset, length;
-} attached = {"callgate's plan is at:", 0, 0};
+  uint64_t root_offset, root_length; // another plan for uid 0, if there is one
+} attached = {"callgate's plan is at:", 0, 0, 0, 0};
 
 static uint8_t plan_bytes[PLAN_MAXIMUM + 8] __attribute__((aligned(8)));
 static struct plan plan;
 static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
 static const char *program_environment[ENVIRONMENT_POINTERS + 1];
 static uint32_t launch_key[KEY_WORDS];
+static const char **own_arguments; // behind the launcher's own name
 static int report_descriptor = -1;
 static const char *node_path, *node_program; // as the front of `callgate run`: what has made the plan
 static bool filtered; // from the first filter on, only seccomp, execve, write and exit_group are called
@@ -172,6 +174,7 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   int argc = (int)stack[0];
   const char **argv = (const char **)(uintptr_t)(stack + 1);
   const char **environment = argv + argc + 1;
+  own_arguments = argc > 0 ? argv + 1 : argv;
   const char **end = environment;
   while (*end != NULL) end++;
 
@@ -251,7 +254,10 @@ static int descriptor_number(const char *text) {
 // The kernel has just executed the file by this path. /proc is not asked: where this runs as a container's first
 // program, what lies at /proc may be the container's own.
 static size_t plan_from_own_file(const char *file) {
-  if (attached.length > PLAN_MAXIMUM) fail("the plan is too large, nothing was started: ", "more than 4 MiB");
+  bool as_root = attached.root_length != 0 && CALL(getuid) == 0;
+  uint64_t offset = as_root ? attached.root_offset : attached.offset;
+  uint64_t whole = as_root ? attached.root_length : attached.length;
+  if (whole > PLAN_MAXIMUM) fail("the plan is too large, nothing was started: ", "more than 4 MiB");
   // Executed through a descriptor (a container's attached process): the path leads through the container's /proc, the
   // descriptor itself to what was executed.
   static const char by_descriptor[] = "/proc/self/fd/";
@@ -261,8 +267,8 @@ static size_t plan_from_own_file(const char *file) {
                                       : CALL(openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
   if (own < 0) fail_step(STEP_PLAN, "openat", file, own, NULL);
   size_t length = 0;
-  while (length < attached.length) {
-    long count = CALL(pread64, own, plan_bytes + length, attached.length - length, attached.offset + length);
+  while (length < whole) {
+    long count = CALL(pread64, own, plan_bytes + length, whole - length, offset + length);
     if (count == -EINTR) continue;
     if (count < 0) fail_step(STEP_PLAN, "pread64", file, count, NULL);
     if (count == 0) break; // cut off: its length is not what its header says
@@ -637,6 +643,18 @@ static void find_program(void) {
   if (result < 0) explain_execve(result, false);
 }
 
+static void collect_arguments(const struct execute_step *step) {
+  const char *string = step->arguments;
+  uint32_t count = 0;
+  for (; count < step->argument_count; string = next_string(string)) program_arguments[count++] = string;
+  for (const char **more = own_arguments; step->with_arguments && *more != NULL; more++) {
+    // One less than was given would be another command.
+    if (count == ARGUMENTS_MAXIMUM) fail_step(STEP_EXECUTE, "there are too many arguments", NULL, 0, NULL);
+    program_arguments[count++] = *more;
+  }
+  program_arguments[count] = NULL;
+}
+
 _Noreturn static void carry_out(const char **environment) {
   int to_teller = start_teller(environment);
   start_keeper(&plan.cgroups);
@@ -666,9 +684,7 @@ _Noreturn static void carry_out(const char **environment) {
   close_descriptors(&plan.close);
   reset_signals(&plan.signals);
 
-  const char *string = plan.execute.arguments;
-  for (uint32_t i = 0; i < plan.execute.argument_count; i++, string = next_string(string)) program_arguments[i] = string;
-  program_arguments[plan.execute.argument_count] = NULL;
+  collect_arguments(&plan.execute);
   find_program();
 
   draw_launch_key();

@@ -10,10 +10,17 @@
 static int mount_sources[MOUNTS_MAXIMUM];
 static int new_root = -1;
 
-// Also for rules of Landlock.
+// Nothing is there, or a link, which leads to what is shown or covered where it is itself.
+static bool is_absent(long result) { return result == -ENOENT || result == -ENOTDIR || result == -ELOOP; }
+
+// Also for rules of Landlock. -1 where nothing is there and nothing has to be.
 static long open_compared(uint32_t step, const char *path, uint64_t device, uint64_t inode) {
   struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   long file = CALL(openat2, AT_FDCWD, path, &how, sizeof how);
+  if (may_be_absent(device, inode)) {
+    if (is_absent(file)) return -1;
+    device = inode = 0;
+  }
   if (file < 0)
     fail_step(step, "openat2", path, file, file == -ELOOP ? "there is a link on this path that was not there when the plan was made" : NULL);
   if (device != 0 || inode != 0) {
@@ -82,9 +89,13 @@ static long make_file_system(const struct mount_entry *entry, const char *type, 
   return mount;
 }
 
-static void attach(long mount, const char *target) {
+static void attach(long mount, const char *target, bool may_lack) {
   struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
   long place = CALL(openat2, new_root, target, &how, sizeof how);
+  if (may_lack && is_absent(place)) {
+    shut(STEP_MOUNTS, mount);
+    return;
+  }
   if (place < 0) fail_step(STEP_MOUNTS, "openat2", target, place, "where it is to be mounted");
   long result = CALL(move_mount, mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
   if (result < 0) fail_step(STEP_MOUNTS, "move_mount", target, result, NULL);
@@ -93,13 +104,14 @@ static void attach(long mount, const char *target) {
 }
 
 static void bind(const struct mount_entry *entry, int source) {
+  if (source < 0) return;
   long tree = CALL(open_tree, source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
   if (tree < 0) fail_step(STEP_MOUNTS, "open_tree", entry->source, tree, NULL);
   struct mount_attributes attributes = {attributes_of(entry), 0, MS_PRIVATE, 0};
   long result = CALL(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
   if (result < 0) fail_step(STEP_MOUNTS, "mount_setattr", entry->source, result, NULL);
   shut(STEP_MOUNTS, source);
-  attach(tree, entry->target);
+  attach(tree, entry->target, may_be_absent(entry->device, entry->inode));
 }
 
 static void make(const struct mount_entry *entry) {
@@ -141,8 +153,8 @@ static void build_root(const struct mounts_step *step) {
     struct mount_entry entry = take_mount(&payload);
     switch (entry.kind) {
       case MOUNT_BIND: bind(&entry, mount_sources[i]); break;
-      case MOUNT_TMPFS: attach(make_file_system(&entry, "tmpfs", attributes_of(&entry)), entry.target); break;
-      case MOUNT_DEVPTS: attach(make_file_system(&entry, "devpts", attributes_of(&entry)), entry.target); break;
+      case MOUNT_TMPFS: attach(make_file_system(&entry, "tmpfs", attributes_of(&entry)), entry.target, may_be_absent(entry.device, entry.inode)); break;
+      case MOUNT_DEVPTS: attach(make_file_system(&entry, "devpts", attributes_of(&entry)), entry.target, false); break;
       case MOUNT_PROC: break;
       default: make(&entry); break;
     }
@@ -156,7 +168,7 @@ static void mount_proc(const struct mounts_step *step) {
   struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
   for (uint32_t i = 0; i < step->count; i++) {
     struct mount_entry entry = take_mount(&payload);
-    if (entry.kind == MOUNT_PROC) attach(make_file_system(&entry, "proc", attributes_of(&entry)), entry.target);
+    if (entry.kind == MOUNT_PROC) attach(make_file_system(&entry, "proc", attributes_of(&entry)), entry.target, false);
   }
 }
 

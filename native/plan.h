@@ -67,9 +67,13 @@ enum { MOUNT_BIND = 1, MOUNT_TMPFS = 2, MOUNT_PROC = 3, MOUNT_DEVPTS = 4, MAKE_D
 enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAGS = 7 };
 enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
-enum { EXECUTE_WITH_KEY = 1 };
 enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_FLAGS = 15 };
 enum { REPORT_ROW = 64 }; // bytes
+
+// In the place of device and inode of a mount or of a rule of Landlock: 0, 0 is not compared, 0, 1 need not be there.
+// No file has either.
+static inline bool may_be_absent(uint64_t device, uint64_t inode) { return device == 0 && inode == 1; }
+enum { EXECUTE_WITH_KEY = 1, EXECUTE_WITH_ARGUMENTS = 2 };
 
 struct plan_header {
   uint8_t magic[8]; // "callgate"
@@ -222,7 +226,7 @@ struct filter_step { // u32 flags (0), u32 patches, u32 instructions, u32 0, pat
 
 struct execute_step { // u32 argc, u32 flags, strings: path, argv
   uint32_t argument_count;
-  bool with_key;
+  bool with_key, with_arguments; // with the launcher's own arguments behind these
   const char *path;
   const char *arguments;
 };
@@ -616,12 +620,13 @@ static inline const char *check_filter(struct payload *payload, struct filter_st
 static inline const char *check_execute(struct payload *payload, struct execute_step *step) {
   step->argument_count = take32(payload);
   uint32_t flags = take32(payload);
-  if (flags > EXECUTE_WITH_KEY) return "its execute step has unknown flags";
+  if (flags > (EXECUTE_WITH_KEY | EXECUTE_WITH_ARGUMENTS)) return "its execute step has unknown flags";
   if (step->argument_count == 0 && !payload->short_of) return "its program has no arguments, not even its own name";
   if (step->argument_count > ARGUMENTS_MAXIMUM) return "its program has too many arguments";
   step->path = take_strings(payload, 1);
   step->arguments = take_strings(payload, step->argument_count);
-  step->with_key = flags == EXECUTE_WITH_KEY;
+  step->with_key = (flags & EXECUTE_WITH_KEY) != 0;
+  step->with_arguments = (flags & EXECUTE_WITH_ARGUMENTS) != 0;
   return NULL;
 }
 

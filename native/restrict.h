@@ -102,6 +102,7 @@ static void restrict_by_landlock(const struct landlock_step *step) {
     uint64_t rights = take64(&payload), device = take64(&payload), inode = take64(&payload);
     const char *path = take_strings(&payload, 1);
     long file = open_compared(STEP_LANDLOCK, path, device, inode);
+    if (file < 0) continue;
     struct landlock_path_rule rule = {rights & attributes.files, (int32_t)file};
     if (rule.rights != 0) {
       long result = CALL(landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &rule, 0);

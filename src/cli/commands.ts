@@ -83,6 +83,9 @@ const sandbox: readonly OptionSpec[] = [
   },
 ];
 
+/** What says something of one start. */
+const notBuilt: readonly string[] = ["policy", "home", "fresh", "keep-fd"];
+
 /** Groups of commands: `name` is the first of two words. */
 export const commandGroups: readonly CommandGroup[] = [lxcGroup];
 
@@ -151,6 +154,36 @@ export const commands: readonly Command[] = [
     stopAtOperand: true,
     usageStatus: 2,
     load: () => import("./commands/plan.ts"),
+  },
+  {
+    name: "build",
+    summary: "write a program with its sandbox as one executable file",
+    operands: "POLICY -o FILE -- CMD [ARG…]",
+    completes: ["policy", "program", "file"],
+    description: [
+      "Writes a file that runs CMD under POLICY as run does, and needs neither Node nor callgate: the launcher and its plan, static, some 65 KB. CMD itself is not in it, and is looked up in PATH now. Arguments of the file go to CMD, behind those that are given here. The same inputs give the same bytes.",
+      "It is for others too, and for later. Whoever starts it is who the program runs as (for root: nobody, --user or --as-root); files are opened when it starts, and a start whose grants are not there, or whose kernel has less than the plan needs, ends with 125. Paths that are granted begin with /. The working directory of whoever starts it is not shown: the program begins in an empty home of its own, /home/callgate. Limits of memory and processes are those of single processes and users. /dev/tty is there with --tty only, and there are no reports. Like the launcher it refuses to run set-user-id, set-group-id or with file capabilities.",
+      "The exit status is 0 when the file is written, 1 when the policy has mistakes or asks for what cannot be given, when CMD cannot be run, or when there is such a file already, and 2 when a file cannot be read. The file's own is the program's, or 125, 126 and 127 as of run.",
+    ],
+    options: [
+      { name: "output", short: "o", value: "FILE", help: "the file to write", completes: "file" },
+      { name: "force", help: "write over a file that is there" },
+      ...sandbox.filter(({ name }) => !notBuilt.includes(name)),
+      help,
+    ],
+    examples: [
+      {
+        command: "callgate build default -o jq-safe -- jq",
+        comment: "jq-safe FILTER: jq that reads standard input only",
+      },
+      {
+        command: "callgate build thumb.toml -o thumb --read /srv/pictures -- /opt/thumb",
+        comment: "for a server without Node",
+      },
+    ],
+    stopAtOperand: false,
+    usageStatus: 2,
+    load: () => import("./commands/build.ts"),
   },
   {
     name: "check",

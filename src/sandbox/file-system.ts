@@ -2,7 +2,7 @@
 import { foldersAbove, type Grant, grantOf, isWithin } from "./grants.ts";
 import { entriesOf, isReadable, linkTarget, realPath, statusOf } from "./lookups.ts";
 import { protectedBelow } from "./protected-files.ts";
-import type { LandlockPath, MountEntry } from "./steps.ts";
+import { type FileIdentity, ifThere, type LandlockPath, type MountEntry } from "./steps.ts";
 
 /** What the program's files are made from. */
 export interface Files {
@@ -17,6 +17,8 @@ export interface Files {
   readonly size: number | undefined;
   /** Whether uid 0, or a group of the caller's, can read what is for the system's own programs only. */
   readonly seesSecrets: boolean;
+  /** For a plan that is carried out later and elsewhere, where other files may be there. */
+  readonly portable: boolean;
 }
 
 const systemFolders = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "gnu"];
@@ -40,6 +42,8 @@ interface Mounted {
   readonly isFile: boolean;
 }
 
+type Cover = Mounted & { readonly entry: Extract<MountEntry, { readonly kind: "bind" | "tmpfs" }> };
+
 /** The whole system that every program needs: links as links, folders as read-only folders. */
 function system(): { readonly links: readonly MountEntry[]; readonly grants: readonly Grant[] } {
   const links: MountEntry[] = [];
@@ -57,24 +61,37 @@ export function isSystem(path: string): boolean {
   return systemFolders.some((name) => isWithin(path, `/${name}`));
 }
 
+const secretFiles = [
+  "shadow",
+  "shadow-",
+  "gshadow",
+  "gshadow-",
+  "security/opasswd",
+  "sudoers",
+  "krb5.keytab",
+];
+const secretFolders = [
+  ...["sudoers.d", "ssl/private", "wireguard", "NetworkManager/system-connections", "ppp", "ipsec.d"],
+];
+
 /** What only some of the system's programs are to read, where the program could. */
 function secrets(): readonly string[] {
-  const named = ["shadow", "shadow-", "gshadow", "gshadow-", "security/opasswd", "sudoers", "sudoers.d"];
-  const more = [
-    "ssl/private",
-    "krb5.keytab",
-    "wireguard",
-    "NetworkManager/system-connections",
-    "ppp",
-    "ipsec.d",
-  ];
   const keys = entriesOf("/etc/ssh")
     .map(({ name }) => name)
     .filter((name) => /^ssh_host_.*_key$/.test(name));
-  return [...named, ...more, ...keys.map((name) => `ssh/${name}`)]
+  return [...secretFiles, ...secretFolders, ...keys.map((name) => `ssh/${name}`)]
     .map((name) => `/etc/${name}`)
     .filter((path) => statusOf(path)?.isSymbolicLink() === false)
     .filter(isReadable);
+}
+
+/** The same for another machine: what may be there. */
+function coversElsewhere(): readonly Mounted[] {
+  const keys = ["rsa", "dsa", "ecdsa", "ed25519"].map((kind) => `ssh/ssh_host_${kind}_key`);
+  return [
+    ...[...secretFiles, ...keys].map((name) => coverFile(`/etc/${name}`)),
+    ...secretFolders.map((name) => coverFolder(`/etc/${name}`)),
+  ].map((one) => ({ ...one, entry: { ...one.entry, identity: ifThere } }));
 }
 
 /** The grants that count: a folder that is within another of the same kind adds nothing. */
@@ -106,7 +123,7 @@ export function mountsOf(files: Files): readonly MountEntry[] {
     ...granted
       .filter(({ writable, kind }) => writable && kind === "folder")
       .flatMap((one) => guards(one, files)),
-    ...(files.seesSecrets ? secrets() : []).map(cover),
+    ...(!files.seesSecrets ? [] : files.portable ? coversElsewhere() : secrets().map(cover)),
   ];
   const byPath = new Map(mounted.map((one): [string, Mounted] => [one.path, one]));
   const inOrder = [...byPath.values()].sort(
@@ -171,28 +188,31 @@ function bind({ path, identity, kind, writable }: Grant): Mounted {
 }
 
 function guards(grant: Grant, files: Files): readonly Mounted[] {
-  const inside = protectedBelow(grant.path, files.home, files.own);
+  const inside = protectedBelow(grant.path, files.home, files.own, files.portable);
+  const bound = (path: string, writable: boolean): Mounted =>
+    bind(files.portable ? { path, identity: ifThere, kind: "folder", writable } : grantOf(path, writable));
   const pins = inside.flatMap((path) =>
     foldersAbove(path).filter((one) => one !== grant.path && isWithin(one, grant.path)),
   );
   return [
-    ...[...new Set(pins)].map((path) => bind(grantOf(path, true))),
-    ...inside.map((path) => bind(grantOf(path, false))),
+    ...[...new Set(pins)].map((path) => bound(path, true)),
+    ...inside.map((path) => bound(path, false)),
   ];
 }
 
 /** Something empty in the place of a secret. */
 function cover(path: string): Mounted {
-  if (grantOf(path, false).kind === "folder") {
-    const entry: MountEntry = { kind: "tmpfs", target: path.slice(1), mode: 0o755, writable: false };
-    return { path, kind: "tmpfs", isFile: false, entry };
-  }
-  return {
-    path,
-    kind: "bind",
-    isFile: true,
-    entry: { kind: "bind", source: "/dev/null", target: path.slice(1) },
-  };
+  return grantOf(path, false).kind === "folder" ? coverFolder(path) : coverFile(path);
+}
+
+function coverFolder(path: string): Cover {
+  const entry = { kind: "tmpfs", target: path.slice(1), mode: 0o755, writable: false } as const;
+  return { path, kind: "tmpfs", isFile: false, entry };
+}
+
+function coverFile(path: string): Cover {
+  const entry = { kind: "bind", source: "/dev/null", target: path.slice(1) } as const;
+  return { path, kind: "bind", isFile: true, entry };
 }
 
 function deviceEntries(
@@ -254,4 +274,27 @@ function rule({ path, kind, writable, identity }: Grant): LandlockPath {
 export function resolverFiles(): readonly Grant[] {
   const real = realPath("/etc/resolv.conf");
   return real === undefined || isSystem(real) ? [] : [grantOf(real, false)];
+}
+
+/**
+ * The same for another machine: what is granted has to be there, whatever it then is; of everything else what is there.
+ */
+export function mountsElsewhere(entries: readonly MountEntry[], files: Files): readonly MountEntry[] {
+  return entries.map((entry) =>
+    entry.kind === "bind" && entry.identity !== undefined ? elsewhere(entry, entry.source, files) : entry,
+  );
+}
+
+/** As `mountsElsewhere`, for rules of Landlock. */
+export function landlockElsewhere(paths: readonly LandlockPath[], files: Files): readonly LandlockPath[] {
+  return paths.map((one) => (one.identity === undefined ? one : elsewhere(one, one.path, files)));
+}
+
+function elsewhere<Thing extends { readonly identity?: FileIdentity }>(
+  { identity, ...thing }: Thing,
+  path: string,
+  { grants }: Files,
+): Omit<Thing, "identity"> & { readonly identity?: FileIdentity } {
+  const isGranted = identity !== ifThere && grants.some((grant) => grant.path === path);
+  return isGranted ? thing : { ...thing, identity: ifThere };
 }

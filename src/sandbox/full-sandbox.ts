@@ -8,8 +8,10 @@ import {
   type Files,
   handledFiles,
   isSystem,
+  landlockElsewhere,
   landlockInside,
   landlockOutside,
+  mountsElsewhere,
   mountsOf,
   resolverFiles,
   shownFiles,
@@ -34,6 +36,8 @@ export interface SandboxSettings {
   readonly newSession?: boolean;
   /** Files that decide what callgate does, and are never written: policies. */
   readonly ownFiles?: readonly string[];
+  /** The plan is carried out later, by others and elsewhere: nothing of this start is in it. */
+  readonly portable?: boolean;
 }
 
 /** One start: where, of what, by whom. */
@@ -142,7 +146,8 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
   const named = user?.home ?? homeOf(start);
   const home = realPath(named) ?? named;
   const cwd = realPath(start.cwd) ?? start.cwd;
-  const { grants, program, notes } = allGrants(policy, { ...start, cwd }, home);
+  const portable = settings.portable === true;
+  const { grants, program, notes } = allGrants(policy, { ...start, cwd }, home, portable);
   const mode = policy.network?.mode ?? "off";
   const files: Files = {
     grants: mode === "off" ? grants : [...grants, ...resolverFiles()],
@@ -152,12 +157,14 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     proc: machine.proc !== 0 ? "none" : start.isRoot && settings.asRoot === true ? "read" : "write",
     size: policy.limits?.memory,
     seesSecrets: settings.asRoot === true || !start.isRoot,
+    portable,
   };
   const namespaces: readonly NamespaceKind[] = [
     ...(["mount", "cgroup", "uts", "ipc", "user", "pid"] as const),
     ...(mode === "off" ? (["net"] as const) : []),
   ];
-  const grouped = groupsOf(policy);
+  const grouped = portable ? noGroups : groupsOf(policy);
+  const mounts = mountsOf(files);
   const isSame = !isAlone || isShownIn(files, cwd);
   const stays = isSame ? cwd : placeInside(cwd, files);
   const keepsGroups = !start.isRoot || settings.asRoot === true;
@@ -174,7 +181,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
         ? ([
             { kind: "namespaces", namespaces },
             { kind: "idMaps", map: start.isRoot ? "all" : "own" },
-            { kind: "mounts", entries: mountsOf(files) },
+            { kind: "mounts", entries: portable ? mountsElsewhere(mounts, files) : mounts },
             { kind: "pivot" },
             { kind: "hostName", name: "callgate" },
           ] as const)
@@ -225,15 +232,17 @@ function placeInside(cwd: string, { home }: Files): string {
 
 function landlock(policy: Policy, files: Files, isAlone: boolean, machine: Machine): PlanStep {
   const isByPort = policy.network?.mode === "ports";
+  const paths = isAlone ? landlockInside(files) : landlockOutside(files);
   return {
     kind: "landlock",
-    least: machine.landlock,
+    // What came after version 6 adds nothing that a plan could not do without.
+    least: files.portable ? Math.min(machine.landlock, 6) : machine.landlock,
     // Abstract sockets, signals.
     scopes: 3,
     files: handledFiles,
     // bind, connect
     network: isByPort ? 3 : 0,
-    paths: isAlone ? landlockInside(files) : landlockOutside(files),
+    paths: files.portable ? landlockElsewhere(paths, files) : paths,
     ports: isByPort ? (policy.network?.ports ?? []).map((port) => ({ port, rights: 3 })) : [],
   };
 }
@@ -267,6 +276,7 @@ function allGrants(
   policy: Policy,
   { cwd, program, isRoot }: Start,
   home: string,
+  portable: boolean,
 ): { readonly grants: readonly Grant[]; readonly program: string; readonly notes: readonly string[] } {
   const mistakes: string[] = [];
   const notes: string[] = [];
@@ -283,7 +293,7 @@ function allGrants(
 
   const isShown = (path: string): boolean =>
     isSystem(path) || grants.some((grant) => isWithin(path, grant.path));
-  if (!isShown(cwd)) {
+  if (!portable && !isShown(cwd)) {
     if (
       isWithin(home, cwd) ||
       cwd === "/tmp" ||

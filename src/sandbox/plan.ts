@@ -94,6 +94,8 @@ export interface ExecuteStep {
   readonly path: PlanString;
   /** From argv[0] on. */
   readonly arguments: readonly PlanString[];
+  /** With the arguments of whoever starts the plan's file behind them. */
+  readonly withCallersArguments?: boolean;
 }
 
 /** What is said on standard error when a system call has killed the program (SIGSYS); not of itself a reason to stay. */
@@ -377,7 +379,7 @@ function writeExecute(writer: Writer, step: ExecuteStep, withKey: boolean): void
   if (step.arguments.length === 0) throw new PlanError("argv[0] is missing", step.kind);
   atMost(step.kind, step.arguments.length, planLimits.arguments, "arguments");
   writer.u32(step.arguments.length);
-  writer.u32(withKey ? 1 : 0);
+  writer.u32((withKey ? 1 : 0) + (step.withCallersArguments === true ? 2 : 0));
   writeString(writer, step.kind, "the path", step.path);
   step.arguments.forEach((argument, index) => {
     writeString(writer, step.kind, `argument ${index}`, argument);

@@ -43,8 +43,14 @@ const inRepository = [".git/hooks", ".git/config", ".git/config.worktree", ".env
 /**
  * The protected files and folders that exist below a folder in which writing is granted.
  * @param own files that decide what callgate does: policies
+ * @param always those too that do not exist now
  */
-export function protectedBelow(folder: string, home: string, own: readonly string[]): readonly string[] {
+export function protectedBelow(
+  folder: string,
+  home: string,
+  own: readonly string[],
+  always = false,
+): readonly string[] {
   const homes = isWithin(home, folder) && home !== folder ? [folder, home] : [folder];
   const callgate = ["bin", "dist", "native"].map((name) => join(packageRoot(), name));
   const candidates = [
@@ -54,7 +60,7 @@ export function protectedBelow(folder: string, home: string, own: readonly strin
     ...callgate,
   ];
   return [...new Set(candidates)].filter(
-    (path) => path !== folder && isWithin(path, folder) && isThere(path),
+    (path) => path !== folder && isWithin(path, folder) && (always || isThere(path)),
   );
 }
 

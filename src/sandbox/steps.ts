@@ -46,6 +46,9 @@ export interface FileIdentity {
   readonly inode: bigint;
 }
 
+/** In the place of an identity: whatever is there, if something is. No file has this device. */
+export const ifThere: FileIdentity = { device: 0n, inode: 1n };
+
 /** Targets are relative to the new root, `etc/ssl`; the folders above them are made by entries before them. */
 export type MountEntry =
   | {
@@ -63,6 +66,8 @@ export type MountEntry =
       readonly mode: number;
       readonly size?: number;
       readonly writable?: boolean;
+      /** Only where the target is there. */
+      readonly identity?: typeof ifThere;
     }
   | { readonly kind: "proc"; readonly target: string; readonly writable: boolean }
   | { readonly kind: "devpts"; readonly target: string }
@@ -263,7 +268,7 @@ function writeMount(writer: StepWriter, entry: MountEntry): void {
   );
   writer.u32("mode" in entry ? entry.mode : entry.kind === "devpts" ? 0o620 : 0);
   writer.u32(0);
-  const identity = entry.kind === "bind" ? entry.identity : undefined;
+  const identity = "identity" in entry ? entry.identity : undefined;
   writer.u64(identity?.device ?? 0n);
   writer.u64(identity?.inode ?? 0n);
   const size = entry.kind === "tmpfs" && entry.size !== undefined ? String(entry.size) : "";

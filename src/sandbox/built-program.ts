@@ -1,0 +1,99 @@
+/**
+ * Launcher and plan in one file that needs neither Node nor callgate: what `callgate build` writes. It is started later,
+ * by others, elsewhere; so nothing of whoever builds it is in it, and paths are what they are when it starts.
+ */
+import { readFileSync } from "node:fs";
+import { resolve as resolvePath } from "node:path";
+import type { Policy } from "../policy/types.ts";
+import { attachPlan } from "./attached-plan.ts";
+import type { SandboxSettings } from "./full-sandbox.ts";
+import { findLauncher } from "./launcher.ts";
+import type { Plan, PlanStep } from "./plan.ts";
+import { PrepareError, planWithNotes, preparePlan } from "./prepare.ts";
+
+/** The program's home, empty, whoever it is. */
+export const builtHome = "/home/callgate";
+
+const mostMounts = 512;
+
+export interface BuiltProgram {
+  readonly bytes: Uint8Array;
+  readonly notes: readonly string[];
+}
+
+/**
+ * @param settings what is set up around the filter; undefined: nothing
+ * @throws PrepareError where the policy asks for what a built file cannot give; ProofError and TooLargeError as `compile`
+ */
+export function buildProgram(
+  policy: Policy,
+  settings: SandboxSettings | undefined,
+  program: { readonly path: string; readonly arguments: readonly string[] },
+): BuiltProgram {
+  refuseOwnPaths(policy);
+  const launcher = findLauncher();
+  if (!("path" in launcher)) throw new PrepareError(launcher.message);
+  const planAs = (isRoot: boolean): { readonly plan: Plan; readonly notes: readonly string[] } => {
+    // Whom root starts the program as is nobody else's business.
+    const { user, asRoot, ...shared } = settings ?? {};
+    const own = settings && { ...shared, ...(isRoot ? settings : {}), portable: true };
+    const { plan, notes } = planWithNotes(preparePlan(policy, own), {
+      path: resolvePath(program.path),
+      arguments: program.arguments,
+      cwd: builtHome,
+      env: { HOME: builtHome },
+      uid: isRoot ? 0 : 1,
+    });
+    return {
+      plan: { ...plan, steps: plan.steps.map((step) => portableStep(step, own !== undefined)) },
+      notes,
+    };
+  };
+  const forOthers = planAs(false);
+  const forRoot = settings === undefined ? undefined : planAs(true);
+  for (const { plan } of forRoot === undefined ? [forOthers] : [forOthers, forRoot]) refuseTooMany(plan);
+  const { limits } = policy;
+  const single = settings !== undefined && (limits?.memory !== undefined || limits?.processes !== undefined);
+  const notes = single
+    ? [
+        "limits of memory and processes hold for each process or user: which control groups there are is not known yet",
+      ]
+    : [];
+  return {
+    bytes: attachPlan(readFileSync(launcher.path), forOthers.plan, forRoot?.plan),
+    notes: [...forOthers.notes, ...notes],
+  };
+}
+
+function portableStep(step: PlanStep, hasOwnHome: boolean): PlanStep {
+  switch (step.kind) {
+    case "environment":
+      return hasOwnHome ? { ...step, set: { HOME: builtHome, ...step.set } } : step;
+    case "execute":
+      return { ...step, withCallersArguments: true };
+    default:
+      return step;
+  }
+}
+
+/** What is relative to a home or a folder is so to those of whoever builds, and they are not at the start. */
+function refuseOwnPaths({ files }: Policy): void {
+  const wrong = [...(files?.read ?? []), ...(files?.write ?? [])].filter((path) => !path.startsWith("/"));
+  if (wrong.length === 0) return;
+  throw new PrepareError(
+    wrong
+      .map(
+        (path) =>
+          `${JSON.stringify(path)} cannot be granted to a built file: whose home or folder it is relative to is not known before it starts; give a path that begins with /`,
+      )
+      .join("\n"),
+  );
+}
+
+function refuseTooMany({ steps }: Plan): void {
+  const mounts = steps.find((step) => step.kind === "mounts");
+  if (mounts?.kind === "mounts" && mounts.entries.length > mostMounts)
+    throw new PrepareError(
+      `${mounts.entries.length} mounts are more than ${mostMounts}: in each folder that may be written everything is protected that could be there; grant writing in fewer folders`,
+    );
+}
