@@ -10,6 +10,7 @@ const ways = [
   ["explain", "default", "socket(AF_INET)"],
   ["run", "--dry-run", "--deny", "keyctl(operation == 0)", "--", "true"],
   ["run", "--help"],
+  ["compile", "-o", "/dev/null", "default"],
 ];
 
 (async () => {

@@ -131,26 +131,33 @@ class PolicyReader {
     return this.#answer(abi.unknownNumber.action, abi.abi.name, abi.unknownNumber.by);
   }
 
-  /** A search tree over the numbers that the ABI has. */
+  /** A search tree over the ABI's numbers: neighbours that are decided alike are one run. */
   #search(abi: ResolvedAbi): Decisions {
     const unknown = this.#unknownNumber(abi);
-    const within = (calls: readonly ResolvedCall[]): Decisions => {
-      const [first] = calls;
-      if (first === undefined) return unknown;
-      if (calls.length === 1) {
-        const call = this.#call(first, abi.abi.name);
-        return this.#maker.question(numberWord, this.#equal(first.nr), call, unknown);
-      }
-      const half = calls.length >> 1;
-      const pivot = calls[half] ?? first;
+    const runs: { readonly first: number; readonly decisions: Decisions }[] = [];
+    const append = (first: number, decisions: Decisions): void => {
+      if (runs.at(-1)?.decisions !== decisions) runs.push({ first, decisions });
+    };
+    let next = 0;
+    for (const call of abi.calls) {
+      if (call.nr > next) append(next, unknown);
+      append(call.nr, this.#call(call, abi.abi.name));
+      next = call.nr + 1;
+    }
+    append(next, unknown);
+    const within = (from: number, to: number): Decisions => {
+      const half = (from + to) >> 1;
+      const pivot = runs[half];
+      if (pivot === undefined) return unknown;
+      if (half === from) return pivot.decisions;
       return this.#maker.question(
         numberWord,
-        this.#atLeast(pivot.nr),
-        within(calls.slice(half)),
-        within(calls.slice(0, half)),
+        this.#atLeast(pivot.first),
+        within(half, to),
+        within(from, half),
       );
     };
-    return within(abi.calls);
+    return within(0, runs.length);
   }
 
   #call(call: ResolvedCall, abi: AbiName): Decisions {
