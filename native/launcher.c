@@ -601,9 +601,11 @@ static void install_filters(void) {
     const struct filter_step *filter = &plan.filters[i];
     struct filter_program program = {(uint16_t)filter->instruction_count,
                                      (const struct filter_instruction *)(const void *)filter->instructions};
-    long result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+    // A watched filter's listener stays open until the execve, which waits for its answer: a watcher outside takes it there.
+    const uint64_t flags = filter->is_watched ? NEW_LISTENER : 0;
+    long result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     if (result < 0) fail_step(STEP_FILTER, "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, result, filter_hint(result));
-    if (result > 0)
+    if (result > 0 && !filter->is_watched)
       fail_step(STEP_FILTER, "seccomp(SECCOMP_SET_MODE_FILTER)", NULL, 0, "another thread could not take it");
     filtered = true;
   }

@@ -67,6 +67,7 @@ enum { MOUNT_BIND = 1, MOUNT_TMPFS = 2, MOUNT_PROC = 3, MOUNT_DEVPTS = 4, MAKE_D
 enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAGS = 7 };
 enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
+enum { FILTER_WATCHED = 1 };
 enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_FLAGS = 15 };
 enum { REPORT_ROW = 64 }; // bytes
 
@@ -218,7 +219,8 @@ struct signals_step { // u64 mask: bit N-1 for signal N
   uint64_t keep_ignored;
 };
 
-struct filter_step { // u32 flags (0), u32 patches, u32 instructions, u32 0, patches, instructions
+struct filter_step { // u32 flags, u32 patches, u32 instructions, u32 0, patches, instructions
+  bool is_watched;
   uint32_t patch_count, instruction_count;
   const uint8_t *patches; // u32 instruction, u32 key word
   uint8_t *instructions;  // struct sock_filter; not const, since the key is written into them
@@ -598,7 +600,8 @@ static inline const char *check_filter(struct payload *payload, struct filter_st
   step->instruction_count = take32(payload);
   uint32_t reserved = take32(payload);
   if (payload->short_of) return NULL;
-  if (flags != 0 || reserved != 0) return "a filter step has unknown flags";
+  if ((flags & ~(uint32_t)FILTER_WATCHED) != 0 || reserved != 0) return "a filter step has unknown flags";
+  step->is_watched = (flags & FILTER_WATCHED) != 0;
   if (step->instruction_count == 0) return "a filter has no instruction";
   if (step->instruction_count > INSTRUCTIONS_MAXIMUM) return "a filter has more than 4096 instructions";
   if (step->patch_count > PATCHES_MAXIMUM) return "a filter has too many places for the launch key";

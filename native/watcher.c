@@ -1,6 +1,7 @@
 // callgate's watcher: starts a program and says which system calls it makes. `callgate learn` starts it.
 //
 //   watcher PATH ARGV0 [ARGUMENT…]     the job comes on descriptor 3, records go to descriptor 4
+//   watcher container PID              the same of a container, whose first program has installed the filter and waits
 //
 // The program runs under a filter that hands up the calls of interest (seccomp user notification); the watcher lets
 // each go on (CONTINUE), or refuses it with the error that the job has for its number, and notes what was new about it.
@@ -27,13 +28,15 @@ enum {
 #else
   NUMBER_SIGNALFD = 74, NUMBER_READLINKAT = 78, NUMBER_GETRUSAGE = 165,
 #endif
+  NUMBER_PIDFD_OPEN = 434, NUMBER_PIDFD_GETFD = 438,
+  LISTENER_TRIES = 100000, LISTENER_DESCRIPTORS = 64,
   WATCH_SUBREAPER = 36,
   WATCH_CLONE_FILES = 0x400,
   WATCH_CLOSE_RANGE_CLOEXEC = 4,
 };
 
 // ── The job ────────────────────────────────────────────────────────────────────────────────────────────────────
-// u8[8] "cgwatch1", u32 instructions, u32 calls, u32 answer, u32 0, the instructions, the calls: sorted by arch and number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
+// u8[8] "cgwatch1" ("cgwatchc" for a container), u32 instructions, u32 calls, u32 answer, u32 0, the instructions, the calls: sorted by arch and number. An answer is 0, the call goes on, or an errno; the job's own holds for calls that are not in the list. The first
 // execve, the watcher's own, goes on always.
 
 struct call_row {
@@ -55,6 +58,7 @@ static const struct filter_instruction *filter;
 static uint32_t filter_length;
 static const struct call_row *rows;
 static uint32_t row_count, other_answer;
+static bool is_container;
 
 // ── Records ────────────────────────────────────────────────────────────────────────────────────────────────────
 // What goes to the caller, in the machine's byte order; lengths are of the whole record, a multiple of 8.
@@ -121,8 +125,9 @@ static void read_job(void) {
   }
   CALL(close, JOB_DESCRIPTOR);
   if (length < JOB_HEADER) fail("the watcher's job is not valid", 0);
+  is_container = job[7] == 'c';
   for (size_t i = 0; i < 8; i++)
-    if (job[i] != (uint8_t)"cgwatch1"[i]) fail("the watcher's job is not valid", 0);
+    if (job[i] != (uint8_t)"cgwatch1"[i] && (i != 7 || !is_container)) fail("the watcher's job is not valid", 0);
   filter_length = load32(job + 8);
   row_count = load32(job + 12);
   other_answer = load32(job + 16);
@@ -205,6 +210,36 @@ static int take_listener(long program) {
     if (main_status != -1) leave(main_status >> 8 & 0xff);
     nap();
   }
+}
+
+// The container's first program waits in its execve until somebody answers; the listener is taken from it meanwhile.
+static int take_listener_of(uint32_t pid) {
+  static const char wanted[] = "anon_inode:seccomp notify";
+  long process = call6(NUMBER_PIDFD_OPEN, pid, 0, 0, 0, 0, 0);
+  if (process < 0) fail("the container cannot be watched: pidfd_open", process);
+  for (int tries = 0; tries < LISTENER_TRIES; tries++) {
+    // An ordinary user may take a descriptor of mapped ids by their user namespace, but not look at its link.
+    for (uint32_t descriptor = 3; descriptor < LISTENER_DESCRIPTORS; descriptor++) {
+      long taken = call6(NUMBER_PIDFD_GETFD, WORD(process), descriptor, 0, 0, 0, 0);
+      if (taken == -EBADF) continue;
+      if (taken < 0) fail("the container cannot be watched: pidfd_getfd", taken);
+      struct line path = {.length = 0};
+      put(&path, "/proc/self/fd/");
+      put_number(&path, (uint64_t)taken);
+      put_byte(&path, 0);
+      char target[sizeof wanted];
+      long length = call6(NUMBER_READLINKAT, WORD(AT_FDCWD), WORD(path.text), WORD(target), sizeof target, 0, 0);
+      bool is_listener = length == (long)sizeof wanted - 1;
+      for (size_t i = 0; is_listener && i < sizeof wanted - 1; i++) is_listener = target[i] == wanted[i];
+      if (is_listener) {
+        CALL(close, process);
+        return (int)taken;
+      }
+      CALL(close, taken);
+    }
+    nap();
+  }
+  fail("the container cannot be watched: its first program has no listener", 0);
 }
 
 // ── What is new about a call ───────────────────────────────────────────────────────────────────────────────────
@@ -428,6 +463,16 @@ static void answer_calls(int listener, int children, long program) {
   }
 }
 
+static void watch_container(const char *text, int children) {
+  uint32_t pid = 0;
+  for (; *text >= '0' && *text <= '9' && pid <= 1U << 22; text++) pid = pid * 10 + (uint32_t)(*text - '0');
+  if (*text != 0 || pid == 0) fail("this program is a part of callgate and is started by it: use `callgate lxc learn`", 0);
+  int listener = take_listener_of(pid);
+  CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, 1);
+  answer_calls(listener, children, 0);
+  send_counts();
+}
+
 __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   int argc = (int)stack[0];
   const char **argv = (const char **)(uintptr_t)(stack + 1);
@@ -452,6 +497,10 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   long memory = CALL(mmap, 0, 4096, 3, 0x21, -1, 0);
   if (memory < 0 && memory > -4096) fail("mmap", memory);
   shared = (struct hand_over *)memory;
+  if (is_container) {
+    watch_container(argv[2], (int)children);
+    leave(0);
+  }
   long own = CALL(getpid);
   long program = CALL(clone, WATCH_CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (program < 0) fail("clone", program);

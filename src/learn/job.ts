@@ -10,13 +10,15 @@ import {
 } from "../syscalls/index.ts";
 
 export interface JobOptions {
+  /** The listener is taken from a container's first program: the watcher starts nothing. */
+  readonly container?: boolean;
   /** The watch filter: it hands up what is of interest. */
   readonly filter: Uint8Array;
   /** What calls get that are handed up: undefined, they go on; else the errno's number that a call gets. */
   readonly answer?: ((call: Syscall | undefined) => number) | undefined;
 }
 
-const magic = "cgwatch1";
+const magics = { program: "cgwatch1", container: "cgwatchc" } as const;
 const headerLength = 24;
 const rowLength = 64;
 const wordsOfRow = 3;
@@ -25,7 +27,7 @@ const wordsOfRow = 3;
 const addresses: Readonly<Record<string, string>> = { connect: "addr", bind: "addr" };
 
 /** The bytes of a job. */
-export function encodeJob({ filter, answer }: JobOptions): Uint8Array {
+export function encodeJob({ container = false, filter, answer }: JobOptions): Uint8Array {
   const rows = abis.flatMap(({ name, arch }) =>
     syscallsOf(name).flatMap((call) => {
       const row = rowOf(call, answer?.(call) ?? 0);
@@ -35,7 +37,7 @@ export function encodeJob({ filter, answer }: JobOptions): Uint8Array {
   rows.sort((a, b) => a.arch - b.arch || a.nr - b.nr);
   const bytes = new Uint8Array(headerLength + filter.length + rows.length * rowLength);
   const view = new DataView(bytes.buffer);
-  bytes.set(new TextEncoder().encode(magic));
+  bytes.set(new TextEncoder().encode(container ? magics.container : magics.program));
   view.setUint32(8, filter.length / 8, true);
   view.setUint32(12, rows.length, true);
   view.setUint32(16, answer?.(undefined) ?? 0, true);

@@ -24,6 +24,8 @@ export interface ContainerFiles {
   readonly state: string;
   /** The same for the hook that LXC runs. */
   readonly kept: string;
+  /** Where `callgate lxc learn` is while a start is to be learned from. */
+  readonly learn: string;
   /** Where `callgate lxc watch` listens, what it answers, and what it has seen. */
   readonly watch: string;
   readonly answers: string;
@@ -38,6 +40,7 @@ export function filesOf(folder: string): ContainerFiles {
     log: join(folder, "callgate.log"),
     state: join(folder, "callgate.state"),
     kept: join(folder, "callgate.kept"),
+    learn: join(folder, "callgate.learn"),
     watch: join(folder, "callgate.watch"),
     answers: join(folder, "callgate.answers"),
     denials: join(folder, "callgate.denials"),

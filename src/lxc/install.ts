@@ -78,6 +78,18 @@ export function installProtection(
   return { files, state };
 }
 
+/**
+ * Makes a start ready that is learned from: LXC's profile is the floor's alone, and the first program asks. Nothing of it is
+ * kept for a later start.
+ */
+export function installLearning(folder: string, { floor }: Protection, program: Uint8Array): void {
+  const files = filesOf(folder);
+  for (const file of [files.kept, files.state, files.attachProfile, files.answers])
+    rmSync(file, { force: true });
+  replace(files.profile, Buffer.from(floor?.text ?? "2\ndenylist\n"), 0o644);
+  replace(files.init, program, 0o555);
+}
+
 function watchedFiles(files: ContainerFiles, protection: Protection) {
   return [
     [files.attachProfile, Buffer.from(protection.attachProfile), 0o644],

@@ -412,12 +412,25 @@ function filterStep({ filter, keyPlaces }: LaunchFilter): PlanStep {
 
 /** The container's first program: the launcher, carrying out the filter and then what the container starts. */
 export function initProgram(launcher: Uint8Array, protection: Protection): Uint8Array {
+  return programWith(launcher, protection, filterStep(protection.filter));
+}
+
+/** The same for a start that is learned from: the filter asks a watcher, and everything waits for its answers. */
+export function learningProgram(
+  launcher: Uint8Array,
+  protection: Protection,
+  filter: Uint8Array,
+): Uint8Array {
+  return programWith(launcher, protection, { kind: "filter", bytes: filter, watched: true });
+}
+
+function programWith(launcher: Uint8Array, protection: Protection, filter: PlanStep): Uint8Array {
   const { noNewPrivileges, initCommand } = protection;
   const [path = "/sbin/init"] = initCommand;
   const steps: PlanStep[] = [];
   if (noNewPrivileges) steps.push({ kind: "noNewPrivileges" });
   else steps.push({ kind: "detachMount", path: initInside });
-  steps.push(filterStep(protection.filter), {
+  steps.push(filter, {
     kind: "execute",
     path,
     arguments: initCommand.length === 0 ? [path] : initCommand,

@@ -1,18 +1,26 @@
-/** Whether `callgate lxc watch` serves a container now. */
+/** Who is there for a container now: `callgate lxc watch`, or `callgate lxc learn`. */
 import { createConnection } from "node:net";
 import { filesOf, isSocketPath } from "./block.ts";
 
 /** A watcher's socket has another type than Node's: the kernel says so, and the watcher is not troubled. */
-export function hasWatcher(folder: string): Promise<boolean> {
-  const { watch } = filesOf(folder);
-  if (!isSocketPath(watch)) return Promise.resolve(false);
+export async function hasWatcher(folder: string): Promise<boolean> {
+  return (await answerAt(filesOf(folder).watch)) === "EPROTOTYPE";
+}
+
+/** Whether the start that is being made is one to learn from: then everything is prepared for it. */
+export async function hasLearner(folder: string): Promise<boolean> {
+  return (await answerAt(filesOf(folder).learn)) === "connected";
+}
+
+function answerAt(path: string): Promise<string> {
+  if (!isSocketPath(path)) return Promise.resolve("too long");
   return new Promise((resolve) => {
-    const socket = createConnection(watch);
-    const answer = (is: boolean): void => {
+    const socket = createConnection(path);
+    const answer = (text: string): void => {
       socket.destroy();
-      resolve(is);
+      resolve(text);
     };
-    socket.on("connect", () => answer(false));
-    socket.on("error", (error) => answer("code" in error && error.code === "EPROTOTYPE"));
+    socket.on("connect", () => answer("connected"));
+    socket.on("error", (error) => answer("code" in error ? String(error.code) : error.message));
   });
 }

@@ -84,6 +84,8 @@ export interface FilterStep {
   readonly kind: "filter" | "notifyingFilter" | "decidingFilter";
   /** The kernel's `struct sock_filter[]`, 8 bytes an instruction. */
   readonly bytes: Uint8Array;
+  /** It hands calls up, and a watcher outside takes its listener from the process before the program runs. */
+  readonly watched?: boolean;
   /** With at least one patch in any filter the program is started with the launch key. */
   readonly patches?: readonly KeyPatch[];
 }
@@ -355,7 +357,7 @@ function writeFilter(writer: Writer, step: FilterStep): void {
   }
   atMost(step.kind, instructions, planLimits.instructions, "instructions");
   atMost(step.kind, patches.length, planLimits.patches, "places for the launch key");
-  writer.u32(0);
+  writer.u32(step.watched === true ? 1 : 0);
   writer.u32(patches.length);
   writer.u32(instructions);
   writer.u32(0);

@@ -163,6 +163,30 @@ export const lxcCommands: readonly Command[] = [
   },
   {
     ...containers,
+    name: "lxc learn",
+    summary: "watch a container from its start to its end, and write a policy of what it did",
+    operands: "NAME",
+    description: [
+      "Starts the container under a watch filter, and writes a policy that permits what its init and everything below it did until Ctrl-C stops it, or it ends by itself. LXC's own calls come before that filter and are not among it. While it learns, the container may do whatever the profile below lets it do, and what its statements do not refuse.",
+      "Where the file is a policy already, only what it does not permit is watched, and added. syscall.policy = FILE in the container's configuration enforces it. The exit status is 0 when the policy was written.",
+    ],
+    options: [
+      {
+        name: "output",
+        short: "o",
+        value: "FILE",
+        help: "the policy that is written or extended (default: learned.toml in the container's folder)",
+        completes: "file",
+      },
+      { name: "force", help: "replace FILE instead of extending it" },
+      ...place,
+      help,
+    ],
+    examples: [{ command: "callgate lxc learn web", comment: "use it as usual meanwhile, then Ctrl-C" }],
+    load: () => module(async () => (await import("./learn.ts")).learn),
+  },
+  {
+    ...containers,
     name: "lxc status",
     summary: "all containers: what they are under, and whether that is proved",
     operands: "[NAME…]",

@@ -9,7 +9,7 @@ import { installProtection } from "../../lxc/install.ts";
 import { libseccompFile } from "../../lxc/libseccomp.ts";
 import { logFailure } from "../../lxc/log.ts";
 import { protectionOf } from "../../lxc/protection.ts";
-import { hasWatcher } from "../../lxc/watcher.ts";
+import { hasLearner, hasWatcher } from "../../lxc/watcher.ts";
 import { isInFolder, wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
@@ -38,6 +38,7 @@ export const hook: LxcCommand = async ({ operands }) => {
 };
 
 async function preStart(folder: string, configFile: string, name: string): Promise<number> {
+  if (isInFolder(configFile, folder) && (await hasLearner(folder))) return 0;
   const problem = prepareStart(folder, configFile, name, await hasWatcher(folder));
   if (problem === undefined) return 0;
   // A hook of another folder must not write there.
