@@ -58,8 +58,8 @@ for (const kind of ["privileged", "user"] as const) {
       const { status, said } = await learnFrom(container, "/probe userfaultfd; /probe keyctl; mkdir /made");
       assert.equal(status, 0, said);
       const text = readFileSync(join(container.folder, "learned.toml"), "utf8");
-      assert.match(text, /^allow userfaultfd.* # probe ×1$/m);
-      assert.match(text, /^allow mkdir .*# mkdir ×1$/m);
+      assert.match(text, /^allow userfaultfd.* # \S+ ×1$/m);
+      assert.match(text, /^allow mkdir .*# \S+ ×1$/m);
       assert.match(text, /^allow execve/m);
       // Refused by a statement: somebody's decision.
       assert.doesNotMatch(text, /^allow keyctl/m);
