@@ -254,7 +254,7 @@ static int descriptor_number(const char *text) {
 // The kernel has just executed the file by this path. /proc is not asked: where this runs as a container's first
 // program, what lies at /proc may be the container's own.
 static size_t plan_from_own_file(const char *file) {
-  bool as_root = attached.root_length != 0 && CALL(getuid) == 0;
+  bool as_root = attached.root_length != 0 && must(STEP_PLAN, "getuid", CALL(getuid)) == 0;
   uint64_t offset = as_root ? attached.root_offset : attached.offset;
   uint64_t whole = as_root ? attached.root_length : attached.length;
   if (whole > PLAN_MAXIMUM) fail("the plan is too large, nothing was started: ", "more than 4 MiB");

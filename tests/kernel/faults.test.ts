@@ -445,6 +445,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   close_from_to: "Linux before 5.9, see launcher-front.test.ts",
   become_node: "a caller that has closed 0, 1 or 2, see launcher-front.test.ts",
   die_like_child: "after Node was killed",
+  plan_from_own_file: "a file of `callgate build`, whose plan for root has its own place",
   detach_mount: "a container's, see attached-plan.test.ts",
   write_whole: "`launcher layers`",
   try_in_child: "`launcher layers`",
