@@ -11,12 +11,14 @@
 import { deny } from "../policy/action.ts";
 import type { Action, Policy, Rule } from "../policy/types.ts";
 
+/** Each refusal by an errno, and each question, as a notification. */
 export function handedUp(policy: Policy): Policy {
   return withActions(policy, (action) =>
     action.kind === "errno" || action.kind === "ask" ? { kind: "notify" } : action,
   );
 }
 
+/** Each question as a refusal. */
 export function withoutQuestions(policy: Policy): Policy {
   return hasQuestions(policy)
     ? withActions(policy, (action) => (action.kind === "ask" ? deny : action))

@@ -38,6 +38,7 @@ export interface PathUse {
   readonly programs: ReadonlySet<string>;
 }
 
+/** The paths of a run, by what was done with them. */
 export function pathUse(observation: Observation, { exists, wasThere }: FileFacts): PathUse {
   const read = new Set<string>();
   const write = new Set<string>();

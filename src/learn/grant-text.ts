@@ -15,7 +15,15 @@ export function addGrants(source: Source, grants: LearnedGrants): string | Probl
   };
   apply((current) => addItems(current, "files", "read", read.map(quote)));
   apply((current) => addItems(current, "files", "write", write.map(quote)));
-  if (network === "host") apply((current) => setValue(current, "network", "mode", '"host"'));
+  if (network === "host") {
+    apply((current) => setValue(current, "network", "mode", '"host"'));
+    // Ports beside the whole network would contradict it.
+    apply((current) =>
+      find(current, "network", "ports").value === undefined
+        ? current.text
+        : setValue(current, "network", "ports", "[]"),
+    );
+  }
   if (Array.isArray(network)) {
     apply((current) => setValue(current, "network", "mode", '"ports"'));
     apply((current) => addItems(current, "network", "ports", network.map(String)));

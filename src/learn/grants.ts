@@ -36,7 +36,7 @@ export function learnedGrants(observation: Observation, place: GrantPlace): Lear
     return why === undefined;
   };
   const isNarrow = (path: string): boolean => {
-    const wide = contains(path, place.home) || ["/", "/var", "/run", "/boot"].includes(path);
+    const wide = contains(path, place.home) || tooWide.test(path);
     if (wide) left.set(path, "the whole of it: grant what it needs by hand");
     return !wide;
   };
@@ -70,6 +70,9 @@ export function learnedGrants(observation: Observation, place: GrantPlace): Lear
   };
 }
 
+/** Folders of the whole machine or of all of somebody's programs. */
+const tooWide = /^\/(?:|tmp|var|var\/tmp|boot|run|run\/user|run\/user\/\d+)$/;
+
 /** A folder that is the program's own is granted whole; a home or the root is not. */
 function isOwnFolder({ cwd, home }: GrantPlace): boolean {
   return !contains(cwd, home) && !isVolatile(cwd) && cwd.split("/").length > 2;
@@ -81,6 +84,7 @@ function reasonToLeave(path: string, { wasThere }: GrantPlace): string | undefin
   if (isSecret(path)) return "a key or password: grant it by hand, or not at all";
   if (path.startsWith("/sys/") || path === "/sys")
     return "the machine's own, which the sandbox does not show";
+  if (path === "/tmp" || path === "/dev/shm") return "the sandbox has one of its own";
   // The sandbox has these folders for itself: what the program makes there needs no grant, what it finds there does.
   if (isVolatile(path) && !wasThere(path)) return "made in this run, or with another name in the next";
   return undefined;

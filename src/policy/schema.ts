@@ -167,7 +167,9 @@ function sections(): Properties<keyof typeof sectionKeys> {
         exec: oneOf(choices.exec, "files: nothing is executed from memory."),
         "missing-layers": {
           type: "array",
-          items: { enum: ["files", "network", "limits", "hardening"] },
+          items: {
+            enum: ["namespaces", "proc", "landlock", "scopes", "network", "limits", "hardening"],
+          },
           description: "Layers that may be absent; without it their absence stops the start.",
         },
       },

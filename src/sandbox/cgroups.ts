@@ -5,7 +5,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Limits } from "../policy/types.ts";
-import { statusOf, textOf } from "./lookups.ts";
+import { restOnMore, statusOf, textOf } from "./lookups.ts";
 import type { Cgroup } from "./steps.ts";
 
 /** A controller by its name to the kernel. */
@@ -33,7 +33,15 @@ export const thisProcess = (): CgroupSurroundings => ({
   own: kernelText("/proc/self/cgroup"),
   mounts: kernelText("/proc/self/mountinfo"),
   isWritable,
-  read: (path) => (statusOf(path) === undefined ? "" : textOf(path)),
+  read: (path) => {
+    if (statusOf(path) === undefined) return "";
+    try {
+      return textOf(path);
+    } catch {
+      restOnMore(`${path} cannot be read`);
+      return "";
+    }
+  },
 });
 
 /** Where a group with these controllers can be made, if anywhere. */
@@ -111,6 +119,7 @@ export interface GroupedLimits {
 
 export const noGroups: GroupedLimits = { groups: [], memory: false, processes: false };
 
+/** The groups that hold a policy's limits here; what none holds is left to each process. */
 export function groupLimits(limits: Limits, around: CgroupSurroundings): GroupedLimits {
   const memory = limits.memory === undefined ? [] : memoryLimit(limits.memory, around);
   const processes = limits.processes === undefined ? [] : processLimit(limits.processes, around);

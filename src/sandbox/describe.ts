@@ -22,7 +22,7 @@ export const titleWidth = 19;
 export function describePlan(plan: Plan, policy: Policy): string {
   return plan.steps
     .flatMap((step) => {
-      const { title, lines } = wordsOf(step, policy);
+      const { title, lines } = wordsOf(step, policy, isSupervised(plan));
       return lines.map((line, index) => `${(index === 0 ? title : "").padEnd(titleWidth)}${line}\n`);
     })
     .join("");
@@ -34,10 +34,14 @@ export function planFacts(plan: Plan, policy: Policy): object {
     architecture: plan.architecture,
     policy: policy.name ?? null,
     steps: plan.steps.map((step) => {
-      const { title, lines } = wordsOf(step, policy);
+      const { title, lines } = wordsOf(step, policy, isSupervised(plan));
       return { kind: step.kind, title, does: lines, ...factsOf(step) };
     }),
   };
+}
+
+function isSupervised({ steps }: Plan): boolean {
+  return steps.some(({ kind }) => kind === "report");
 }
 
 function text(value: PlanString): string {
@@ -50,7 +54,7 @@ function quoted(value: PlanString): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
 }
 
-function wordsOf(step: PlanStep, policy: Policy): StepWords {
+function wordsOf(step: PlanStep, policy: Policy, isSupervised: boolean): StepWords {
   switch (step.kind) {
     case "detachMount":
       return words("detach mount", text(step.path));
@@ -72,7 +76,8 @@ function wordsOf(step: PlanStep, policy: Policy): StepWords {
     case "hostName":
       return words("host name", text(step.name));
     case "limits":
-      return words("limits", ...limitWords(step));
+      // Two of the processes are callgate's, and the supervisor where there is one.
+      return words("limits", ...limitWords(step, isSupervised ? 3 : 2));
     case "identity":
       return words("identity", `user ${step.uid}, group ${step.gid}, no other groups`);
     case "capabilities":
@@ -151,15 +156,16 @@ function mountWords(entry: MountEntry): readonly string[] {
   }
 }
 
-function limitWords({ resources, wallTime }: LimitsStep): readonly string[] {
-  const each = Object.entries(resources).map(([name, value]) => rlimitWords(name, value));
+/** @param ours how many of the processes are callgate's */
+function limitWords({ resources, wallTime }: LimitsStep, ours: number): readonly string[] {
+  const each = Object.entries(resources).map(([name, value]) => rlimitWords(name, value, ours));
   return [
     ...(each.length === 0 ? [] : [`${each.join(", ")}: by rlimit`]),
     ...(wallTime === undefined ? [] : [`${wallTime} s in all: by callgate, which ends it then`]),
   ];
 }
 
-function rlimitWords(name: string, value: number): string {
+function rlimitWords(name: string, value: number, ours: number): string {
   switch (name) {
     case "cpu":
       return `processor time ${value} s a process`;
@@ -170,8 +176,7 @@ function rlimitWords(name: string, value: number): string {
     case "nofile":
       return `${value} open files a process`;
     case "nproc":
-      // Two of them are callgate's.
-      return `${value - 2} processes and threads`;
+      return `${value - ours} processes and threads`;
     default:
       return `${name} ${value}`;
   }

@@ -81,7 +81,15 @@ export async function exec(
     killSignal,
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
-  const denied = asksForDenials ? collectDenials(child.denials) : undefined;
+  let denied: ReturnType<typeof collectDenials> | undefined;
+  try {
+    denied = asksForDenials ? collectDenials(child.denials) : undefined;
+  } catch (error) {
+    // The launcher has no plan yet, and nothing has run.
+    child.on("error", () => {});
+    child.kill("SIGKILL");
+    throw error;
+  }
   const streams = [child.stdout, child.stderr];
   // What the program has started may hold its output open for as long as it likes: who is done does not wait for that.
   const letGo = (): void => {

@@ -81,9 +81,11 @@ export function hasNamespaces(): boolean {
  * Whether all that a policy asks for is to be had here.
  * @throws PrepareError that names each layer which is not, unless the policy says that it may be absent
  */
-export function refuseAbsences(policy: Policy): void {
+export function refuseAbsences(policy: Policy, { portable }: SandboxSettings = {}): void {
   const accepted = policy.hardening?.missingLayers ?? [];
-  const missing = absences(policy, thisMachine()).filter(({ layer }) => !accepted.includes(layer));
+  // Which control groups there are where a built file starts is not known, so that it has none.
+  const grouped = portable === true ? noGroups : groupsOf(policy);
+  const missing = absences(policy, thisMachine(), grouped).filter(({ layer }) => !accepted.includes(layer));
   if (missing.length > 0) throw new PrepareError(describeAbsences(missing));
 }
 
@@ -91,7 +93,7 @@ function groupsOf({ limits }: Policy): GroupedLimits {
   return limits === undefined ? noGroups : groupLimits(limits, thisProcess());
 }
 
-function absences(policy: Policy, machine: Machine): readonly Absence[] {
+function absences(policy: Policy, machine: Machine, grouped: GroupedLimits): readonly Absence[] {
   const mode = policy.network?.mode ?? "off";
   const isAlone = machine.namespaces === 0;
   const found: Absence[] = [];
@@ -123,7 +125,7 @@ function absences(policy: Policy, machine: Machine): readonly Absence[] {
     const why = `this kernel's Landlock knows no ports (version ${machine.landlock}, they came with 4, Linux 6.7)`;
     found.push({ layer: "network", why, open: "the program can use every TCP port" });
   }
-  if (!isAlone && policy.limits?.processes !== undefined && !groupsOf(policy).processes) {
+  if (!isAlone && policy.limits?.processes !== undefined && !grouped.processes) {
     const why =
       "without namespaces and without a control group (cgroup v2 delegated to this user, or v1 and root) the kernel counts the processes of the user, not those of the program";
     found.push({ layer: "limits", why, open: "the number of processes is not limited" });

@@ -90,7 +90,7 @@ export function preparePlan(policy: Policy, sandbox?: SandboxSettings): Prepared
   refuseUnanswered(policy);
   if (sandbox !== undefined) {
     refuseContradictions(policy);
-    refuseAbsences(policy);
+    refuseAbsences(policy, sandbox);
   }
   return {
     kind: "plan",

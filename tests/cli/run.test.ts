@@ -215,7 +215,7 @@ const without: readonly (readonly [string, string, RegExp])[] = [
   [
     "no_new_privs",
     "errno(EINVAL) prctl(option == PR_SET_NO_NEW_PRIVS)",
-    /set-up step "no new privileges" failed/,
+    /set-up step "start Node" failed: prctl\(PR_SET_NO_NEW_PRIVS\)/,
   ],
 ];
 for (const [name, rule, message] of without) {

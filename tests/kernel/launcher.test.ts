@@ -464,7 +464,7 @@ const invalid: readonly (readonly [string, Uint8Array, RegExp])[] = [
     rawPlan([[170, join8(words(0xffffffff, 0), text("/bin/true\0"))]]),
     /too many arguments/,
   ],
-  ["execute flags", rawPlan([[170, join8(words(1, 2), text("/bin/true\0true\0"))]]), /unknown flags/],
+  ["execute flags", rawPlan([[170, join8(words(1, 4), text("/bin/true\0true\0"))]]), /unknown flags/],
   ["key without place", rawPlan([[170, join8(words(1, 1), text("/bin/true\0true\0"))]]), /not by both/],
   [
     "place without key",

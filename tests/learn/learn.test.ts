@@ -248,11 +248,13 @@ describe("files and addresses", () => {
         opens("/sys/devices/system/cpu/online"),
         makes("/srv/out/new.txt"),
         makes("/usr/share/x"),
+        makes("/tmp/made"),
+        makes("/run/user/1000/made"),
         opens("/srv/out/old.txt"),
         opens("/srv/line\nfeed"),
       ],
     );
-    const missing = ["/srv/out/new.txt", "/usr/share/x", "/tmp/new"];
+    const missing = ["/srv/out/new.txt", "/usr/share/x", "/tmp/new", "/tmp/made", "/run/user/1000/made"];
     const grants = learnedGrants(run, {
       ...place,
       wasThere: (path) => !missing.includes(path),
@@ -265,8 +267,10 @@ describe("files and addresses", () => {
       [
         "/home/a",
         "/home/a/.ssh/id_ed25519",
+        "/run/user/1000",
         "/srv/line\nfeed",
         "/sys/devices/system/cpu/online",
+        "/tmp",
         "/tmp/new",
         "/usr/share",
       ],

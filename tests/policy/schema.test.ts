@@ -8,6 +8,7 @@ import { getStaticTOMLValue, parseTOML } from "toml-eslint-parser";
 import { readPolicy } from "../../src/index.ts";
 import { sectionKeys, topKeys } from "../../src/policy/keys.ts";
 import { policySchema } from "../../src/policy/schema.ts";
+import { layerNames } from "../../src/sandbox/layer-names.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
 
 // Strict but for types in `if`, which say more than they need.
@@ -59,7 +60,7 @@ const valid: readonly string[] = [
   section("network", 'mode = "ports"\nports = [1, 443, 65535]'),
   section("limits", 'memory = "512M"\nprocesses = 64\ncpu-time = "30s"\nwall-time = 10\nopen-files = "256"'),
   section("environment", 'keep = ["LANG", "LC_*"]\nset = { A = "b" }'),
-  section("hardening", 'new-code = "deny"\nexec = "files"\nmissing-layers = ["limits"]'),
+  section("hardening", `new-code = "deny"\nexec = "files"\nmissing-layers = ${JSON.stringify(layerNames)}`),
 ];
 
 describe("valid to both", () => {

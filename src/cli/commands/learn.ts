@@ -133,7 +133,7 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
     if (current === undefined) return 2;
     const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
     const lacking = lessonsOf(lesson, trial.observation, current, facts);
-    if (lacking.rules.length === 0) {
+    if (!hasNews(lacking)) {
       if (describeEnd(trial) !== describeEnd(run)) {
         say(
           `tried: ran again under ${shown}: nothing was denied, but it ended otherwise: ${describeEnd(trial)}, before: ${describeEnd(run)}`,
@@ -150,6 +150,7 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
     if (unwritten !== undefined) return fail(unwritten);
     say(`tried: ran again under ${shown}: this was still missing, and is added:`);
     for (const { text: rule, isDerived } of lacking.rules) if (!isDerived) printError(`  ${rule}\n`);
+    printError(describeGrants(lacking.grants));
     if (trial.interruptedBy !== undefined) return 1;
     if (tries === mostTries) {
       say(`after ${mostTries} runs there is still something new: run callgate learn again`);
@@ -256,7 +257,7 @@ function sayLearned(lesson: Lesson, run: WatchedRun, learned: Lessons, facts: Fi
   const file = sanitise(lesson.output);
   say(
     !hasNews(learned)
-      ? `nothing new: ${file} permits what ${sanitise(lesson.command)} did (${describeEnd(run)}); ${idle === 1 ? "this run" : `the last ${idle} runs`} brought nothing new`
+      ? `nothing new: ${file} permits the calls that ${sanitise(lesson.command)} made (${describeEnd(run)}); ${idle === 1 ? "this run" : `the last ${idle} runs`} brought nothing new`
       : `${file}: ${seen} ${seen === 1 ? "rule" : "rules"} for what was seen and ${derived} derived (${describeEnd(run)})`,
   );
   const calls = unknownCalls(learned);

@@ -1,5 +1,6 @@
 /** `callgate prove`: whether a filter says the same as a policy, and where not, a call that shows it. */
 import { type Filter, returnValueName } from "../../bpf/index.ts";
+import { handedUp } from "../../denials/index.ts";
 import { place, sanitise } from "../../diagnostics/index.ts";
 import { printAction } from "../../policy/action.ts";
 import { evaluateWords } from "../../policy/evaluate.ts";
@@ -107,7 +108,8 @@ interface Compared {
 
 /**
  * Compares filters with a policy. A process may have been started by `run`, whose other layers have rules in the
- * filter too: where it does not say the same as the policy alone, it is compared with the policy and these.
+ * filter too, and whose supervisor is handed the refusals: where it does not say the same as the policy alone, it is
+ * compared with the policy and these.
  */
 function compared(filters: readonly Filter[], policy: Policy, isProcess: boolean): Compared {
   const compareWith = (one: Policy, added: string): Compared => {
@@ -120,13 +122,20 @@ function compared(filters: readonly Filter[], policy: Policy, isProcess: boolean
   };
   const alone = compareWith(policy, "");
   if (!isProcess || alone.verdict.verdict === "equal") return alone;
-  for (const hasNamespaces of [true, false]) {
-    const inSandbox = compareWith(
-      withSandboxRules(policy, hasNamespaces),
-      ` with the rules of run's sandbox${hasNamespaces ? "" : " without namespaces"}`,
-    );
-    if (inSandbox.verdict.verdict === "equal") return inSandbox;
-  }
+  const ways: readonly (readonly [policy: Policy, added: string])[] = [
+    [policy, ""],
+    [withSandboxRules(policy, true), " with the rules of run's sandbox"],
+    [withSandboxRules(policy, false), " with the rules of run's sandbox without namespaces"],
+  ];
+  // A supervisor that reports denials answers them as the policy does; in the process's own filter they are handed up.
+  for (const [one, added] of ways)
+    for (const [asked, how] of [
+      [one, ""],
+      [handedUp(one), ", refusals handed to callgate's supervisor"],
+    ] as const) {
+      const inSandbox = compareWith(asked, `${added}${how}`);
+      if (inSandbox.verdict.verdict === "equal") return inSandbox;
+    }
   return alone;
 }
 

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { sanitise } from "../../diagnostics/index.ts";
+import { builtinPolicyText } from "../../formats/index.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 
 interface Tried {
@@ -27,7 +28,9 @@ export async function tryWholeSandbox(
 ): Promise<number> {
   // Who learns as root learns what root may do.
   const asRoot = process.getuid?.() === 0 ? ["--as-root"] : [];
-  const command = ["run", ...asRoot, "--policy", output, "--", ...words];
+  // A file that is called as a built-in policy is.
+  const policy = builtinPolicyText(output) === undefined ? output : `./${output}`;
+  const command = ["run", ...asRoot, "--policy", policy, "--", ...words];
   const main = join(packageRoot(), "dist", "cli", "main.cjs");
   const child = spawn(nativeProgram("launcher"), ["run", process.execPath, main, ...command.slice(1)], {
     stdio: [input, "inherit", "inherit"],
@@ -36,13 +39,14 @@ export async function tryWholeSandbox(
     child.on("error", reject);
     child.on("close", (status, signal) => {
       if (signal !== null) settle(`killed by ${signal}`);
-      else settle(status === notStarted ? undefined : `status ${status}`);
+      else
+        settle(status === notStarted && before !== `status ${notStarted}` ? undefined : `status ${status}`);
     });
   });
   const shown = `callgate ${command.slice(0, -words.length).map(sanitise).join(" ")} …`;
   if (end === undefined) {
-    say(`not tried in the whole sandbox, which cannot be set up here: ${shown}`);
-    return 0;
+    say(`not tried in the whole sandbox: ${shown} did not start it, for the reason above`);
+    return 1;
   }
   if (end === before) {
     say(`tried: ran in the whole sandbox too (${shown}): ${end}, as before`);

@@ -3,8 +3,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { release } from "node:os";
-import { basename, join } from "node:path";
-import { compile } from "../../compiler/index.ts";
+import { dirname, join, relative, resolve } from "node:path";
+import { compile, TooLargeError } from "../../compiler/index.ts";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { readFound } from "../../formats/load.ts";
 import {
@@ -50,9 +50,8 @@ export const learn: LxcCommand = async ({ parsed, operands, containers }) => {
     prepared === "" ? newPolicyText(container.name, ["lxc-start", container.name], native) : prepared;
   const policy = policyOf(output, start);
   if (policy === undefined) return 2;
-  const filter = compile(watchPolicy(withRefusals(policy, protection.policy), true), {
-    target: native,
-  }).bytes;
+  const filter = watchFilter(withRefusals(policy, protection.policy), native);
+  if (filter === undefined) return 2;
   const program = learningProgram(readFileSync(nativeProgram("launcher")), protection, filter);
   const run = await watchStart(
     container,
@@ -62,6 +61,17 @@ export const learn: LxcCommand = async ({ parsed, operands, containers }) => {
   if (run === undefined) return 2;
   return finish(container, { output, start, policy, native }, run);
 };
+
+/** What hands up calls to the watcher, which has one filter; undefined, with a message, where one is not enough. */
+function watchFilter(policy: Policy, target: AbiName): Uint8Array | undefined {
+  try {
+    return compile(watchPolicy(policy, true), { target }).bytes;
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error;
+    fail(`the policy is too large to be learned with: ${error.message}, and the watcher has one filter`);
+    return undefined;
+  }
+}
 
 function protectionFor(container: Container): Protection | undefined {
   const config = readConfig(container.configFile);
@@ -180,7 +190,9 @@ function finish(
       : `nothing new: ${sanitise(output)} permits what ${container.name} did`,
   );
   sayLeftOut(observation);
-  say(`to enforce it: add the line syscall.policy = ${basename(output)} to ${container.configFile}`);
+  const near = relative(dirname(container.configFile), resolve(output));
+  const named = near.startsWith("..") ? resolve(output) : near;
+  say(`to enforce it: add the line syscall.policy = ${sanitise(named)} to ${container.configFile}`);
   return status === 0 ? 0 : 1;
 }
 

@@ -96,7 +96,8 @@ const actions: readonly (readonly [string, string])[] = [
   ["trap, trap(N)", "The thread gets SIGSYS, which it may handle."],
   ["log", "The call is made, and the kernel logs it."],
   ["trace(N)", "A tracer is asked; without one the call fails with ENOSYS."],
-  ["notify, ask", "A supervisor answers."],
+  ["notify", "A supervisor of the caller's own answers; callgate run has none and refuses it."],
+  ["ask", "Nobody is asked yet: it fails with EPERM."],
 ];
 
 export function policyPage({ version, date }: { readonly version: string; readonly date: string }): string {
