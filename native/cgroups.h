@@ -310,6 +310,7 @@ static void join_groups(const struct cgroups_step *step) {
 static uint8_t end_groups(void) {
   if (keeper_channel < 0) return 0;
   uint8_t happened = 0;
+  CALL(kill, keeper, SIGCONT); // the program may have stopped it
   // Who is not told ends when the channel does.
   long result = CALL(write, keeper_channel, "e", 1);
   if (result == 1) {

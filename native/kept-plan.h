@@ -280,14 +280,15 @@ static const char *variable(const char **environment, const char *name) {
   return NULL;
 }
 
-// A file of the kernel's, or the error with which it cannot be read.
-static void hash_kernel_file(struct hash *hash, const char *path) {
+// A file of the kernel's, or the error with which it cannot be read. False where there is more of it than is read.
+static bool hash_kernel_file(struct hash *hash, const char *path) {
   uint8_t bytes[4096];
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   long length = file < 0 ? file : read_whole(file, bytes, sizeof bytes);
   if (file >= 0) CALL(close, file);
   hash_thing(hash, &length, sizeof length);
   if (length > 0) hash_add(hash, bytes, (size_t)length);
+  return length < (long)sizeof bytes;
 }
 
 static bool hash_identity(struct hash *hash, const char *path, bool with_times) {
@@ -349,7 +350,7 @@ static bool hash_surroundings(int argc, const char **argv, const char **environm
   if (!hash_identity(&hash, "/proc/self/ns/mnt", false) || !hash_identity(&hash, "/proc/self/ns/user", false) ||
       !hash_identity(&hash, "/proc/self/ns/pid", false))
     return false;
-  hash_kernel_file(&hash, "/proc/self/cgroup");
+  if (!hash_kernel_file(&hash, "/proc/self/cgroup")) return false;
 
   // On what: this file, the kernel, and what decides whether there are namespaces and Landlock.
   if (!hash_identity(&hash, "/proc/self/exe", true)) return false;
@@ -357,13 +358,14 @@ static bool hash_surroundings(int argc, const char **argv, const char **environm
   if (CALL(uname, system_name) != 0) return false;
   memset(system_name[1], 0, sizeof system_name[1]); // the host's name decides nothing
   hash_thing(&hash, system_name, sizeof system_name);
-  hash_kernel_file(&hash, "/proc/sys/kernel/random/boot_id");
+  if (!hash_kernel_file(&hash, "/proc/sys/kernel/random/boot_id")) return false;
   long landlock = CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION);
   hash_thing(&hash, &landlock, sizeof landlock);
-  hash_kernel_file(&hash, "/proc/sys/user/max_user_namespaces");
-  hash_kernel_file(&hash, "/proc/sys/kernel/unprivileged_userns_clone");
-  hash_kernel_file(&hash, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-  hash_kernel_file(&hash, "/proc/self/attr/current");
+  bool is_whole = hash_kernel_file(&hash, "/proc/sys/user/max_user_namespaces") &&
+                  hash_kernel_file(&hash, "/proc/sys/kernel/unprivileged_userns_clone") &&
+                  hash_kernel_file(&hash, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns") &&
+                  hash_kernel_file(&hash, "/proc/self/attr/current");
+  if (!is_whole) return false;
   hash_end(&hash, result);
   return true;
 }

@@ -230,11 +230,16 @@ static void look_after(long program, bool late) {
     bool has_stopped = (status & 0xff) == 0x7f;
     if (changed == program && !has_stopped) end_like(status, late);
     if (changed == program) do_to_oneself(status >> 8 & 0xff);
-    if (has_stopped) continue;
+    // Of ours none has a reason to stop: the program has stopped it, where no namespace keeps it from that.
+    if (has_stopped) {
+      CALL(kill, changed, SIGCONT);
+      continue;
+    }
     if (changed == teller) teller = 0;
     if (changed != supervisor) continue;
     supervisor = 0;
-    if (status >> 8 != SUPERVISOR_NOT_NEEDED) end_without_supervisor(program);
+    // One that has nobody left to answer, and has told all, ends with 0.
+    if (status != 0 && status >> 8 != SUPERVISOR_NOT_NEEDED) end_without_supervisor(program);
   }
 }
 

@@ -464,6 +464,7 @@ static int receive_listener(int control) {
   do count = CALL(recvmsg, control, &message, MSG_CMSG_CLOEXEC);
   while (count == -EINTR);
   if (count != 1 || byte != 'l') return -1;
+  if (extra[0] != 20) leave(STATUS_NOT_SAID); // it did not come along: outer ends the program
   return (int)(uint32_t)extra[2];
 }
 
@@ -478,7 +479,8 @@ _Noreturn static void supervise(int control) {
     if (result < 0) continue;
     if ((waiting[0].returned & POLLIN) != 0) {
       answer_next();
-    } else if ((waiting[0].returned & (POLLHUP | POLLERR)) != 0) {
+    } else if ((waiting[0].returned & POLLHUP) != 0) {
+      // Not at POLLERR, which the kernel says too when a stop or the freezer came while it waited for a lock.
       CALL(close, listener);
       listener = -1;
     }
@@ -492,6 +494,7 @@ _Noreturn static void supervise(int control) {
       refuse_waiting();
     }
     if (records >= 0 && may_tell()) tell();
+    if (records < 0 && waiting_count != 0) refuse_waiting();
   }
 }
 
@@ -540,14 +543,18 @@ struct hand_over {
 };
 static struct hand_over *hand_over;
 
-_Noreturn static void be_helper(long parent) {
+_Noreturn static void be_helper(long parent, long program) {
   long result = CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8);
   if (result >= 0) result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (result >= 0) result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   if (result >= 0 && CALL(getppid) != parent) result = -EINTR;
   hand_over->ready = result < 0 ? result : 1;
   if (result < 0) leave(STATUS_NOT_SAID);
-  while (hand_over->listener == 0) nap();
+  while (hand_over->listener == 0) {
+    // Outer reaps it, and then there is no such process: nobody will have a listener.
+    if (CALL(kill, program, 0) == -ESRCH) leave(STATUS_NOT_SAID);
+    nap();
+  }
   long found = hand_over->listener;
   uint8_t byte = found > 0 ? 'l' : 'n';
   struct {
@@ -576,7 +583,9 @@ static void start_helper(void) {
   if (memory < 0 && memory > -4096) fail_step(STEP_REPORT, "mmap", NULL, memory, NULL);
   hand_over = (struct hand_over *)memory;
   long parent = must(STEP_REPORT, "getppid", CALL(getppid));
-  if (must(STEP_REPORT, "clone", CALL(clone, CLONE_FILES | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) == 0) be_helper(parent);
+  long program = must(STEP_REPORT, "getpid", CALL(getpid));
+  if (must(STEP_REPORT, "clone", CALL(clone, CLONE_FILES | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) == 0)
+    be_helper(parent, program);
   // One that was killed never says so, and is not ours to wait for: some twenty seconds are enough for any machine.
   for (uint32_t naps = 0; hand_over->ready == 0 && naps < PATIENCE; naps++) nap();
   if (hand_over->ready <= 0) fail_step(STEP_REPORT, "the helper that hands the listener over", NULL, hand_over->ready, NULL);

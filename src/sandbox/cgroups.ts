@@ -28,7 +28,10 @@ export interface CgroupSurroundings {
   readonly read: (path: string) => string;
 }
 
-/** The own group and the mounts are a part of every kept plan's key; what is found by them is looked up as others are. */
+/**
+ * The own group and the mount namespace are a part of every kept plan's key (what is mounted anew in that is not); what
+ * is found by them is looked up as others are.
+ */
 export const thisProcess = (): CgroupSurroundings => ({
   own: kernelText("/proc/self/cgroup"),
   mounts: kernelText("/proc/self/mountinfo"),

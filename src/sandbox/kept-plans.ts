@@ -47,7 +47,9 @@ export function restOnCallgate(): void {
   const files = folders.flatMap((folder) =>
     entriesOf(folder).flatMap(({ name, isFolder }) => (isFolder ? [] : [join(folder, name)])),
   );
-  for (const file of [...files, join(packageRoot(), "native", "prebuilt", "SHA256SUMS")]) restOnFile(file);
+  const sums = join(packageRoot(), "native", "prebuilt", "SHA256SUMS");
+  // Node too: it prints reports, with the caller's rights.
+  for (const file of [...files, sums, process.execPath]) restOnFile(file);
 }
 
 /** Why a plan cannot be kept; undefined where it can. */
@@ -126,12 +128,12 @@ export function keptFolder(uid: number): string {
 export function showsKeptPlans({ path, identity }: Pick<Grant, "path" | "identity">, uid: number): boolean {
   if (/^\/(?:run(?:\/callgate(?:\/.*)?|\/user(?:\/[0-9]+(?:\/callgate(?:\/.*)?)?)?)?)?$/.test(path))
     return true;
-  return ["/", "/run", "/run/callgate", "/run/user", `/run/user/${uid}`, `/run/user/${uid}/callgate`].some(
-    (one) => {
-      const status = statusOf(one);
-      return status?.dev === identity.device && status.ino === identity.inode;
-    },
-  );
+  const user = `/run/user/${uid}`;
+  const folders = ["/", "/run", "/run/callgate", "/run/user", user, `${user}/callgate`];
+  return [...folders, "/dev", "/dev/shm", `/dev/shm/callgate-${uid}`].some((one) => {
+    const status = statusOf(one);
+    return status?.dev === identity.device && status.ino === identity.inode;
+  });
 }
 
 const mostPlans = 256;

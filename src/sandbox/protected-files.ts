@@ -52,7 +52,8 @@ export function protectedBelow(
   always = false,
 ): readonly string[] {
   const homes = isWithin(home, folder) && home !== folder ? [folder, home] : [folder];
-  const callgate = ["bin", "dist", "native"].map((name) => join(packageRoot(), name));
+  // Node is callgate's too: it is started to print reports as soon as the program has ended.
+  const callgate = [process.execPath, ...["bin", "dist", "native"].map((name) => join(packageRoot(), name))];
   const candidates = [
     ...homes.flatMap((one) => names.map((name) => join(one, name))),
     ...repositories(folder).flatMap((one) => inRepository.map((name) => join(one, name))),

@@ -457,6 +457,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   say_of_limit: "after the program has ended",
   await_report: "after the program has ended",
   end_without_supervisor: "after the supervisor was killed",
+  look_after: "after a process of ours was stopped by the program",
   end_everything: "after a call has failed that looks after the program",
   watch: "after the wall time",
   remove_groups: "groups with members that are still there",

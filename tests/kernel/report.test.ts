@@ -441,7 +441,8 @@ describe("the program cannot take its supervisor's place", () => {
       clearTimeout(timer);
       assert.doesNotMatch(stdout, /POSSIBLE/);
       // Outer, the teller, the supervisor.
-      assert.match(stdout, /targets: 3\n/);
+      // The helper that has handed the listener over may not have ended yet.
+      assert.match(stdout, /targets: [34]\n/);
       assert.equal(stdout.match(/refused/g)?.length, 3 * 6 + 4, stdout);
       assert.match(
         stderr,

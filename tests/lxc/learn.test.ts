@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { probePath } from "../kernel/native.ts";
-import { atEnd, type Container, createContainer, noContainers, putProgram } from "./containers.ts";
+import { atEnd, type Container, createContainer, noContainers, putProgram, usersHome } from "./containers.ts";
 
 /** Learns from a start in which a line of sh is carried out inside; what was said, and the exit status. */
 async function learnFrom(
@@ -18,7 +18,7 @@ async function learnFrom(
   const child = spawn(container.callgatePath, args, {
     cwd: "/",
     stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, NO_COLOR: "1", HOME: "/tmp" },
+    env: { ...process.env, NO_COLOR: "1", HOME: usersHome() },
     ...(user === undefined ? {} : { uid: user, gid: user }),
   });
   atEnd(() => child.kill("SIGKILL"));
