@@ -84,6 +84,8 @@ function reasonToLeave(path: string, { wasThere }: GrantPlace): string | undefin
   if (isSecret(path)) return "a key or password: grant it by hand, or not at all";
   if (path.startsWith("/sys/") || path === "/sys")
     return "the machine's own, which the sandbox does not show";
+  if (/^\/run\/(?:user\/\d+\/)?callgate(?:\/|$)/.test(path))
+    return "callgate keeps plans there, and grants it to nobody";
   if (path === "/tmp" || path === "/dev/shm") return "the sandbox has one of its own";
   // The sandbox has these folders for itself: what the program makes there needs no grant, what it finds there does.
   if (isVolatile(path) && !wasThere(path)) return "made in this run, or with another name in the next";

@@ -250,11 +250,20 @@ describe("files and addresses", () => {
         makes("/usr/share/x"),
         makes("/tmp/made"),
         makes("/run/user/1000/made"),
+        makes("/run/callgate/plan"),
+        opens("/run/user/1000/callgate/key"),
         opens("/srv/out/old.txt"),
         opens("/srv/line\nfeed"),
       ],
     );
-    const missing = ["/srv/out/new.txt", "/usr/share/x", "/tmp/new", "/tmp/made", "/run/user/1000/made"];
+    const missing = [
+      "/srv/out/new.txt",
+      "/usr/share/x",
+      "/tmp/new",
+      "/tmp/made",
+      "/run/user/1000/made",
+      "/run/callgate/plan",
+    ];
     const grants = learnedGrants(run, {
       ...place,
       wasThere: (path) => !missing.includes(path),
@@ -267,7 +276,9 @@ describe("files and addresses", () => {
       [
         "/home/a",
         "/home/a/.ssh/id_ed25519",
+        "/run/callgate",
         "/run/user/1000",
+        "/run/user/1000/callgate/key",
         "/srv/line\nfeed",
         "/sys/devices/system/cpu/online",
         "/tmp",
