@@ -72,7 +72,11 @@ async function scoresOfAll() {
       next();
     });
   const file = fileURLToPath(import.meta.url);
-  await Promise.all(Array.from({ length: availableParallelism() }, () => work(new Worker(file, { argv: process.argv.slice(2) }))));
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, () =>
+      work(new Worker(file, { argv: process.argv.slice(2) })),
+    ),
+  );
   return scores;
 }
 
