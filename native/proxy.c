@@ -90,6 +90,7 @@ static struct container containers[CONTAINERS_MAXIMUM];
 static uint32_t container_count;
 static struct connection connections[CONNECTIONS_MAXIMUM];
 static uint32_t connection_count;
+static int proc = -1; // a descriptor of /proc
 static bool has_news, has_counts, is_blocked;
 static uint64_t counts_told_at;
 
@@ -158,22 +159,6 @@ static void tell(void) {
 
 // ── Denials ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// The name that the kernel has for a process.
-static void read_program_name(uint32_t pid, char *name) {
-  struct line path = {.length = 0};
-  put(&path, "/proc/");
-  put_number(&path, pid);
-  put(&path, "/comm");
-  put_byte(&path, 0);
-  long file = CALL(openat, AT_FDCWD, path.text, O_RDONLY | O_CLOEXEC, 0);
-  if (file < 0) return;
-  long length = CALL(read, file, name, 16);
-  CALL(close, file);
-  for (long i = length < 0 ? 0 : length; i < 16; i++) name[i] = 0;
-  for (size_t i = 0; i < 16; i++)
-    if (name[i] == '\n') name[i] = 0;
-}
-
 static bool is_same(const struct call_data *a, const struct call_data *b) {
   for (size_t i = 0; i < sizeof *a; i++)
     if (((const uint8_t *)a)[i] != ((const uint8_t *)b)[i]) return false;
@@ -206,7 +191,7 @@ static void note(struct container *container, const struct notification *call, u
       kind->first = call->data;
       kind->pid = call->pid;
       kind->key = container->kind_count;
-      read_program_name(call->pid, kind->program);
+      program_name_in(proc, call->pid, kind->program);
       container->order[container->kind_count++] = kind;
       has_news = true;
     }
@@ -406,6 +391,9 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, 20, 21, 22};
   struct signal_action ignore = {.handler = SIG_IGN};
   for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) CALL(rt_sigaction, ignored[i], &ignore, 0, 8);
+  long opened = CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (opened < 0) fail("cannot open", "/proc", opened);
+  proc = (int)opened;
   for (int i = 1; i < argc; i++) {
     containers[container_count].folder = argv[i];
     listen_at(container_count++);

@@ -7,6 +7,23 @@ import { lxcCommands, lxcGroup } from "./lxc/commands.ts";
 const help: OptionSpec = { name: "help", short: "h", help: "show this help" };
 const json: OptionSpec = { name: "json", help: "print facts for programs, as JSON" };
 
+/** Where a filter is written, and how. */
+const filterOutput: readonly OptionSpec[] = [
+  {
+    name: "output",
+    short: "o",
+    value: "FILE",
+    help: "write here (default: standard output)",
+    completes: "file",
+  },
+  {
+    name: "format",
+    value: "FORMAT",
+    help: "bpf (the default), asm or c",
+    completes: ["bpf", "asm", "c"],
+  },
+];
+
 /** What decides under what a program is run. */
 const sandbox: readonly OptionSpec[] = [
   {
@@ -303,19 +320,7 @@ export const commands: readonly Command[] = [
       "The exit status is 0 when the filter was written, 1 when the policy has mistakes or the kernel would not take the filter, 2 when a file cannot be read or written, and 3 when the proof was not decided.",
     ],
     options: [
-      {
-        name: "output",
-        short: "o",
-        value: "FILE",
-        help: "write here (default: standard output)",
-        completes: "file",
-      },
-      {
-        name: "format",
-        value: "FORMAT",
-        help: "bpf (the default), asm or c",
-        completes: ["bpf", "asm", "c"],
-      },
+      ...filterOutput,
       {
         name: "optimize",
         value: "FOR",
@@ -359,19 +364,7 @@ export const commands: readonly Command[] = [
       "The exit status is 0 when it was written, 1 when the kernel would not take the result, 2 when a file cannot be read or written, and 3 when the filters could not be put together.",
     ],
     options: [
-      {
-        name: "output",
-        short: "o",
-        value: "FILE",
-        help: "write here (default: standard output)",
-        completes: "file",
-      },
-      {
-        name: "format",
-        value: "FORMAT",
-        help: "bpf (the default), asm or c",
-        completes: ["bpf", "asm", "c"],
-      },
+      ...filterOutput,
       {
         name: "optimize",
         value: "FOR",

@@ -175,7 +175,7 @@ function weightAt(ranges: readonly Range[], index: number): number {
  * The single values that are taken out where the number of tests is to be least: each costs one test, as each
  * border between what is left does.
  */
-export function smallestRemoval(ranges: readonly Range[]): number[] {
+function smallestRemoval(ranges: readonly Range[]): number[] {
   interface Way {
     readonly cost: number;
     /** The last value that was taken out, and what was before it. */

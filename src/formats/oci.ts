@@ -54,7 +54,7 @@ export interface OciOptions {
 }
 
 /** The capabilities of a container of Docker that asks for nothing else. */
-export const defaultCapabilities: readonly string[] = [
+const defaultCapabilities: readonly string[] = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_FSETID",

@@ -98,7 +98,7 @@ function writes(call: string, { call: { args } }: SeenText): boolean {
 }
 
 /** Without `.`, `..` and doubled slashes, by the text alone. */
-export function normalise(path: string): string {
+function normalise(path: string): string {
   const parts: string[] = [];
   for (const part of path.split("/")) {
     if (part === "" || part === ".") continue;

@@ -31,7 +31,7 @@ export function withHistory(text: string, next: History): string {
 }
 
 /** Rules as lines, their comments in one column where they fit. */
-export function ruleLines({ rules }: Pick<LearnedRules, "rules">): readonly string[] {
+function ruleLines({ rules }: Pick<LearnedRules, "rules">): readonly string[] {
   const width = Math.min(72, Math.max(0, ...rules.map(({ text }) => text.length)));
   return rules.map(({ text, comment }) => `${text.padEnd(width)}  # ${comment}`);
 }

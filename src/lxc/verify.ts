@@ -148,7 +148,7 @@ function sameBytes(a: Filter, b: Filter | undefined): boolean {
 }
 
 /** All processes of a container: those in its process namespace, and all below its init. */
-export function processesOf(init: number): readonly number[] {
+function processesOf(init: number): readonly number[] {
   const namespace = namespaceOf(init);
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
   const parents = new Map(pids.map((pid) => [pid, parentOf(pid)]));

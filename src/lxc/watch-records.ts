@@ -34,7 +34,7 @@ export type WatchEvent =
   /** So many calls were of kinds that there was no room for. */
   | (OfContainer & { readonly kind: "lost"; readonly count: number });
 
-export const recordLength = 112;
+const recordLength = 112;
 
 /** Reads whole records; what is left at the end is the beginning of the next. */
 export function readWatchRecords(bytes: Uint8Array): {

@@ -12,7 +12,7 @@ import type { Plan, PlanStep } from "./plan.ts";
 import { PrepareError, planWithNotes, preparePlan } from "./prepare.ts";
 
 /** The program's home, empty, whoever it is. */
-export const builtHome = "/home/callgate";
+const builtHome = "/home/callgate";
 
 const mostMounts = 512;
 

@@ -114,7 +114,7 @@ function text(value: string): Uint8Array {
  * Where the plans of a user are. The environment has no say: otherwise a program that may write somewhere could lay a
  * plan there and wait for a day on which this place is somebody's HOME. `open_folder` of the launcher has the same rule.
  */
-export function keptFolder(uid: number): string {
+function keptFolder(uid: number): string {
   if (uid === 0) return "/run/callgate";
   const own = statusOf(`/run/user/${uid}`);
   const isOwn = own?.isDirectory() === true && Number(own.uid) === uid && (Number(own.mode) & 0o77) === 0;

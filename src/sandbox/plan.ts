@@ -145,7 +145,7 @@ export class PlanError extends TypeError {
 }
 
 /** The kinds in the order in which they are carried out. */
-export const stepOrder: readonly PlanStep["kind"][] = [
+const stepOrder: readonly PlanStep["kind"][] = [
   "report",
   "cgroups",
   "namespaces",

@@ -4,26 +4,17 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
+import { freePort } from "./free-port.ts";
 import { isRoot, ordinaryUser, probePath, root, scratchPath } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
 const env = { PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin`, LC_ALL: "C" };
 /** nginx as root would become somebody else, which a sandbox without capabilities cannot. */
 const user = isRoot ? ordinaryUser : {};
-
-/** A port that nobody has just now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
-}
 
 async function until(what: string, said: () => string, holds: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + 90_000;

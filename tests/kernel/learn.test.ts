@@ -7,6 +7,7 @@ import { createServer, get } from "node:http";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { loadPolicy } from "../../src/formats/load.ts";
+import { freePort } from "./free-port.ts";
 import {
   architecture,
   compileC,
@@ -257,16 +258,6 @@ describe("a learned policy lets the program work, and refuses what it never did"
     learn("user", ["sh", "-c", "id -u; ls /"], ordinaryUser);
   });
 });
-
-/** A port that nobody has just now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  await new Promise((resolve) => server.close(resolve));
-  return address.port;
-}
 
 /** What a command came to; killed after a minute. */
 function finish(child: ChildProcess): Promise<Outcome> {

@@ -3,8 +3,7 @@ import { existsSync, fstatSync, openSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename } from "node:path";
 import { TooLargeError } from "../../compiler/index.ts";
-import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
-import { readFound } from "../../formats/load.ts";
+import { sanitise } from "../../diagnostics/index.ts";
 import {
   addGrants,
   addRules,
@@ -32,9 +31,9 @@ import { type AbiName, hostAbi, syscallByNumber } from "../../syscalls/index.ts"
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { describeEnd, describeGrants, describePhases, describeUse } from "../learn/describe.ts";
 import { mergePolicies } from "../learn/merge.ts";
-import { prepareOutput, writeOutput } from "../learn/output-file.ts";
+import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
 import { tryWholeSandbox } from "../learn/whole-sandbox.ts";
-import { printError, terminalOptions } from "../output.ts";
+import { printError } from "../output.ts";
 
 /** A run under the policy may reach further than the first one, and so lack more: it is tried this often. */
 const mostTries = 4;
@@ -57,7 +56,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   if (damaged !== undefined) return fail(damaged);
 
   const start = prepared === "" ? newPolicyText(basename(command), parsed.operands, native) : prepared;
-  const policy = policyOf(output, start);
+  const policy = policyToExtend(output, start, fail);
   if (policy === undefined) return 2;
   const lesson: Lesson = {
     output,
@@ -129,7 +128,7 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
   }
   const shown = sanitise(output);
   for (let tries = 1; ; tries += 1) {
-    const current = policyOf(output, text);
+    const current = policyToExtend(output, text, fail);
     if (current === undefined) return 2;
     const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
     const lacking = lessonsOf(lesson, trial.observation, current, facts);
@@ -279,14 +278,6 @@ function nameOf(call: Observation["calls"][number]): string {
 
 function unknownCalls({ unknown }: LearnedRules): string {
   return unknown.map(({ abi, nr }) => `${abi}:#${nr}`).join(", ");
-}
-
-function policyOf(name: string, text: string): Policy | undefined {
-  const { policy, diagnostics } = readFound({ filename: name, text });
-  if (policy !== undefined && !hasErrors(diagnostics)) return policy;
-  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
-  fail(`${sanitise(name)} is no policy without mistakes, and cannot be extended: --force begins anew`);
-  return undefined;
 }
 
 /** Set-user-id programs run without the rights of their owner, here as under every policy. */

@@ -1,8 +1,10 @@
 /** The file that learning writes: looked at before the program runs, since a run is not to be in vain. */
 import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { sanitise } from "../../diagnostics/index.ts";
-import { readText } from "../../formats/load.ts";
+import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
+import { readFound, readText } from "../../formats/load.ts";
+import type { Policy } from "../../policy/types.ts";
+import { printError, terminalOptions } from "../output.ts";
 import { rewritePolicy } from "../rewrite-policy.ts";
 
 /** The text of the policy that is there and will be extended; empty where there is none, or it is to be replaced. */
@@ -34,6 +36,18 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EROFS: "the file system is read-only",
 };
+
+/**
+ * The policy in such a text, to be extended; undefined, with its mistakes printed, where it has any.
+ * @param fail prints a sentence
+ */
+export function policyToExtend(name: string, text: string, fail: (text: string) => void): Policy | undefined {
+  const { policy, diagnostics } = readFound({ filename: name, text });
+  if (policy !== undefined && !hasErrors(diagnostics)) return policy;
+  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+  fail(`${sanitise(name)} is no policy without mistakes, and cannot be extended: --force begins anew`);
+  return undefined;
+}
 
 /** @returns why it could not be done; undefined when it was */
 export function writeOutput(path: string, text: string): string | undefined {

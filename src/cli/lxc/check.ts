@@ -43,7 +43,7 @@ function counted(number: number, word: string): string {
 }
 
 /** Everything that there is to say of a container's configuration. */
-export function checkOne(container: Container): readonly Diagnostic[] {
+function checkOne(container: Container): readonly Diagnostic[] {
   const config = readConfig(container.configFile);
   const { diagnostics, statements, protection } = protectionOf(config, release());
   const isEnabled = hasBlock(config.source.text) && !hasDefaultBlock(config.source.text);

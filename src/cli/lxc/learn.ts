@@ -6,7 +6,6 @@ import { release } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { compile, TooLargeError } from "../../compiler/index.ts";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
-import { readFound } from "../../formats/load.ts";
 import {
   addRules,
   historyOf,
@@ -28,7 +27,7 @@ import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { type ContainerWatch, watchContainer } from "../../sandbox/watch-container.ts";
 import { type AbiName, hostAbi, syscallByNumber } from "../../syscalls/index.ts";
 import { hasOption, UsageError, valueOfOption } from "../arguments.ts";
-import { prepareOutput, writeOutput } from "../learn/output-file.ts";
+import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
 import { printError, terminalOptions } from "../output.ts";
 import type { LxcCommand } from "./command.ts";
 
@@ -48,7 +47,7 @@ export const learn: LxcCommand = async ({ parsed, operands, containers }) => {
 
   const start =
     prepared === "" ? newPolicyText(container.name, ["lxc-start", container.name], native) : prepared;
-  const policy = policyOf(output, start);
+  const policy = policyToExtend(output, start, fail);
   if (policy === undefined) return 2;
   const filter = watchFilter(withRefusals(policy, protection.policy), native);
   if (filter === undefined) return 2;
@@ -202,14 +201,6 @@ function sayLeftOut({ calls, lost }: Observation): void {
     say(`calls that no table knows: ${unknown.map(({ abi, nr }) => `${abi}:#${nr}`).join(", ")}`);
   if (lost.calls > 0 || lost.texts > 0)
     say(`not all was kept: ${lost.calls} calls and ${lost.texts} paths did not fit`);
-}
-
-function policyOf(name: string, text: string): Policy | undefined {
-  const { policy, diagnostics } = readFound({ filename: name, text });
-  if (policy !== undefined && !hasErrors(diagnostics)) return policy;
-  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
-  fail(`${sanitise(name)} is no policy without mistakes, and cannot be extended: --force begins anew`);
-  return undefined;
 }
 
 function say(text: string): void {
