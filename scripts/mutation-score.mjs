@@ -48,9 +48,13 @@ if (!isMainThread) {
   const exhaustive = all.every((subject) => shareOf(subject) === 1)
     ? ""
     : "; of filters of three ABIs and more, one mutant in twenty (`--all` tries each of them)";
+  const command = [
+    "node scripts/mutation-score.mjs",
+    ...process.argv.filter((word) => word === "--all"),
+  ].join(" ");
   const day = new Date().toISOString().slice(0, 10);
   publish(
-    `Made on ${day} by \`node scripts/mutation-score.mjs\`, in ${minutes} minutes of processor time${exhaustive}.\n\n${[head, ...rows].join("\n")}`,
+    `Made on ${day} by \`${command}\`, in ${minutes} minutes of processor time${exhaustive}.\n\n${[head, ...rows].join("\n")}`,
   );
 }
 
