@@ -3,6 +3,7 @@
 //
 //   use_kept_plan     before Node: finds the plan for these surroundings, checks it and its facts
 //   keep_plan         after Node: writes it down
+//   say_kept          for `callgate plan`: whether there is one, and which of its facts hold no more
 //
 // Whatever is not as it has to be, here or there, means that Node makes a fresh plan: nothing in this file fails. So no
 // call's result is final here, and none is told to the user.
@@ -313,8 +314,22 @@ static bool has_terminal(void) {
   return false;
 }
 
+// What Node, which is asked by a person, does not have as the launcher has it.
+struct bearing {
+  long seccomp, no_new_privileges;
+  bool terminal;
+};
+
+enum { PR_GET_SECCOMP = 21, PR_GET_SECUREBITS = 27, PR_GET_NO_NEW_PRIVS = 39 };
+
+static struct bearing own_bearing(void) {
+  return (struct bearing){CALL(prctl, PR_GET_SECCOMP, 0, 0, 0, 0), CALL(prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+                          has_terminal()};
+}
+
 // `scratch` is for the list of groups. Answers false where something cannot be found out.
-static bool hash_surroundings(int argc, const char **argv, const char **environment, uint8_t *scratch, uint8_t *result) {
+static bool hash_surroundings(const struct bearing *bearing, int argc, const char **argv, const char **environment,
+                              uint8_t *scratch, uint8_t *result) {
   struct hash hash;
   hash_begin(&hash, NULL);
 
@@ -326,8 +341,7 @@ static bool hash_surroundings(int argc, const char **argv, const char **environm
     const char *value = variable(environment, names[i]);
     hash_thing(&hash, value, value == NULL ? 0 : length_of(value));
   }
-  bool terminal = has_terminal();
-  hash_thing(&hash, &terminal, sizeof terminal);
+  hash_thing(&hash, &bearing->terminal, sizeof bearing->terminal);
 
   // Who: ids, groups, capabilities, what was given up already.
   long groups = CALL(getgroups, PLAN_MAXIMUM / 4, scratch);
@@ -337,9 +351,8 @@ static bool hash_surroundings(int argc, const char **argv, const char **environm
   struct capability_sets sets[2];
   if (CALL(capget, &header, sets) != 0) return false;
   hash_thing(&hash, sets, sizeof sets);
-  enum { PR_GET_SECCOMP = 21, PR_GET_SECUREBITS = 27, PR_GET_NO_NEW_PRIVS = 39 };
-  long who[] = {CALL(getuid), CALL(getgid), CALL(prctl, PR_GET_SECCOMP, 0, 0, 0, 0),
-                CALL(prctl, PR_GET_SECUREBITS, 0, 0, 0, 0), CALL(prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)};
+  long who[] = {CALL(getuid), CALL(getgid), bearing->seccomp, CALL(prctl, PR_GET_SECUREBITS, 0, 0, 0, 0),
+                bearing->no_new_privileges};
   hash_thing(&hash, who, sizeof who);
 
   // Where: the working directory as itself and by its name, and the namespaces in which names mean something.
@@ -495,24 +508,29 @@ static void name_plan(const uint8_t *key, struct line *name) {
   put_byte(name, 0);
 }
 
-// Into plan_bytes; answers the length of the plan, 0 where there is none that holds.
-static size_t read_kept_plan(long folder) {
+// Plan and facts into plan_bytes, if the file is what this user's launcher has written for these surroundings.
+static bool read_kept_file(long folder, struct kept_header *header) {
   uint8_t key[KEPT_KEY], code[KEPT_HASH];
-  if (!read_key(folder, key)) return 0;
+  if (!read_key(folder, key)) return false;
   struct line name;
   name_plan(key, &name);
   long file = open_own_file(folder, name.text);
-  if (file < 0) return 0;
-  struct kept_header header;
-  bool whole = read_whole(file, (uint8_t *)&header, sizeof header) == (long)sizeof header;
+  if (file < 0) return false;
+  bool whole = read_whole(file, (uint8_t *)header, sizeof *header) == (long)sizeof *header;
   long length = whole ? read_whole(file, plan_bytes, PLAN_MAXIMUM + 1) : 0;
   CALL(close, file);
-  if (!whole || length <= 0 || length > PLAN_MAXIMUM || header.version != KEPT_VERSION) return 0;
-  for (size_t i = 0; i < sizeof header.magic; i++)
-    if (header.magic[i] != (uint8_t)"callkept"[i]) return 0;
-  if ((uint64_t)header.plan_length + header.facts_length != (uint64_t)length) return 0;
-  authenticate(key, &header, plan_bytes, code);
-  if (!same_hash(code, header.code)) return 0;
+  if (!whole || length <= 0 || length > PLAN_MAXIMUM || header->version != KEPT_VERSION) return false;
+  for (size_t i = 0; i < sizeof header->magic; i++)
+    if (header->magic[i] != (uint8_t)"callkept"[i]) return false;
+  if ((uint64_t)header->plan_length + header->facts_length != (uint64_t)length) return false;
+  authenticate(key, header, plan_bytes, code);
+  return same_hash(code, header->code);
+}
+
+// The length of the plan, 0 where there is none that holds.
+static size_t read_kept_plan(long folder) {
+  struct kept_header header;
+  if (!read_kept_file(folder, &header)) return 0;
   uint8_t *facts = plan_bytes + header.plan_length;
   if (!facts_hold(facts, header.facts_length)) return 0;
   if (check_plan(plan_bytes, header.plan_length, ARCHITECTURE, &plan) != NULL) {
@@ -526,7 +544,8 @@ static size_t read_kept_plan(long folder) {
 // Whether there is a plan that holds; it is then in plan_bytes and `plan`, checked.
 static bool use_kept_plan(int argc, const char **argv, const char **environment) {
   if (variable(environment, "CALLGATE_FRESH") != NULL) return false;
-  may_keep = hash_surroundings(argc, argv, environment, plan_bytes, surroundings);
+  struct bearing bearing = own_bearing();
+  may_keep = hash_surroundings(&bearing, argc, argv, environment, plan_bytes, surroundings);
   if (!may_keep) return false;
   long folder = open_folder(false);
   if (folder < 0) return false;
@@ -553,6 +572,48 @@ static void keep_plan(uint8_t *bytes, size_t plan_length, size_t facts_length) {
     write_own_file(folder, name.text, parts, lengths, 2);
   }
   CALL(close, folder);
+}
+
+// ── For people ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+// launcher kept BEARING NODE CLI ARGUMENT…, of what `launcher run NODE CLI ARGUMENT…` would do: one letter, and behind
+// `c` for each fact that holds no more its kind as a digit, its path and a NUL. Nobody acts on it.
+enum { KEPT_USED = 'u', KEPT_NONE = 'n', KEPT_CHANGED = 'c', KEPT_UNKNOWN = '?' };
+
+static void say_bytes(const void *bytes, size_t length) { CALL(write, 1, bytes, length); }
+
+static char say_broken_facts(uint8_t *facts, size_t length) {
+  char said = KEPT_USED;
+  struct payload payload = {facts, length, false};
+  while (payload.left > 0) {
+    struct fact fact = take_fact(&payload);
+    if (payload.short_of) return KEPT_NONE;
+    if (fact.kind == FACT_NOTE || holds(&fact)) continue;
+    char kind = (char)('0' + fact.kind);
+    if (said == KEPT_USED) say_bytes("c", 1);
+    said = KEPT_CHANGED;
+    say_bytes(&kind, 1);
+    say_bytes(fact.text, length_of(fact.text) + 1);
+  }
+  return said;
+}
+
+static char kept_state(int argc, const char **argv, const char **environment) {
+  // Three digits: the mode of seccomp, no_new_privs, a terminal.
+  const char *digits = argv[2];
+  if (length_of(digits) != 3 || variable(environment, "CALLGATE_FRESH") != NULL) return KEPT_UNKNOWN;
+  struct bearing bearing = {digits[0] - '0', digits[1] - '0', digits[2] == '1'};
+  if (!hash_surroundings(&bearing, argc - 1, argv + 1, environment, plan_bytes, surroundings)) return KEPT_UNKNOWN;
+  long folder = open_folder(false);
+  if (folder < 0) return KEPT_NONE;
+  struct kept_header header;
+  return read_kept_file(folder, &header) ? say_broken_facts(plan_bytes + header.plan_length, header.facts_length) : KEPT_NONE;
+}
+
+_Noreturn static void say_kept(int argc, const char **argv, const char **environment) {
+  char state = kept_state(argc, argv, environment);
+  if (state != KEPT_CHANGED) say_bytes(&state, 1);
+  leave(0);
 }
 
 #endif

@@ -4,6 +4,7 @@
 //   launcher spawn DESCRIPTOR         the plan comes on a socket, on which also goes back how it went (the library)
 //   launcher plan                     the plan comes on descriptor 3, a file or a pipe
 //   launcher layers                   says which parts of a sandbox there are here
+//   launcher kept …                   says whether a kept plan would be used, see kept-plan.h
 //   COPY ARGUMENT…                    a copy that carries its plan behind itself, see `attached`
 //
 // The file is in the order in which it runs: start, where the plan comes from, the steps in their order, the
@@ -55,6 +56,7 @@ static size_t plan_from_descriptor(int descriptor);
 static size_t plan_from_socket(const char *descriptor);
 static void keep_plan(uint8_t *bytes, size_t plan_length, size_t facts_length);
 _Noreturn static void say_layers(void);
+_Noreturn static void say_kept(int argc, const char **argv, const char **environment);
 _Noreturn static void carry_out(const char **environment);
 static void tidy_up(void);
 
@@ -189,6 +191,8 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
     length = plan_from_socket(argv[2]);
   else if (argc == 2 && is_word(argv[1], "layers"))
     say_layers();
+  else if (argc >= 5 && is_word(argv[1], "kept"))
+    say_kept(argc, argv, environment);
   else if (argc == 2 && is_word(argv[1], "plan"))
     length = plan_from_descriptor(PLAN_DESCRIPTOR);
   else

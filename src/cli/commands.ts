@@ -157,7 +157,7 @@ export const commands: readonly Command[] = [
     operands: "[--] CMD [ARG…]",
     completes: ["program", "file"],
     description: [
-      "Takes the options of run, compiles the policy and proves the filter, and says what would be done before CMD runs: every step of the launcher in its order. Nothing is started.",
+      "Takes the options of run, compiles the policy and proves the filter, and says what would be done before CMD runs: every step of the launcher in its order, and whether run would use a plan that it has kept, or what has changed since. Nothing is started.",
       "The exit status is 0 when there is a plan, 1 when the policy has mistakes or asks for what this machine cannot give, or CMD cannot be run, and 2 when a file cannot be read.",
     ],
     options: [...sandbox, json, help],

@@ -1,5 +1,5 @@
 /** The plan that `run` carries out and `plan` shows, from the options and the command that they have in common. */
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { TooLargeError } from "../compiler/index.ts";
 import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts";
 import { resolve } from "../policy/resolve.ts";
@@ -8,6 +8,7 @@ import { describePlan, planFacts } from "../sandbox/describe.ts";
 import { findProgram, programAbi } from "../sandbox/find-program.ts";
 import { describeGroups, type KeptGroup } from "../sandbox/groups.ts";
 import { keepProblem, restOnCallgate } from "../sandbox/kept-plans.ts";
+import { type AskedRun, describeKept, keptState } from "../sandbox/kept-state.ts";
 import { type Fact, recordLookups } from "../sandbox/lookups.ts";
 import type { Plan, PlanString } from "../sandbox/plan.ts";
 import {
@@ -22,7 +23,7 @@ import {
 import { whyNoSupervisor } from "../sandbox/supervision.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "./arguments.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, launcherIsWaiting } from "./caller.ts";
 import { policyOfCommandLine } from "./command-line-policy.ts";
 import { printError, terminalOptions } from "./output.ts";
 import { type ReportRequest, reportOptions, reportRequest } from "./report-options.ts";
@@ -43,14 +44,32 @@ export interface FoundPlan {
   readonly kept: { readonly facts: readonly Fact[] } | { readonly problem: string };
 }
 
-/** The plan in words, or as facts; behind it the groups that stay. */
+/** The plan in words, or as facts; behind it the groups that stay, and whether `run` would use a kept plan instead. */
 export function showPlan(
-  { plan, policy, groups }: Pick<FoundPlan, "plan" | "policy" | "groups">,
-  asJson: boolean,
+  { plan, policy, groups, kept }: FoundPlan,
+  parsed: ParsedArguments,
+  caller: Caller,
 ): string {
-  return asJson
-    ? `${JSON.stringify({ ...planFacts(plan, policy), groups: groups() }, null, 2)}\n`
-    : `${describePlan(plan, policy)}${describeGroups(groups())}`;
+  const asked = { ...askedRun(parsed), hasTerminal: caller.hasTerminal() };
+  const state = keptState(asked, "problem" in kept ? kept.problem : undefined);
+  return hasOption(parsed, "json")
+    ? `${JSON.stringify({ ...planFacts(plan, policy), groups: groups(), kept: state }, null, 2)}\n`
+    : `${describePlan(plan, policy)}${describeGroups(groups())}${describeKept(state)}`;
+}
+
+/**
+ * The `run` that this command speaks of: `plan` has its options, and `run --dry-run` two more. (What stands behind an
+ * option that takes a value cannot be one of the two.)
+ */
+function askedRun({ operands }: ParsedArguments): Pick<AskedRun, "commandLine" | "pid"> {
+  const isFront = launcherIsWaiting();
+  const line = stringsOf(isFront ? `/proc/${process.ppid}/cmdline` : "/proc/self/cmdline").map(String);
+  // launcher run NODE CLI ARGUMENT…, and NODE CLI plan ARGUMENT… or NODE CLI run ARGUMENT…
+  const [node = "", cli = ""] = isFront ? line.slice(2) : [nodeInPath() ?? line[0], line[1]];
+  const rest = isFront ? line.slice(4) : line.slice(3);
+  const end = rest.length - operands.length;
+  const options = rest.slice(0, end).filter((one) => one !== "--json" && one !== "--dry-run");
+  return { commandLine: [node, cli, ...options, ...rest.slice(end)], pid: isFront ? process.ppid : "self" };
 }
 
 /** The plan for a command line. */
@@ -115,6 +134,21 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
   );
   for (const note of notes) printError(note);
   return { plan: made.plan, policy: sandbox.policy, groups: made.groups, notes };
+}
+
+/** As bin/callgate finds it. What is there may be a script that finds the Node which runs this. */
+function nodeInPath(): string | undefined {
+  return (process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin")
+    .split(":")
+    .map((folder) => `${folder === "" ? "." : folder}/node`)
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return statSync(path).isFile();
+      } catch {
+        return false;
+      }
+    });
 }
 
 function planOfSandbox(

@@ -25,7 +25,7 @@ test("every step in words, in the launcher's order; nothing is started", () => {
   assert.deepEqual([status, stderr], [0, ""]);
   assert.match(
     stdout,
-    /^environment {8}keep PATH; set TOKEN\nno new privileges {2}.*\ndescriptors {8}0, 1, 2 stay open.*\nsignals .*\nfilter {13}\d+ instructions, proved equal to the policy small\nexecute {12}\S*touch: touch \S+ 'a b'\n$/,
+    /^environment {8}keep PATH; set TOKEN\nno new privileges {2}.*\ndescriptors {8}0, 1, 2 stay open.*\nsignals .*\nfilter {13}\d+ instructions, proved equal to the policy small\nexecute {12}\S*touch: touch \S+ 'a b'\nkept plan .*\n$/,
   );
   assert.ok(!existsSync(trace));
 });

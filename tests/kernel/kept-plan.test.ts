@@ -10,6 +10,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -422,6 +423,52 @@ for (const person of everybody) {
       world.settle(["--", "true"]);
       assert.equal(world.run(["--", "true"], { env: world.env({ CALLGATE_FRESH: "1" }) }).fresh, true);
       assert.equal(world.run(["--", "true"]).fresh, false);
+    });
+
+    test("plan and run --dry-run say whether a kept plan would be used, and what has changed", () => {
+      const world = new World(person);
+      world.forget();
+      const said = (command: readonly string[], options: RunOptions = {}): unknown => {
+        const all = [world.callgate, ...command, "--json", ...world.usual];
+        const { status, stdout, stderr } = inside(person, all, {
+          env: world.env(),
+          cwd: world.path("work"),
+          ...options,
+        });
+        assert.equal(status, 0, stderr);
+        return JSON.parse(stdout).kept;
+      };
+      const both = (options: RunOptions = {}): unknown => {
+        const [plan, dry] = [said(["plan"], options), said(["run", "--dry-run"], options)];
+        assert.deepEqual(plan, dry);
+        return plan;
+      };
+      assert.deepEqual(both(), { state: "none" });
+      world.settle();
+      assert.deepEqual(both(), { state: "used" });
+      assert.equal(world.run().fresh, false, "asking has changed nothing");
+      assert.deepEqual(both({ cwd: world.path("home") }), { state: "none" }, "another folder");
+      assert.deepEqual(both({ before: ["setpriv", "--no-new-privs"] }), { state: "none" });
+      assert.deepEqual(both({ env: world.env({ CALLGATE_FRESH: "1" }) }), {
+        state: "not-kept",
+        why: "CALLGATE_FRESH is set",
+      });
+
+      const real = realpathSync(world.folder);
+      world.write("bin/sh", "#!/bin/sh\necho done\n");
+      const found = { path: join(real, "bin/sh"), what: "is there now" };
+      assert.deepEqual(both(), { state: "changed", changes: [found] });
+      world.write("base.toml", `${readFileSync(world.path("base.toml"), "utf8")}# more\n`);
+      rmSync(world.path("policy.toml"));
+      world.write("policy.toml", readFileSync(world.path("base.toml"), "utf8"));
+      const words = inside(person, [world.callgate, "plan", ...world.usual], {
+        env: world.env(),
+        cwd: world.path("work"),
+      }).stdout;
+      assert.match(words, /^kept plan +there is one, and run would make a new one:$/m);
+      assert.match(words, new RegExp(`^ +${real}/bin/sh is there now$`, "m"));
+      assert.match(words, /policy\.toml was changed$/m);
+      assert.match(words, /base\.toml was changed$/m);
     });
 
     test("many at the same time: all correct, and nothing is left half", () => {

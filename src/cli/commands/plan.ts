@@ -1,5 +1,5 @@
-/** `callgate plan`: what `run` would do with the same options, step by step. */
-import { hasOption, type ParsedArguments } from "../arguments.ts";
+/** `callgate plan`: what `run` would do with the same options, step by step, and whether a kept plan would be used. */
+import type { ParsedArguments } from "../arguments.ts";
 import { directCaller } from "../caller.ts";
 import { print } from "../output.ts";
 import { planOfCommandLine, showPlan } from "../run-plan.ts";
@@ -7,6 +7,6 @@ import { planOfCommandLine, showPlan } from "../run-plan.ts";
 export function main(parsed: ParsedArguments): number {
   const found = planOfCommandLine(parsed, directCaller);
   if (typeof found === "string") return found === "unreadable" ? 2 : 1;
-  print(showPlan(found, hasOption(parsed, "json")));
+  print(showPlan(found, parsed, directCaller));
   return 0;
 }

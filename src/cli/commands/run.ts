@@ -23,14 +23,15 @@ export function main(parsed: ParsedArguments): number {
   const isDry = hasOption(parsed, "dry-run");
   if (hasOption(parsed, "json") && !isDry)
     throw new UsageError("--json goes with --dry-run: what the program prints is its own");
-  const found = planOfCommandLine(parsed, launcherIsWaiting() ? launchersCaller : directCaller);
+  const caller = launcherIsWaiting() ? launchersCaller : directCaller;
+  const found = planOfCommandLine(parsed, caller);
   if (typeof found === "string") return statuses[found];
   const { plan } = found;
   if (!isDry) {
     const { kept, notes } = found;
     return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
   }
-  print(showPlan(found, hasOption(parsed, "json")));
+  print(showPlan(found, parsed, caller));
   return 0;
 }
 
