@@ -10,6 +10,9 @@
 // dumpable, has no descriptor but the channel and the groups' parents, no capability (but, for root, the two that
 // removing and killing take), no right on files but to these parents, a filter of its own, and all signals blocked.
 //
+// Where the program can kill the keeper (no pid namespace, and a kernel before 6.12, whose Landlock keeps no signals),
+// outer, which has descriptors for ending the groups' members, ends them all. Only what kills both leaves members behind.
+//
 // The name is callgate-PID-RANDOM. A group whose keeper was killed too stays, empty: the next start in the same place
 // removes it, when there is no process of that PID any more.
 
@@ -17,16 +20,19 @@
 #define CALLGATE_CGROUPS_H
 
 enum { REMOVAL_ATTEMPTS = 5000, REMOVAL_PAUSE = 2000000 /* ns: ten seconds in all */ };
+enum { KEEPER_PATIENCE = 30 /* s */, HELD_AT_ONCE = 128, ROUNDS_ALONE = 20 };
 
 static const struct filter_instruction keeper_filter[] =
-    OWN_FILTER(LET(read), LET(write), LET(openat), LET(close), LET(unlinkat), LET(kill), LET(ppoll),
-               LET(exit_group));
+    OWN_FILTER(LET(read), LET(write), LET(openat), LET(close), LET(unlinkat), LET(kill), LET(ppoll), LET(pread64),
+               LET(pidfd_open), LET(pidfd_send_signal), LET(exit_group));
 
 static int group_parents[CGROUPS_MAXIMUM];
-static int group_entrances[CGROUPS_MAXIMUM]; // cgroup.procs, by which the program joins
+static int group_members[CGROUPS_MAXIMUM]; // cgroup.procs, by which the program joins
+static int group_ends[CGROUPS_MAXIMUM];    // cgroup.kill, from Linux 5.14 on in v2; else -1
+static uint32_t groups_opened;             // how many of both there are
 static struct line group_name;
 static uint32_t groups_made; // by the keeper
-static bool is_keeper;
+static bool is_keeper, keeper_killed;
 static long keeper;
 static int keeper_channel = -1;
 
@@ -77,32 +83,98 @@ static void open_parents(const struct cgroups_step *step) {
   }
 }
 
-// ── The keeper ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Ending all that is in a group: by the keeper, and by outer ───────────────────────────────────────────────────
 
-// Everybody in the group, where the kernel cannot do it at once (before Linux 5.14, and in v1).
-static void kill_members(uint32_t index) {
-  struct line path, members;
-  long file = CALL(openat, group_parents[index], path_in_group(&path, "cgroup.kill"), O_WRONLY | O_CLOEXEC, 0);
-  if (file >= 0) {
-    CALL(write, file, "1", 1);
-    CALL(close, file);
-    return;
-  }
-  file = CALL(openat, group_parents[index], path_in_group(&path, "cgroup.procs"), O_RDONLY | O_CLOEXEC, 0);
-  if (file < 0) return;
-  long length = CALL(read, file, members.text, sizeof members.text);
-  CALL(close, file);
-  long pid = 0;
-  for (long i = 0; i < length; i++) {
-    char byte = members.text[i];
-    if (byte >= '0' && byte <= '9') {
-      pid = pid * 10 + (byte - '0');
-    } else if (pid > 0) {
-      CALL(kill, pid, SIGKILL);
-      pid = 0;
-    }
+static void open_groups(const struct cgroups_step *step) {
+  for (uint32_t i = 0; i < step->count; i++) {
+    struct line path;
+    long members = CALL(openat, group_parents[i], path_in_group(&path, "cgroup.procs"), O_RDWR | O_CLOEXEC, 0);
+    if (members < 0) fail_step(STEP_CGROUPS, "openat", path.text, members, NULL);
+    long end = CALL(openat, group_parents[i], path_in_group(&path, "cgroup.kill"), O_WRONLY | O_CLOEXEC, 0);
+    if (end < 0 && end != -ENOENT) fail_step(STEP_CGROUPS, "openat", path.text, end, NULL);
+    group_members[i] = (int)members;
+    group_ends[i] = end < 0 ? -1 : (int)end;
+    groups_opened = i + 1;
   }
 }
+
+// Adds them to descriptors that are to stay open.
+static int keep_groups(int *kept, int count) {
+  for (uint32_t i = 0; i < groups_opened; i++) {
+    kept[count++] = group_members[i];
+    if (group_ends[i] >= 0) kept[count++] = group_ends[i];
+  }
+  return count;
+}
+
+// By a new descriptor, where that may be opened: in v1 an old one shows the same list again until nobody has looked at
+// it for a second.
+static long read_members(uint32_t index, struct line *members) {
+  if (!is_keeper) return CALL(pread64, group_members[index], members->text, sizeof members->text, 0);
+  struct line path;
+  long file = CALL(openat, group_parents[index], path_in_group(&path, "cgroup.procs"), O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return file;
+  long length = CALL(read, file, members->text, sizeof members->text);
+  CALL(close, file);
+  return length;
+}
+
+// Until a list that is read shows what has happened.
+static void await_list(uint32_t index) {
+  struct kernel_time pause = {0, REMOVAL_PAUSE};
+  if (!is_keeper && group_ends[index] < 0) pause = (struct kernel_time){1, 500000000};
+  CALL(ppoll, 0, 0, &pause, 0, 8);
+}
+
+// The next number of the list, or 0.
+static long next_member(const struct line *members, long length, long *at) {
+  long pid = 0;
+  for (; *at < length; (*at)++) {
+    char byte = members->text[*at];
+    if (byte >= '0' && byte <= '9') pid = pid * 10 + (byte - '0');
+    else if (pid > 0) return pid;
+  }
+  return 0; // a number that is cut off, or none
+}
+
+static bool is_listed(const struct line *members, long length, long pid) {
+  long at = 0, found;
+  do found = next_member(members, length, &at);
+  while (found != 0 && found != pid);
+  return found == pid;
+}
+
+// Where the kernel cannot do it at once, each by itself. A number can meanwhile be another process's: so the processes are
+// held first, and those ended whose numbers are in the list still. Before Linux 5.3 nothing can be held.
+static void kill_members(uint32_t index) {
+  if (group_ends[index] >= 0) {
+    CALL(write, group_ends[index], "1", 1);
+    return;
+  }
+  static long held[HELD_AT_ONCE], pids[HELD_AT_ONCE];
+  struct line members;
+  long length = read_members(index, &members), at = 0, pid;
+  uint32_t count = 0;
+  while (count < HELD_AT_ONCE && (pid = next_member(&members, length, &at)) != 0) {
+    long process = CALL(pidfd_open, pid, 0);
+    if (process == -ENOSYS) CALL(kill, pid, SIGKILL);
+    if (process < 0) continue;
+    pids[count] = pid;
+    held[count++] = process;
+  }
+  if (!is_keeper && count > 0) await_list(index);
+  length = read_members(index, &members);
+  for (uint32_t i = 0; i < count; i++) {
+    if (is_listed(&members, length, pids[i])) CALL(pidfd_send_signal, held[i], SIGKILL, 0, 0);
+    CALL(close, held[i]);
+  }
+}
+
+static void kill_all_members(void) {
+  for (uint32_t i = 0; i < groups_opened; i++) kill_members(i);
+}
+
+// ── The keeper ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 // Groups can be removed when their last member has gone, which takes the kernel a moment.
 static void remove_groups(void) {
@@ -111,7 +183,7 @@ static void remove_groups(void) {
     for (int attempt = 0; attempt < REMOVAL_ATTEMPTS; attempt++) {
       long result = CALL(unlinkat, group_parents[index], group_name.text, AT_REMOVEDIR);
       if (result == 0 || (result != -EBUSY && attempt > 0)) break;
-      kill_members(index);
+      if (index < groups_opened) kill_members(index);
       struct kernel_time pause = {0, REMOVAL_PAUSE};
       CALL(ppoll, 0, 0, &pause, 0, 8);
     }
@@ -247,12 +319,14 @@ _Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
   long result = CALL(setsid);
   if (result < 0) fail_step(STEP_CGROUPS, "setsid", NULL, result, NULL);
   make_groups(step);
+  open_groups(step);
   keep_needed_capabilities();
   keep_own_privileges();
   keep_only_parents(step);
-  int kept[CGROUPS_MAXIMUM + 1] = {channel};
+  int kept[3 * CGROUPS_MAXIMUM + 1] = {channel};
   for (uint32_t i = 0; i < step->count; i++) kept[i + 1] = group_parents[i];
-  bool done = become_ours(keeper_filter, sizeof keeper_filter / sizeof keeper_filter[0], kept, (int)step->count + 1);
+  int count_kept = keep_groups(kept, (int)step->count + 1);
+  bool done = become_ours(keeper_filter, sizeof keeper_filter / sizeof keeper_filter[0], kept, count_kept);
   if (!done || CALL(write, channel, &ready, 1) != 1) {
     remove_groups();
     leave(STATUS_NOT_SAID);
@@ -288,21 +362,44 @@ static void start_keeper(const struct cgroups_step *step) {
   shut(STEP_CGROUPS, ends[1]);
   keeper_channel = ends[0];
   await_ours(STEP_CGROUPS, keeper_channel, keeper, ready, "the keeper of the groups has ended before it was ready");
-  for (uint32_t i = 0; i < step->count; i++) {
-    struct line path;
-    long entrance = CALL(openat, group_parents[i], path_in_group(&path, "cgroup.procs"), O_WRONLY | O_CLOEXEC, 0);
-    if (entrance < 0) fail_step(STEP_CGROUPS, "openat", path.text, entrance, NULL);
-    group_entrances[i] = (int)entrance;
-    shut(STEP_CGROUPS, group_parents[i]);
-  }
+  open_groups(step);
+  for (uint32_t i = 0; i < step->count; i++) shut(STEP_CGROUPS, group_parents[i]);
 }
 
 // By the program-to-be, wherever its namespaces are: the kernel asks for the rights of who opened the descriptor.
 static void join_groups(const struct cgroups_step *step) {
   for (uint32_t i = 0; i < step->count; i++) {
-    long result = CALL(write, group_entrances[i], "0", 1);
+    long result = CALL(write, group_members[i], "0", 1);
     if (result < 0) fail_step(STEP_CGROUPS, "write", "cgroup.procs", result, NULL);
-    shut(STEP_CGROUPS, group_entrances[i]);
+    shut(STEP_CGROUPS, group_members[i]);
+    if (group_ends[i] >= 0) shut(STEP_CGROUPS, group_ends[i]);
+  }
+}
+
+// Whether the keeper says something in time. What is left of the sandbox could stop it again and again: so, when it
+// has been silent for a second, outer ends that itself.
+static bool await_keeper(void) {
+  if (keeper == 0) return false;
+  struct poll waiting = {keeper_channel, POLLIN, 0};
+  long told = CALL(write, keeper_channel, "e", 1); // who is not told ends when the channel does
+  for (uint32_t second = 0; told == 1 && second < KEEPER_PATIENCE; second++) {
+    struct kernel_time pause = {1, 0};
+    CALL(kill, keeper, SIGCONT); // the program may have stopped it
+    if (CALL(ppoll, &waiting, 1, &pause, 0, 0) > 0) return true;
+    kill_all_members();
+  }
+  return false;
+}
+
+// Nobody else does it any more: the groups stay, empty.
+static void end_members_alone(void) {
+  for (uint32_t i = 0; i < groups_opened; i++) {
+    struct line members;
+    int rounds = group_ends[i] < 0 ? ROUNDS_ALONE : REMOVAL_ATTEMPTS;
+    for (; rounds > 0 && read_members(i, &members) > 0; rounds--) {
+      kill_members(i);
+      await_list(i);
+    }
   }
 }
 
@@ -310,15 +407,16 @@ static void join_groups(const struct cgroups_step *step) {
 static uint8_t end_groups(void) {
   if (keeper_channel < 0) return 0;
   uint8_t happened = 0;
-  CALL(kill, keeper, SIGCONT); // the program may have stopped it
-  // Who is not told ends when the channel does.
-  long result = CALL(write, keeper_channel, "e", 1);
-  if (result == 1) {
+  long result = -EIO;
+  if (await_keeper()) {
     do result = CALL(read, keeper_channel, &happened, 1);
     while (result == -EINTR);
   }
+  if (result != 1) end_members_alone();
   if (CALL(close, keeper_channel) < 0) return 0;
-  while (CALL(wait4, keeper, 0, 0, 0) == -EINTR) {}
+  keeper_channel = -1;
+  if (keeper > 0 && result != 1) CALL(kill, keeper, SIGKILL);
+  while (keeper > 0 && CALL(wait4, keeper, 0, 0, 0) == -EINTR) {}
   return result == 1 ? happened : 0;
 }
 

@@ -8,7 +8,6 @@
 #include "system.h"
 
 enum { NEW_LISTENER = 8, WAIT_KILLABLE_RECEIVE = 32, SYNCHRONOUS_WAKE_UP = 1 };
-enum { POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16 };
 #define SECCOMP_RETURN_NOTIFY 0x7fc00000U
 #define NOTIFICATION_RECEIVE 0xc0502100U
 #define NOTIFICATION_SEND 0xc0182101U
@@ -65,11 +64,6 @@ static inline uint32_t run_filter(const struct filter_instruction *filter, uint3
   return refused;
 }
 
-struct poll {
-  int descriptor;
-  short events, returned;
-};
-
 static inline uint64_t mix(uint64_t hash, uint64_t value) {
   hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
   return hash ^ hash >> 29;
@@ -78,6 +72,15 @@ static inline uint64_t mix(uint64_t hash, uint64_t value) {
 static inline void nap(void) {
   struct kernel_time time = {0, 50000};
   CALL(nanosleep, &time, 0);
+}
+
+// A moment of a loop that waits without any call.
+static inline void pause_processor(void) {
+#if defined(__x86_64__)
+  __asm__ volatile("pause" ::: "memory");
+#else
+  __asm__ volatile("yield" ::: "memory");
+#endif
 }
 
 // The name that the kernel has for a process. `proc` is a descriptor of a /proc.

@@ -21,7 +21,8 @@ static const struct filter_instruction first_process_filter[] =
     OWN_FILTER(LET(read), LET(write), LET(kill), LET(rt_sigtimedwait), LET(exit_group));
 static const struct filter_instruction outer_filter[] =
     OWN_FILTER(LET(rt_sigtimedwait), LET(wait4), LET(kill), LET(getpid), LET(read), LET(write), LET(close),
-               LET(rt_sigaction), LET(rt_sigprocmask), LET(clock_gettime), LET(restart_syscall), LET(exit_group));
+               LET(rt_sigaction), LET(rt_sigprocmask), LET(clock_gettime), LET(ppoll), LET(pread64), LET(pidfd_open),
+               LET(pidfd_send_signal), LET(restart_syscall), LET(exit_group));
 
 // ── The first process ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,6 +139,7 @@ static bool ended_by(int status, int signal) {
 
 static void explain_end(int status, bool late, uint8_t happened) {
   enum { SIGXCPU = 24, SIGXFSZ = 25, SIGSYS = 31, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
+  if (keeper_killed) say_of_limit("the keeper of the control groups was killed, and so the program and all that it has started was ended");
   if (supervisor_killed) say_of_limit("the supervisor, which answers denied calls, was killed, and so the program was ended");
   if (late)
     say_of_limit("the program has been running for as long as its limits allow (wall-time), and was ended");
@@ -157,6 +159,7 @@ static void reap_until(long child) {
     ended = CALL(wait4, -1, &status, 0, 0);
     if (ended == teller) teller = 0;
     if (ended == supervisor) supervisor = 0;
+    if (ended == keeper) keeper = 0;
   }
 }
 
@@ -220,6 +223,13 @@ static void end_without_supervisor(long program) {
   CALL(kill, program, SIGKILL);
 }
 
+// Nobody else would end what the program leaves behind when its time is over.
+static void end_without_keeper(long program) {
+  keeper_killed = true;
+  keeper = 0;
+  CALL(kill, program, SIGKILL); // at its end the groups' members are ended too
+}
+
 static void look_after(long program, bool late) {
   for (;;) {
     int status = 0;
@@ -235,11 +245,18 @@ static void look_after(long program, bool late) {
       CALL(kill, changed, SIGCONT);
       continue;
     }
-    if (changed == teller) teller = 0;
-    if (changed != supervisor) continue;
-    supervisor = 0;
-    // One that has nobody left to answer, and has told all, ends with 0.
-    if (status != 0 && status >> 8 != SUPERVISOR_NOT_NEEDED) end_without_supervisor(program);
+    if (changed == teller) {
+      teller = 0;
+    } else if (changed == keeper) {
+      end_without_keeper(program);
+    } else if (changed == supervisor) {
+      supervisor = 0;
+      // One that has nobody left to answer, and has told all, ends with 0.
+      if (status != 0 && status >> 8 != SUPERVISOR_NOT_NEEDED) end_without_supervisor(program);
+    } else if (changed != program && changed != first_process && status != 0) {
+      // The supervisor's helper, which has not handed the listener over.
+      end_without_supervisor(program);
+    }
   }
 }
 
@@ -340,9 +357,10 @@ static void stay_as_outer(void) {
     keep_signals_inside(&plan.landlock);
     return;
   }
-  int kept[5], count = 0;
+  int kept[5 + 2 * CGROUPS_MAXIMUM], count = 0;
   if ((speaks || plan.explain_kill.sentence != NULL) && report_descriptor < 0) kept[count++] = 2;
   if (keeper_channel >= 0) kept[count++] = keeper_channel;
+  count = keep_groups(kept, count);
   if (supervisor_control >= 0) kept[count++] = supervisor_control;
   if (first_channel >= 0) kept[count++] = first_channel;
   kept[count++] = gate[1];

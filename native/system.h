@@ -30,7 +30,7 @@
   X(bpf, 321) X(userfaultfd, 323) X(socketpair, 53) X(umask, 95) X(getuid, 102) X(getgid, 104) X(setgroups, 116)        \
   X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
   X(mmap, 9) X(nanosleep, 35) X(recvfrom, 45) X(sendmsg, 46) X(recvmsg, 47) X(memfd_create, 319)                           \
-  X(restart_syscall, 219) X(timer_create, 222) X(timer_settime, 223) X(clock_gettime, 228)                                 \
+  X(restart_syscall, 219) X(sched_setscheduler, 144) X(timer_create, 222) X(timer_settime, 223) X(clock_gettime, 228)                                 \
   X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
   X(symlinkat, 266) X(prlimit64, 302) X(getcwd, 79) X(getgroups, 115) X(capget, 125) X(renameat, 264) X(statx, 332)
 
@@ -49,7 +49,7 @@
   X(open_by_handle_at, 265) X(setns, 268) X(process_vm_readv, 270) X(kcmp, 272) X(seccomp, 277) X(getrandom, 278)     \
   X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91)          \
   X(timer_create, 107) X(timer_settime, 110) X(clock_gettime, 113)                                                        \
-  X(restart_syscall, 128) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
+  X(restart_syscall, 128) X(sched_setscheduler, 119) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
   X(nanosleep, 101) X(recvfrom, 207) X(sendmsg, 211) X(recvmsg, 212) X(mmap, 222) X(memfd_create, 279)                   \
   X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261) X(getcwd, 17)     \
   X(renameat, 38) X(capget, 90) X(getgroups, 158) X(statx, 291)
@@ -60,8 +60,8 @@
 
 // From number 424 on, every architecture has the same ones.
 #define SHARED_NUMBERS(X)                                                                                             \
-  X(io_uring_setup, 425) X(open_tree, 428) X(move_mount, 429) X(fsopen, 430) X(fsconfig, 431) X(fsmount, 432)           \
-  X(clone3, 435) X(close_range, 436) X(openat2, 437) X(mount_setattr, 442) X(landlock_create_ruleset, 444)              \
+  X(pidfd_send_signal, 424) X(io_uring_setup, 425) X(open_tree, 428) X(move_mount, 429) X(fsopen, 430) X(fsconfig, 431) X(fsmount, 432)           \
+  X(pidfd_open, 434) X(clone3, 435) X(close_range, 436) X(openat2, 437) X(mount_setattr, 442) X(landlock_create_ruleset, 444)              \
   X(landlock_add_rule, 445) X(landlock_restrict_self, 446)
 
 enum {
@@ -138,6 +138,10 @@ enum {
   AT_RECURSIVE = 0x8000,
   O_RDONLY = 0,
   O_WRONLY = 1,
+  POLLIN = 1,
+  POLLOUT = 4,
+  POLLERR = 8,
+  POLLHUP = 16,
   O_RDWR = 2,
   O_CREAT = 0x40,
   O_EXCL = 0x80,
@@ -154,6 +158,7 @@ enum {
   PR_SET_DUMPABLE = 4,
   PR_CAPBSET_DROP = 24,
   PR_SET_SECUREBITS = 28,
+  PR_SET_TIMERSLACK = 29,
   PR_SET_NO_NEW_PRIVS = 38,
   PR_CAP_AMBIENT = 47,
   PR_CAP_AMBIENT_CLEAR_ALL = 4,
@@ -187,6 +192,11 @@ struct signal_information {
   uint8_t rest[108];
 };
 enum { SI_USER = 0, SI_KERNEL = 0x80 };
+
+struct poll {
+  int descriptor;
+  short events, returned;
+};
 
 struct kernel_time {
   int64_t seconds, nanoseconds;

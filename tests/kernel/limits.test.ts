@@ -30,6 +30,7 @@ import {
   root,
   runProgram,
   scratchFile,
+  shellPlan,
 } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
@@ -304,11 +305,37 @@ describe("a group is removed however the sandbox ends", () => {
     assert.match(status, /^NoNewPrivs:\t1\nSeccomp:\t2$/m);
     // For root CAP_DAC_OVERRIDE: the top of a hierarchy is writable to nobody.
     assert.match(status, isRoot ? /^CapEff:\t0{15}2$/m : /^CapEff:\t0+$/m);
-    assert.equal(readdirSync(`/proc/${keeper}/fd`).length, held.groups.length + 1);
+    const ends = groupsOf(child.pid).filter((one) => existsSync(join(one, "cgroup.kill"))).length;
+    assert.equal(readdirSync(`/proc/${keeper}/fd`).length, 2 * held.groups.length + ends + 1);
     child.kill("SIGKILL");
     await ended(child);
     await until("the groups are gone", () => groupsOf(child.pid).length === 0);
   });
+});
+
+/** Of sh: who is left behind sends the keeper, outer's first child, this signal again and again. */
+function againstKeeper(signal: string, mark: string): string {
+  const again = `while kill -${signal} $keeper; do :; done`;
+  return `read -r keeper rest </proc/$PPID/task/$PPID/children
+    (setsid sleep ${mark} &) >/dev/null 2>&1
+    (setsid sh -c 'keeper=$1; ${again}' - $keeper &) >/dev/null 2>&1
+    sleep 0.3`;
+}
+
+test("without namespaces, who kills or stops the keeper leaves nothing behind", { timeout: 120_000 }, () => {
+  if (held.groups.length === 0) return;
+  // Without a Landlock that keeps signals; and, where this is root, as the keeper's own user.
+  const steps: readonly PlanStep[] = [{ kind: "cgroups", groups: held.groups }, ...rest];
+  for (const signal of ["KILL", "STOP"]) {
+    const mark = `79${process.pid}`;
+    const found = launch(shellPlan(steps, againstKeeper(signal, mark)));
+    const isSaid = /^callgate: the keeper of the control groups was killed, and so/m.test(found.stderr);
+    assert.equal(isSaid, signal === "KILL", found.stderr);
+    assert.equal(runProgram("pgrep", { args: ["-fx", `sleep ${mark}`] }).stdout, "");
+    // The next start takes the empty groups away.
+    assert.equal(launch(shellPlan(steps, "exit 0")).status, 0);
+    assert.deepEqual(groupsOf(found.pid), []);
+  }
 });
 
 // cgroup2 is there on every machine of today, but which controllers it has differs: so here a group without any.
@@ -357,6 +384,17 @@ test("v2, delegated to an ordinary user: made, joined, killed and removed by him
     const left = launchInside([], "sleep 1000 >/dev/null 2>&1 & exit 3");
     assert.deepEqual([left.status, left.stderr], [3, "callgate: somebody is left\n"]);
     assert.deepEqual(groupsOf(left.pid, [group]), []);
+    // And so it is when the program has killed or stopped the keeper, which nothing keeps it from here.
+    for (const [signal, sentence] of [
+      ["KILL", /^callgate: the keeper of the control groups was killed/m],
+      ["STOP", /^(callgate: somebody is left\n)?$/],
+    ] as const) {
+      const mark = `78${process.pid}`;
+      const found = launchInside([], againstKeeper(signal, mark));
+      assert.match(found.stderr, sentence);
+      assert.equal(runProgram("pgrep", { args: ["-fx", `sleep ${mark}`] }).stdout, "");
+      for (const one of groupsOf(found.pid, [group])) rmdirSync(one);
+    }
     const outsider = launch(planFor(steps([]), "/bin/true"), ordinaryUser);
     assert.equal(outsider.status, 125, "who is not in the delegated folder cannot go there");
     assert.match(outsider.stderr, /"cgroup" failed: write "cgroup\.procs": EACCES/);
