@@ -13,8 +13,8 @@
 // under an allow list of its own before the program exists. It decides by the plain filter, which is proved equal to the
 // policy, over the words of the call alone: what a pointer leads to is noted for people and never decides.
 //
-// Nothing here can wait for the program or for who prints: all sending is without waiting, all tables are of fixed size,
-// and what does not fit into them is counted. When the supervisor is killed, outer ends the program; what lives on all
+// Nothing here can wait for the program or for who prints: all sending is without waiting, the program's memory is read by
+// a child (reader.h), all tables are of fixed size, and what does not fit into them is counted. When the supervisor is killed, outer ends the program; what lives on all
 // the same gets ENOSYS from the kernel.
 
 #ifndef CALLGATE_SUPERVISOR_H
@@ -174,6 +174,8 @@ static uint32_t waiting_count;
 static int listener = -1, records = -1, proc = -1;
 static bool has_ended, has_told; // the program; everything
 
+#include "reader.h"
+
 static const struct report_row *find_row(uint32_t arch, uint32_t nr) {
   const struct report_row *rows = (const struct report_row *)(const void *)plan.report.rows;
   uint64_t wanted = (uint64_t)arch << 32 | nr;
@@ -188,15 +190,6 @@ static const struct report_row *find_row(uint32_t arch, uint32_t nr) {
   return NULL;
 }
 
-static void note_text(const struct notification *call, const struct report_row *row, struct record *record) {
-  if (row == NULL || row->text == 0) return;
-  size_t length = read_memory(call->pid, call->data.args[row->text - 1], record->text, TEXT_MAXIMUM), end = 0;
-  while (end < length && record->text[end] != 0) end++;
-  if (end == 0) return;
-  record->text_argument = row->text;
-  record->text_length = (uint32_t)end;
-}
-
 static void fill_record(struct record *record, uint32_t kind, uint32_t key, const struct notification *call) {
   record->kind = kind;
   record->key = key;
@@ -205,31 +198,59 @@ static void fill_record(struct record *record, uint32_t kind, uint32_t key, cons
   if (proc >= 0) program_name_in(proc, call->pid, record->program);
 }
 
-static void note_denial(const struct notification *call) {
-  const struct report_row *row = find_row(call->data.arch, call->data.nr);
-  uint64_t masked[6] = {0}, hash = mix(mix(0, call->data.arch), call->data.nr);
+// Whether the caller still waits: then its number is still its own.
+static bool is_waiting(const struct notification *call) {
+  uint64_t id = call->id;
+  return CALL(ioctl, listener, NOTIFICATION_ID_VALID, &id) >= 0;
+}
+
+// The slot of the call's kind: what is in it is 0 where there is none yet.
+static uint16_t *find_kind(const struct notification *call, const struct report_row *row, uint64_t *masked) {
+  uint64_t hash = mix(mix(0, call->data.arch), call->data.nr);
+  for (uint32_t i = 0; i < 6; i++) masked[i] = 0;
   for (uint32_t i = 0; row != NULL && i < 6; i++) hash = mix(hash, masked[i] = call->data.args[i] & row->masks[i]);
   for (uint32_t at = (uint32_t)(hash >> 32) % KIND_SLOTS;; at = (at + 1) % KIND_SLOTS) {
-    if (kind_slots[at] == 0) {
-      if (kind_count == KINDS) {
-        lost_denials++;
-        return;
-      }
-      struct denied_kind *kind = &kinds[kind_count];
-      for (size_t i = 0; i < 6; i++) kind->masked[i] = masked[i];
-      kind->count = 1;
-      fill_record(&kind->first, RECORD_DENIAL, kind_count, call);
-      note_text(call, row, &kind->first);
-      kind_slots[at] = (uint16_t)++kind_count;
-      return;
-    }
-    struct denied_kind *kind = &kinds[kind_slots[at] - 1];
+    if (kind_slots[at] == 0) return &kind_slots[at];
+    const struct denied_kind *kind = &kinds[kind_slots[at] - 1];
     bool is_same = kind->first.data.arch == call->data.arch && kind->first.data.nr == call->data.nr;
     for (size_t i = 0; i < 6; i++) is_same = is_same && kind->masked[i] == masked[i];
-    if (!is_same) continue;
-    kind->count++;
+    if (is_same) return &kind_slots[at];
+  }
+}
+
+static void note_denial(const struct notification *call, const char *text, size_t length) {
+  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  uint64_t masked[6];
+  uint16_t *slot = find_kind(call, row, masked);
+  if (*slot != 0) {
+    kinds[*slot - 1].count++;
     return;
   }
+  if (kind_count == KINDS) {
+    lost_denials++;
+    return;
+  }
+  struct denied_kind *kind = &kinds[kind_count];
+  for (size_t i = 0; i < 6; i++) kind->masked[i] = masked[i];
+  kind->count = 1;
+  fill_record(&kind->first, RECORD_DENIAL, kind_count, call);
+  if (!is_waiting(call)) {
+    memset(kind->first.program, 0, sizeof kind->first.program);
+    length = 0;
+  }
+  for (size_t i = 0; i < length; i++) kind->first.text[i] = text[i];
+  if (length > 0 && row != NULL) kind->first.text_argument = row->text;
+  kind->first.text_length = (uint32_t)length;
+  *slot = (uint16_t)++kind_count;
+}
+
+// Whether its path is read first, and it is noted and answered then.
+static bool read_path_first(const struct notification *call, uint32_t error, int control) {
+  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  uint64_t masked[6];
+  if (row == NULL || row->text == 0 || has_ended || kind_count == KINDS || *find_kind(call, row, masked) != 0) return false;
+  const int not_kept[] = {listener, records, control, proc};
+  return start_reading(call, error, call->data.args[row->text - 1], not_kept, sizeof not_kept / sizeof not_kept[0]);
 }
 
 // ── Telling ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -425,7 +446,25 @@ static void hear_verdict(void) {
   }
 }
 
-static void answer_next(void) {
+static void answer_read(uint32_t number) {
+  char text[TEXT_MAXIMUM];
+  struct reading reading = readings[number];
+  size_t length = finish_reading(number, text);
+  note_denial(&reading.call, text, length);
+  answer(reading.call.id, reading.error, false);
+}
+
+// What is held until the program's end is told without its path.
+static void end_readings(void) {
+  while (reading_count > 0) {
+    struct reading reading = readings[--reading_count];
+    CALL(close, reading.text);
+    note_denial(&reading.call, NULL, 0);
+    answer(reading.call.id, reading.error, false);
+  }
+}
+
+static void answer_next(int control) {
   struct notification call;
   memset(&call, 0, sizeof call);
   if (CALL(ioctl, listener, NOTIFICATION_RECEIVE, &call) < 0) return; // interrupted or killed meanwhile
@@ -437,7 +476,10 @@ static void answer_next(void) {
   // What is handed up is refused, whatever happens: no call goes on by a mistake of ours.
   uint32_t error = (value & 0xffff0000U) == SECCOMP_RETURN_ERRNO ? value & 0xfff : EPERM;
   // Noted before it is answered: who has seen the answer finds it in the report.
-  if (error != ENOSYS || (plan.report.flags & REPORT_ALL) != 0) note_denial(&call);
+  if (error != ENOSYS || (plan.report.flags & REPORT_ALL) != 0) {
+    if (read_path_first(&call, error, control)) return;
+    note_denial(&call, NULL, 0);
+  }
   answer(call.id, error, false);
 }
 
@@ -445,7 +487,7 @@ static void answer_next(void) {
 
 static const struct filter_instruction supervisor_filter[] =
     OWN_FILTER(LET(ppoll), LET(ioctl), LET(process_vm_readv), LET(sendto), LET(recvfrom), LET(recvmsg), LET(openat), LET(read),
-               LET(close), LET(restart_syscall), LET(exit_group));
+               LET(close), LET(pipe2), LET(clone), LET(prctl), LET(write), LET(restart_syscall), LET(exit_group));
 
 // From the program's helper: a byte, and with it the listener. -1: the program runs without.
 static int receive_listener(int control) {
@@ -469,22 +511,27 @@ static int receive_listener(int control) {
 }
 
 _Noreturn static void supervise(int control) {
-  struct poll waiting[3];
+  struct poll waiting[3 + READINGS];
   for (;;) {
     waiting[0] = (struct poll){listener, POLLIN, 0};
     waiting[1] = (struct poll){has_ended ? -1 : control, 0, 0};
     waiting[2] = (struct poll){records, may_tell() ? POLLIN | POLLOUT : POLLIN, 0};
     if (listener < 0 && has_told) leave(0);
-    long result = CALL(ppoll, waiting, 3, 0, 0, 0);
+    for (uint32_t i = 0; i < reading_count; i++) waiting[3 + i] = (struct poll){readings[i].text, POLLIN, 0};
+    long result = CALL(ppoll, waiting, 3 + reading_count, 0, 0, 0);
     if (result < 0) continue;
+    // From the last on, since each that is over leaves its place to the last.
+    for (uint32_t i = reading_count; i-- > 0;)
+      if (waiting[3 + i].returned != 0) answer_read(i);
     if ((waiting[0].returned & POLLIN) != 0) {
-      answer_next();
+      answer_next(control);
     } else if ((waiting[0].returned & POLLHUP) != 0) {
       // Not at POLLERR, which the kernel says too when a stop or the freezer came while it waited for a lock.
       CALL(close, listener);
       listener = -1;
     }
     if ((waiting[1].returned & (POLLHUP | POLLERR)) != 0) {
+      end_readings();
       has_ended = true;
       if (records < 0) has_told = true;
     }
@@ -506,6 +553,9 @@ _Noreturn static void be_supervisor(int control, int to_teller) {
   give_up();
   keep_own_privileges();
   records = to_teller;
+  // Readers that end are reaped by the kernel.
+  struct signal_action ignore = {.handler = SIG_IGN};
+  must(STEP_REPORT, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &ignore, 0, 8));
   int kept[3] = {control, records, proc};
   bool done = become_ours(supervisor_filter, sizeof supervisor_filter / sizeof supervisor_filter[0], kept, 3);
   if (!done || CALL(sendto, control, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
