@@ -665,9 +665,10 @@ _Noreturn static void carry_out(const char **environment) {
   int to_teller = start_teller(environment);
   start_keeper(&plan.cgroups);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
+  build_root(&plan.mounts);
+  join_network(&plan.namespaces);
   start_supervisor(to_teller);
   enter_pid_namespace(&plan.namespaces);
-  build_root(&plan.mounts);
   start_first_process();
   change_root(plan.pivot);
   detach_mount(&plan.detach_mount);

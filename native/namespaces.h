@@ -35,73 +35,113 @@ static void write_map_of(long pid, const char *name, const char *text, size_t le
   write_small_file(STEP_ID_MAPS, path.text, text, length);
 }
 
-// Root's way: every id of the caller's namespace is itself inside. Only a process that has stayed in the caller's
-// namespace may write such a map, so a child is made before, writes it when told, and is gone.
-_Noreturn static void map_every_id(int go) {
+// Root's way: every id of the caller's namespace is itself inside.
+static void write_every_id(long pid) {
   static const char every[] = "0 0 4294967295\n";
+  write_map_of(pid, "/uid_map", every, sizeof every - 1);
+  write_map_of(pid, "/gid_map", every, sizeof every - 1);
+}
+
+// A network of its own begins with its loopback down. Answers a socket in it.
+static long raise_loopback(void) {
+  enum { AF_INET = 2, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000, SIOCSIFFLAGS = 0x8914, IFF_UP = 1 };
+  struct {
+    char name[16];
+    uint16_t flags;
+    uint8_t rest[22];
+  } loopback = {"lo", IFF_UP, {0}};
+  long socket = CALL(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) fail_step(STEP_NAMESPACES, "socket", NULL, socket, NULL);
+  long result = CALL(ioctl, socket, SIOCSIFFLAGS, &loopback);
+  if (result < 0) fail_step(STEP_NAMESPACES, "ioctl(SIOCSIFFLAGS)", "lo", result, namespaces_hint);
+  return socket;
+}
+
+// ── The maker ──────────────────────────────────────────────────────────────────────────────────────────────────
+// The kernel takes longer for a network than for all other namespaces and mounts together. So a process of its own makes
+// it, on another processor, while this one makes the rest. It is the first one of the user namespace, and has this
+// process's memory and descriptors, for the half of a millisecond that it lives: it does nothing but this.
+//
+// Being there before this one has entered the user namespace, it lets this one write the maps with the caller's rights:
+// who would be in the namespace could not write root's map.
+
+static long maker;
+static uint8_t maker_stack[8192] __attribute__((aligned(16)));
+static int maker_gate[2];
+static int new_network = -1;
+static long maker_parent;
+
+_Noreturn static void be_maker(void) {
+  // It must not outlive this one. If that was before, no signal comes.
+  must(STEP_NAMESPACES, "prctl(PR_SET_PDEATHSIG)", CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+  if (must(STEP_NAMESPACES, "getppid", CALL(getppid)) != maker_parent) leave(STATUS_FAILED);
+  if ((plan.namespaces.flags & CLONE_NEWNET) != 0) {
+    enum { SIOCGSKNS = 0x894c };
+    long result = CALL(unshare, CLONE_NEWNET);
+    if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
+    long socket = raise_loopback();
+    new_network = (int)must(STEP_NAMESPACES, "ioctl(SIOCGSKNS)", CALL(ioctl, socket, SIOCGSKNS));
+    shut(STEP_NAMESPACES, socket);
+  }
+  // The user namespace is entered by way of this process.
   char byte;
-  long count = must(STEP_ID_MAPS, "read", CALL(read, go, &byte, 1));
-  if (count != 1) leave(STATUS_FAILED); // the launcher failed, and has said so
-  long parent = CALL(getppid);
-  write_map_of(parent, "/uid_map", every, sizeof every - 1);
-  write_map_of(parent, "/gid_map", every, sizeof every - 1);
+  long count;
+  do count = CALL(read, maker_gate[0], &byte, 1);
+  while (count == -EINTR);
+  must(STEP_NAMESPACES, "read", count);
   leave(0);
 }
 
 static bool has_user_namespace; // and so every capability, over what is in it
 
-static void enter_namespaces(const struct namespaces_step *step, const struct id_maps_step *maps) {
-  if (!step->present) return;
-  long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid)), helper = 0;
-  int ends[2] = {-1, -1};
-  if (maps->kind == ID_MAP_ALL) {
-    enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
-    must(STEP_ID_MAPS, "socketpair", CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-    helper = must(STEP_ID_MAPS, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
-    if (helper == 0) {
-      shut(STEP_ID_MAPS, ends[1]);
-      map_every_id(ends[0]);
-    }
-    shut(STEP_ID_MAPS, ends[0]);
-  }
-
-  long result = CALL(unshare, step->flags & ~(uint32_t)CLONE_NEWPID);
-  if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
-  has_user_namespace = (step->flags & CLONE_NEWUSER) != 0;
-
+// The new network comes later, with join_network.
+static void enter_user_namespace(const struct id_maps_step *maps) {
+  long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid));
+  maker_parent = must(STEP_NAMESPACES, "getpid", CALL(getpid));
+  must(STEP_NAMESPACES, "pipe2", CALL(pipe2, maker_gate, O_CLOEXEC));
+  int process = -1;
+  // Without a signal at its end, which a caller could have ignored: then there would be no status either.
+  maker = CALL_ON_STACK(clone, CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_NEWUSER, &process, maker_stack + sizeof maker_stack, be_maker);
+  if (maker < 0) fail_step(STEP_NAMESPACES, "clone", NULL, maker, namespaces_hint);
+  if (maps->kind == ID_MAP_ALL) write_every_id(maker);
+  long result = CALL(setns, process, CLONE_NEWUSER);
+  if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
+  has_user_namespace = true;
+  must(STEP_NAMESPACES, "write", CALL(write, maker_gate[1], "", 1));
+  shut(STEP_NAMESPACES, process);
+  shut(STEP_NAMESPACES, maker_gate[1]);
   if (maps->kind == ID_MAP_OWN) {
     // Who may map a group must first give up changing his list of groups: a group can also take rights away.
     write_small_file(STEP_ID_MAPS, "/proc/self/setgroups", "deny", 4);
     write_own_map("/proc/self/uid_map", uid);
     write_own_map("/proc/self/gid_map", gid);
   }
-  if (maps->kind == ID_MAP_ALL) {
-    // A helper that has ended says why, and its status says that it did.
-    result = CALL(sendto, ends[1], "", 1, MSG_NOSIGNAL, 0, 0);
-    if (result != -EPIPE) must(STEP_ID_MAPS, "sendto", result);
-    shut(STEP_ID_MAPS, ends[1]);
-    int status = 0;
-    do result = CALL(wait4, helper, &status, 0, 0);
-    while (result == -EINTR);
-    if (result < 0) fail_step(STEP_ID_MAPS, "wait4", NULL, result, NULL);
-    if ((status & 0x7f) != 0) fail_step(STEP_ID_MAPS, "who writes them was killed", NULL, 0, NULL);
-    if (status != 0) leave_failed();
-  }
+}
 
-  // A network of its own begins with its loopback down.
-  if ((step->flags & CLONE_NEWNET) != 0) {
-    enum { AF_INET = 2, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000, SIOCSIFFLAGS = 0x8914, IFF_UP = 1 };
-    struct {
-      char name[16];
-      uint16_t flags;
-      uint8_t rest[22];
-    } loopback = {"lo", IFF_UP, {0}};
-    long socket = CALL(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (socket < 0) fail_step(STEP_NAMESPACES, "socket", NULL, socket, NULL);
-    result = CALL(ioctl, socket, SIOCSIFFLAGS, &loopback);
-    if (result < 0) fail_step(STEP_NAMESPACES, "ioctl(SIOCSIFFLAGS)", "lo", result, namespaces_hint);
-    shut(STEP_NAMESPACES, socket);
-  }
+// All but the pid namespace and the network.
+static void enter_namespaces(const struct namespaces_step *step, const struct id_maps_step *maps) {
+  if (!step->present) return;
+  if ((step->flags & CLONE_NEWUSER) != 0) enter_user_namespace(maps);
+  uint32_t later = CLONE_NEWPID | CLONE_NEWUSER | (has_user_namespace ? CLONE_NEWNET : 0);
+  long result = CALL(unshare, step->flags & ~later);
+  if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
+  if ((step->flags & ~later & CLONE_NEWNET) != 0) shut(STEP_NAMESPACES, raise_loopback());
+}
+
+// Waits for the maker, and is then in the network that it has made.
+static void join_network(const struct namespaces_step *step) {
+  if (maker == 0) return;
+  int status = 0;
+  long result;
+  do result = CALL(wait4, maker, &status, WAIT_ALL, 0);
+  while (result == -EINTR);
+  if (result < 0) fail_step(STEP_NAMESPACES, "wait4", NULL, result, NULL);
+  if ((status & 0x7f) != 0) fail_step(STEP_NAMESPACES, "who makes the network was killed", NULL, 0, NULL);
+  if (status != 0) leave_failed();
+  shut(STEP_NAMESPACES, maker_gate[0]);
+  if ((step->flags & CLONE_NEWNET) == 0) return;
+  must(STEP_NAMESPACES, "setns", CALL(setns, new_network, CLONE_NEWNET));
+  shut(STEP_NAMESPACES, new_network);
 }
 
 // The processes that are made from here on are in it; who answers calls stands outside, and is there already.

@@ -25,7 +25,7 @@
 enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096, TEXT_MAXIMUM = 256 };
 enum { SUPERVISOR_NOT_NEEDED = 3 };
 enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5 };
-enum { CLONE_FILES = 0x400, CLONE_PARENT = 0x8000, MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
+enum { MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
 
 static int supervisor_control = -1; // outer's end; its end is the program's end to the supervisor
 static long supervisor, teller;

@@ -102,6 +102,35 @@ static inline long call6(long number, uint64_t a, uint64_t b, uint64_t c, uint64
 #define CALL_(name, a, b, c, d, e, f, ...) call6(NR_##name, WORD(a), WORD(b), WORD(c), WORD(d), WORD(e), WORD(f))
 #define WORD(x) ((uint64_t)(x))
 
+// A process that shares this one's memory and runs on a stack of its own, from `run` on, which never returns. Three times
+// cheaper than a copy. A function with a frame of this one's cannot go on in it.
+#define CALL_ON_STACK(name, flags, descriptor, top, run) call_on_stack(NR_##name, flags, WORD(descriptor), WORD(top), run)
+static inline long call_on_stack(long number, uint64_t flags, uint64_t descriptor, uint64_t top, void (*run)(void)) {
+#if defined(__x86_64__)
+  long result;
+  register uint64_t r10 __asm__("r10") = 0;
+  register uint64_t r8 __asm__("r8") = 0;
+  __asm__ volatile("syscall\n  test %%rax, %%rax\n  jnz 1f\n  xor %%ebp, %%ebp\n  call *%%rbx\n  ud2\n1:"
+                   : "=a"(result)
+                   : "a"(number), "D"(flags), "S"(top), "d"(descriptor), "r"(r10), "r"(r8), "b"(run)
+                   : "rcx", "r11", "memory");
+  return result;
+#else
+  register long x8 __asm__("x8") = number;
+  register uint64_t x0 __asm__("x0") = flags;
+  register uint64_t x1 __asm__("x1") = top;
+  register uint64_t x2 __asm__("x2") = descriptor;
+  register uint64_t x3 __asm__("x3") = 0;
+  register uint64_t x4 __asm__("x4") = 0;
+  register void (*x9)(void) __asm__("x9") = run;
+  __asm__ volatile("svc 0\n  cbnz x0, 1f\n  mov x29, #0\n  blr x9\n  brk #1\n1:"
+                   : "+r"(x0)
+                   : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x9)
+                   : "memory");
+  return (long)x0;
+#endif
+}
+
 // The program's entry: the kernel's stack (argc, argv, environment, auxiliary vector) goes to `start`.
 #if defined(__x86_64__)
 __asm__(".globl _start\n.type _start, @function\n_start:\n"
@@ -164,8 +193,9 @@ enum {
   PR_CAP_AMBIENT_CLEAR_ALL = 4,
   PR_SET_MDWE = 65,
 };
+enum { CLONE_VM = 0x100, CLONE_FILES = 0x400, CLONE_PIDFD = 0x1000, CLONE_PARENT = 0x8000 };
 enum { CLONE_NEWNS = 0x20000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000, CLONE_NEWNET = 0x40000000 };
-enum { WNOHANG = 1, WUNTRACED = 2 };
+enum { WNOHANG = 1, WUNTRACED = 2, WAIT_ALL = 0x40000000 };
 enum {
   SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18,
   SIGSTOP = 19,
