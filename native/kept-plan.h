@@ -543,7 +543,7 @@ static size_t read_kept_plan(long folder) {
   if (!read_kept_file(folder, &header)) return 0;
   uint8_t *facts = plan_bytes + header.plan_length;
   if (!facts_hold(facts, header.facts_length)) return 0;
-  if (check_plan(plan_bytes, header.plan_length, ARCHITECTURE, &plan) != NULL) {
+  if (check_authentic_plan(plan_bytes, header.plan_length, ARCHITECTURE, &plan) != NULL) {
     memset(&plan, 0, sizeof plan);
     return 0;
   }

@@ -511,7 +511,7 @@ static void give_up_new_privileges(bool present) {
 }
 
 static void close_range(uint32_t first, uint32_t last) {
-  const int own[] = {report_descriptor, supervisor_control};
+  const int own[] = {report_descriptor, supervisor_control, outer_gate};
   for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
     uint32_t descriptor = (uint32_t)own[i];
     if (own[i] < 0 || descriptor < first || descriptor > last) continue;
@@ -662,12 +662,12 @@ static void collect_arguments(const struct execute_step *step) {
 }
 
 _Noreturn static void carry_out(const char **environment) {
-  int to_teller = start_teller(environment);
+  start_teller(environment);
   start_keeper(&plan.cgroups);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
   build_root(&plan.mounts);
   join_network(&plan.namespaces);
-  start_supervisor(to_teller);
+  start_supervisor();
   enter_pid_namespace(&plan.namespaces);
   start_first_process();
   change_root(plan.pivot);
@@ -694,6 +694,8 @@ _Noreturn static void carry_out(const char **environment) {
   collect_arguments(&plan.execute);
   find_program();
 
+  await_outer();
+  await_helper();
   draw_launch_key();
   report_ready();
   install_filters();

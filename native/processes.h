@@ -163,10 +163,14 @@ static void reap_until(long child) {
   }
 }
 
+// The supervisor hears by it that the program has ended.
+static void end_supervision(void) {
+  if (supervisor_control >= 0 && CALL(close, supervisor_control) < 0) leave_failed();
+}
+
 // Until what was denied is told. Who stops the supervisor gains nothing by it; who waits here can go by any signal.
 static void await_report(void) {
   if (supervisor_control < 0) return;
-  if (CALL(close, supervisor_control) < 0) leave_failed();
   uint64_t awaited = 1ULL << (SIGCHLD - 1), leaving = 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1);
   uint64_t both = awaited | leaving;
   int status;
@@ -182,12 +186,12 @@ static void await_report(void) {
 }
 
 _Noreturn static void end_like(int status, bool late) {
-  // Whatever the program has left in the namespace ends now; wait for it, so that it is gone when callgate is.
-  if (first_channel >= 0) {
-    if (CALL(close, first_channel) < 0) leave_failed();
-    reap_until(first_process);
-  }
+  // Whatever the program has left in the namespace ends now, and what was denied is told at the same time. Wait for
+  // both, so that they are gone when callgate is.
+  if (first_channel >= 0 && CALL(close, first_channel) < 0) leave_failed();
   explain_end(status, late, end_groups());
+  end_supervision();
+  if (first_channel >= 0) reap_until(first_process);
   int signal = status & 0x7f;
   await_report();
   if (signal == 0) leave(status >> 8 & 0xff);
@@ -317,6 +321,8 @@ static void end_with(long outer) {
   if (must(STEP_LIMITS, "getppid", CALL(getppid)) != outer) leave(STATUS_FAILED);
 }
 
+static int outer_gate = -1; // the program's end, until outer is what it has to be
+
 // From here on there are two: outer, which does not return, and the program to be.
 static void stay_as_outer(void) {
   bool speaks = plan.limits.present || plan.cgroups.present || plan.report.present;
@@ -328,6 +334,7 @@ static void stay_as_outer(void) {
   must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8));
   // Before there is the program: a first process that fails would wait for the end of a child that is outer's to reap.
   if (first_channel >= 0) await_first_process(STEP_NAMESPACES, ready);
+  await_reporters();
   int64_t end = INT64_MAX;
   if (plan.limits.wall_time != 0) {
     end = must(STEP_LIMITS, "clock_gettime", seconds_now()) + plan.limits.wall_time;
@@ -341,15 +348,8 @@ static void stay_as_outer(void) {
   if (program < 0) fail_step(STEP_NAMESPACES, "clone", NULL, program, NULL);
   if (program == 0) {
     if (first_channel < 0) end_with(outer);
-    // Not before outer is what it has to be.
-    char byte;
+    outer_gate = gate[0];
     shut(STEP_NAMESPACES, gate[1]);
-    do result = CALL(read, gate[0], &byte, 1);
-    while (result == -EINTR);
-    must(STEP_NAMESPACES, "read", result);
-    if (result != 1 || byte != go)
-      fail_step(STEP_NAMESPACES, "the process that looks after the program has ended before it was ready", NULL, 0, NULL);
-    shut(STEP_NAMESPACES, gate[0]);
     if (first_channel >= 0) shut(STEP_NAMESPACES, first_channel);
     if (keeper_channel >= 0) shut(STEP_NAMESPACES, keeper_channel);
     must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &callers, 0, 8));
@@ -365,15 +365,29 @@ static void stay_as_outer(void) {
   if (first_channel >= 0) kept[count++] = first_channel;
   kept[count++] = gate[1];
   bool done = become_ours(outer_filter, sizeof outer_filter / sizeof outer_filter[0], kept, count);
-  done = done && CALL(write, gate[1], &go, 1) == 1;
+  // One that has ended meanwhile is looked after all the same: its end is this one's.
+  if (done) result = CALL(write, gate[1], &go, 1);
   CALL(close, gate[1]); // if not, it is held open and of no use to anybody
-  if (!done) {
+  if (!done || (result != 1 && result != -EPIPE)) {
     // It says so, and has to live until it has.
     int ignored;
     CALL(wait4, program, &ignored, 0, 0);
     leave_failed();
   }
   watch(program, end);
+}
+
+// By the program to be, which gets ready at the same time as outer does, and is let go here.
+static void await_outer(void) {
+  if (outer_gate < 0) return;
+  char byte;
+  long result;
+  do result = CALL(read, outer_gate, &byte, 1);
+  while (result == -EINTR);
+  must(STEP_NAMESPACES, "read", result);
+  if (result != 1 || byte != go)
+    fail_step(STEP_NAMESPACES, "the process that looks after the program has ended before it was ready", NULL, 0, NULL);
+  shut(STEP_NAMESPACES, outer_gate);
 }
 
 #endif

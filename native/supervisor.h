@@ -28,6 +28,7 @@ enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5 };
 enum { MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
 
 static int supervisor_control = -1; // outer's end; its end is the program's end to the supervisor
+static int records_end = -1;        // the supervisor's end of the records, outer's until both are ready
 static long supervisor, teller;
 static bool supervisor_killed;
 
@@ -108,10 +109,10 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
   become_printer(records, environment);
 }
 
-// Answers the supervisor's end of the records.
-static int start_teller(const char **environment) {
-  if (!plan.report.present) return -1;
-  if ((plan.report.flags & REPORT_BY_NODE) == 0) return (int)plan.report.records;
+static void start_teller(const char **environment) {
+  if (!plan.report.present) return;
+  records_end = (int)plan.report.records;
+  if ((plan.report.flags & REPORT_BY_NODE) == 0) return;
   if (node_path == NULL) fail_step(STEP_REPORT, "the plan has reports printed by Node, which has not started this", NULL, 0, NULL);
   int ends[2];
   make_pair(ends);
@@ -119,8 +120,7 @@ static int start_teller(const char **environment) {
   teller = must(STEP_REPORT, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
   if (teller == 0) be_teller(parent, ends[0], environment);
   shut(STEP_REPORT, ends[0]);
-  await_ours(STEP_REPORT, ends[1], teller, ready, "the teller has ended before it was ready");
-  return ends[1];
+  records_end = ends[1];
 }
 
 // ── What was denied ────────────────────────────────────────────────────────────────────────────────────────────
@@ -545,14 +545,14 @@ _Noreturn static void supervise(int control) {
   }
 }
 
-_Noreturn static void be_supervisor(int control, int to_teller) {
+_Noreturn static void be_supervisor(int control) {
   must(STEP_REPORT, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
   // The caller's /proc: the names of programs are in it.
   proc = (int)must(STEP_REPORT, "openat /proc", CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   must(STEP_REPORT, "fchdir", CALL(fchdir, proc));
   give_up();
   keep_own_privileges();
-  records = to_teller;
+  records = records_end;
   // Readers that end are reaped by the kernel.
   struct signal_action ignore = {.handler = SIG_IGN};
   must(STEP_REPORT, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &ignore, 0, 8));
@@ -571,49 +571,56 @@ _Noreturn static void be_supervisor(int control, int to_teller) {
 }
 
 // Before the pid namespace is made, in which no child of ours could be outside of.
-static void start_supervisor(int to_teller) {
+static void start_supervisor(void) {
   if (!plan.report.present) return;
   int ends[2];
   make_pair(ends);
   supervisor = must(STEP_REPORT, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
-  if (supervisor == 0) be_supervisor(ends[1], to_teller);
+  if (supervisor == 0) be_supervisor(ends[1]);
   shut(STEP_REPORT, ends[1]);
-  shut(STEP_REPORT, to_teller);
   supervisor_control = ends[0];
+}
+
+// They get ready while outer builds the rest. The supervisor hears nothing of the records before there is the program.
+static void await_reporters(void) {
+  if (!plan.report.present) return;
+  if (teller != 0) await_ours(STEP_REPORT, records_end, teller, ready, "the teller has ended before it was ready");
+  shut(STEP_REPORT, records_end);
   await_ours(STEP_REPORT, supervisor_control, supervisor, ready, "the supervisor has ended before it was ready");
 }
 
 // ── Handing the listener over ──────────────────────────────────────────────────────────────────────────────────
 
-// After the filter the program can be kept from every call, so it makes none: a helper with the same table of
-// descriptors sees in shared memory that the listener is there, and sends it to the supervisor. Until it has, nothing
-// is executed: a program that is there already could kill the helper, and then nobody would have the listener.
-struct hand_over {
+// After the filter the program can be kept from every call, so it makes none: a helper with the same memory and the
+// same table of descriptors sees that the listener is there, and sends it to the supervisor. Until it has, nothing is
+// executed: a program that is there already could kill the helper, and then nobody would have the listener.
+static struct {
   _Atomic long ready;    // negative: why the helper is not
   _Atomic long listener; // the descriptor and 1; negative: there is none
   _Atomic long done;     // it is on its way to the supervisor, and nobody else has it
-};
-static struct hand_over *hand_over;
+  long parent, program;
+} hand_over;
+static uint8_t helper_stack[8192] __attribute__((aligned(16)));
 
-_Noreturn static void be_helper(long parent, long program) {
+_Noreturn static void be_helper(void) {
   long result = CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8);
   if (result >= 0) result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (result >= 0) result = CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-  if (result >= 0 && CALL(getppid) != parent) result = -EINTR;
+  if (result >= 0 && CALL(getppid) != hand_over.parent) result = -EINTR;
   // Who waits below does so without a call: where that has one processor to itself (SCHED_FIFO), an ordinary process is
   // the one to which the kernel gives a part of it nevertheless.
   int priority = 0;
   CALL(sched_setscheduler, 0, 0 /* SCHED_OTHER */, &priority);
   // The kernel would make 50 us of each nap 100.
   CALL(prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0);
-  hand_over->ready = result < 0 ? result : 1;
+  hand_over.ready = result < 0 ? result : 1;
   if (result < 0) leave(STATUS_NOT_SAID);
-  while (hand_over->listener == 0) {
+  while (hand_over.listener == 0) {
     // Outer reaps it, and then there is no such process: nobody will have a listener.
-    if (CALL(kill, program, 0) == -ESRCH) leave(STATUS_NOT_SAID);
+    if (CALL(kill, hand_over.program, 0) == -ESRCH) leave(STATUS_NOT_SAID);
     nap();
   }
-  long found = hand_over->listener;
+  long found = hand_over.listener;
   uint8_t byte = found > 0 ? 'l' : 'n';
   struct {
     uint64_t base, length;
@@ -634,30 +641,31 @@ _Noreturn static void be_helper(long parent, long program) {
   while (sent == -EINTR);
   // Who could take a descriptor of this process finds none: these two are closed in the common table.
   if (sent != 1 || (found > 0 && CALL(close, found - 1) < 0) || CALL(close, supervisor_control) < 0) leave(STATUS_NOT_SAID);
-  hand_over->done = 1;
+  hand_over.done = 1;
   leave(0);
 }
 
 // No call is left that the policy could not refuse, so this is a loop. It ends: when the helper ends without having
 // handed the listener over, outer ends this process.
 static void await_hand_over(void) {
-  while (hand_over->done == 0) pause_processor();
+  while (hand_over.done == 0) pause_processor();
 }
 
 // By the program to be, while it can still say what fails.
 static void start_helper(void) {
   if (!plan.report.present) return;
-  enum { PROT_READ_WRITE = 3, MAP_SHARED_ANONYMOUS = 0x21, PATIENCE = 200000 };
-  long memory = CALL(mmap, 0, 4096, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
-  if (memory < 0 && memory > -4096) fail_step(STEP_REPORT, "mmap", NULL, memory, NULL);
-  hand_over = (struct hand_over *)memory;
-  long parent = must(STEP_REPORT, "getppid", CALL(getppid));
-  long program = must(STEP_REPORT, "getpid", CALL(getpid));
-  if (must(STEP_REPORT, "clone", CALL(clone, CLONE_FILES | CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) == 0)
-    be_helper(parent, program);
+  hand_over.parent = must(STEP_REPORT, "getppid", CALL(getppid));
+  hand_over.program = must(STEP_REPORT, "getpid", CALL(getpid));
+  const uint64_t flags = CLONE_VM | CLONE_FILES | CLONE_PARENT | SIGCHLD;
+  must(STEP_REPORT, "clone", CALL_ON_STACK(clone, flags, 0, helper_stack + sizeof helper_stack, be_helper));
+}
+
+static void await_helper(void) {
+  if (!plan.report.present) return;
+  enum { PATIENCE = 200000 };
   // One that was killed never says so, and is not ours to wait for: some twenty seconds are enough for any machine.
-  for (uint32_t naps = 0; hand_over->ready == 0 && naps < PATIENCE; naps++) nap();
-  if (hand_over->ready <= 0) fail_step(STEP_REPORT, "the helper that hands the listener over", NULL, hand_over->ready, NULL);
+  for (uint32_t naps = 0; hand_over.ready == 0 && naps < PATIENCE; naps++) nap();
+  if (hand_over.ready <= 0) fail_step(STEP_REPORT, "the helper that hands the listener over", NULL, hand_over.ready, NULL);
 }
 
 // A domain that permits everything, but keeps those in it from tracing those outside. REFER has to be named: files
@@ -692,7 +700,7 @@ static bool install_notifying_filter(void) {
   if ((plan.report.flags & REPORT_ASKS) == 0)
     result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER | WAIT_KILLABLE_RECEIVE, &program);
   if (result == -EINVAL) result = CALL(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER, &program);
-  hand_over->listener = result < 0 ? result : result + 1;
+  hand_over.listener = result < 0 ? result : result + 1;
   await_hand_over();
   if (result >= 0) return true;
   if (result != -EBUSY && result != -EINVAL)

@@ -1,6 +1,6 @@
 // Every call that the launcher makes fails once, and callgate is killed at every call: no program without all of the
 // sandbox, a sentence that names the step, and nothing left behind. faults.c does it; which calls there are is known
-// from the CALL(…) marks of the sources. A call that a loop repeats is tried the first and the last time.
+// from the CALL(…) and CALL_ON_STACK(…) marks of the sources. A call that a loop repeats is tried the first and the last time.
 // Debian packages: binutils
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -161,8 +161,8 @@ function placesOf(offsets: readonly string[]): ReadonlyMap<string, readonly [str
   return new Map(
     blocks.map((block) => {
       const [offset = "", ...frames] = block.trim().split("\n");
-      // Frames from the innermost on, two lines each: `call6` is the instruction itself.
-      const at = frames[0] === "call6" ? 2 : 0;
+      // Frames from the innermost on, two lines each: the first two are the instructions themselves.
+      const at = ["call6", "call_on_stack"].includes(frames[0] ?? "") ? 2 : 0;
       const place = (frames[at + 1] ?? "").replace(/^.*\//, "").replace(/ .*$/, "");
       return [offset, [frames[at] ?? "", place]] as const;
     }),
@@ -456,6 +456,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   do_to_oneself: "after a stop",
   say_of_limit: "after the program has ended",
   await_report: "after the program has ended",
+  end_supervision: "after the program has ended",
   end_without_supervisor: "after the supervisor was killed",
   look_after: "after a process of ours was stopped by the program",
   end_everything: "after a call has failed that looks after the program",
@@ -484,8 +485,9 @@ test("every CALL of the launcher's sources was made to fail, or is no step of a 
     let within = "";
     const lines = readFileSync(join(native, file), "utf8").split("\n");
     for (const [at, line] of lines.entries()) {
+      if (line.startsWith("#define ")) continue;
       within = /^(?:\w[\w() ]* )?\**(\w+)\([^;]*\{$/.exec(line)?.[1] ?? within;
-      for (const [, name = ""] of line.matchAll(/\bCALL\((\w+)/g)) {
+      for (const [, name = ""] of line.matchAll(/\bCALL(?:_ON_STACK)?\((\w+)/g)) {
         const place = `${file}:${at + 1}`;
         if (!seen.has(`${place} ${name}`)) assert.ok(within in elsewhere, `${name} in ${within}, ${place}`);
       }
