@@ -5,6 +5,7 @@ import { compile } from "../src/compiler/index.ts";
 import { builtinPolicyText, readPolicy } from "../src/formats/index.ts";
 import { prove } from "../src/proof/index.ts";
 import { prepare } from "../src/sandbox/policy-input.ts";
+import { printDenials } from "./denials.ts";
 import { madeFilters, printFilters } from "./filters.ts";
 import { printHardPolicies } from "./hard.ts";
 import { printStarts, withHarness } from "./harness.ts";
@@ -57,6 +58,7 @@ await withHarness(async (harness) => {
   printCommands(harness);
   printSandboxes(harness);
   await printMemory(harness.folder);
+  await printDenials(harness.folder);
 });
 
 for (const pair of await measureSpawns()) {
