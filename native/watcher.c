@@ -19,7 +19,7 @@
 enum { STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 enum { JOB_DESCRIPTOR = 3, RECORD_DESCRIPTOR = 4, PROGRAM_FIRST = 3 };
 enum { JOB_MAXIMUM = 1 << 20, CALLS_MAXIMUM = 8192, WORDS = 3 };
-enum { KEYS = 1 << 16, PATHS = 1 << 18, TEXT_MAXIMUM = 4096, TEXT_BYTES = 32 << 20 };
+enum { KEYS = 1 << 16, PATHS = 1 << 18, TEXT_MAXIMUM = 4096, PATH_USUAL = 128, TEXT_BYTES = 32 << 20 };
 
 // What system.h does not have.
 enum {
@@ -77,8 +77,17 @@ struct record {
 
 static bool is_read = true; // whether anybody still reads the records
 
-static void send_bytes(const void *bytes, size_t length) {
-  const uint8_t *at = bytes;
+// Records are written many at once, since a write wakes the caller, who may run on another processor. What the watcher has
+// seen is to be kept when it is killed: they wait for so many calls at most, and while nothing is handed up, so many milliseconds.
+enum { PENDING_BYTES = 1 << 16, PENDING_CALLS = 64, PENDING_MILLISECONDS = 20 };
+static uint8_t pending[PENDING_BYTES];
+static size_t pending_length;
+static uint64_t sequence, pending_since; // how many calls were handed up, and when the oldest waiting record came
+
+static void write_records(void) {
+  const uint8_t *at = pending;
+  size_t length = pending_length;
+  pending_length = 0;
   while (is_read && length > 0) {
     long count = CALL(write, RECORD_DESCRIPTOR, at, length);
     if (count == -EINTR) continue;
@@ -90,6 +99,13 @@ static void send_bytes(const void *bytes, size_t length) {
     at += count;
     length -= (size_t)count;
   }
+}
+
+static void send_bytes(const void *bytes, size_t length) {
+  if (pending_length + length > PENDING_BYTES) write_records();
+  if (pending_length == 0) pending_since = sequence;
+  memcpy(pending + pending_length, bytes, length);
+  pending_length += length;
 }
 
 static void send_numbers(uint32_t kind, uint32_t key, uint64_t first, uint64_t second) {
@@ -191,6 +207,7 @@ static void reap(long program) {
     if (child != program) continue;
     main_status = status;
     send_numbers(RECORD_EXIT, 0, (uint64_t)status, (uint64_t)shared->failure);
+    write_records();
   }
 }
 
@@ -256,7 +273,7 @@ static uint32_t key_number[KEYS];
 static uint32_t key_count;
 static uint64_t paths[PATHS]; // hashes: a path whose hash is known is taken for known
 static uint32_t path_count, text_bytes; // of all texts sent: the caller keeps them
-static uint64_t sequence, lost_keys, lost_paths;
+static uint64_t lost_keys, lost_paths;
 static struct record record;
 static int proc = -1; // a descriptor of /proc
 
@@ -280,7 +297,6 @@ static void fill_record(const struct notification *call, uint32_t kind, uint32_t
   record.pid = call->pid;
   record.sequence = sequence;
   record.data = call->data;
-  program_name_in(proc, call->pid, record.program);
 }
 
 static void send_record(void) {
@@ -308,6 +324,7 @@ static uint32_t note_key(const struct notification *call, const struct call_row 
       key_number[at] = key_count;
       key_order[key_count] = at;
       fill_record(call, RECORD_CALL, key_count);
+      program_name_in(proc, call->pid, record.program);
       send_record();
       return key_count++;
     }
@@ -323,7 +340,6 @@ static uint32_t note_key(const struct notification *call, const struct call_row 
 // Where a relative path begins: the working directory, or a descriptor's.
 static size_t read_directory(uint32_t pid, int32_t descriptor, char *to) {
   struct line path = {.length = 0};
-  put(&path, "/proc/");
   put_number(&path, pid);
   if (descriptor < 0) {
     put(&path, "/cwd");
@@ -332,7 +348,7 @@ static size_t read_directory(uint32_t pid, int32_t descriptor, char *to) {
     put_number(&path, (uint64_t)descriptor);
   }
   put_byte(&path, 0);
-  long length = call6(NUMBER_READLINKAT, WORD(AT_FDCWD), WORD(path.text), WORD(to), TEXT_MAXIMUM - 1, 0, 0);
+  long length = call6(NUMBER_READLINKAT, WORD(proc), WORD(path.text), WORD(to), TEXT_MAXIMUM - 1, 0, 0);
   return length < 0 ? 0 : (size_t)length;
 }
 
@@ -372,9 +388,17 @@ static void note_path(const struct notification *call, const struct call_row *ro
   if (index == 0) return;
   uint32_t directory = row->flags >> directory_place & 15;
   static char path[TEXT_MAXIMUM];
-  size_t length = read_memory(call->pid, call->data.args[index - 1], path, sizeof path), end = 0;
-  while (end < length && path[end] != 0) end++;
-  if (end == length || end == 0) return; // not readable, or empty: the kernel will say so
+  // Most paths are short, and reading few bytes is cheaper.
+  size_t end = 0;
+  for (size_t length = 0; end == length; ) {
+    if (length == sizeof path) return;
+    size_t more = length == 0 ? PATH_USUAL : sizeof path - length;
+    more = read_memory(call->pid, call->data.args[index - 1] + length, path + length, more);
+    if (more == 0) return; // not readable: the kernel will say so
+    length += more;
+    while (end < length && path[end] != 0) end++;
+  }
+  if (end == 0) return;
   size_t before = 0;
   if (path[0] != '/') {
     int32_t descriptor = directory == 0 ? -1 : (int32_t)(uint32_t)call->data.args[directory - 1];
@@ -431,15 +455,18 @@ static void send_counts(void) {
   if (lost_keys != 0 || lost_paths != 0) send_numbers(RECORD_LOST, 0, lost_keys, lost_paths);
   send_use();
   send_numbers(RECORD_END, 0, sequence, 0);
+  write_records();
 }
 
 static void answer_calls(int listener, int children, long program) {
   struct poll waiting[2] = {{listener, POLLIN, 0}, {children, POLLIN, 0}};
   for (;;) {
     // Before each receive: on older kernels that would wait for ever when the last process is gone.
-    long result = CALL(ppoll, waiting, 2, 0, 0, 0);
+    struct kernel_time time = {0, PENDING_MILLISECONDS * 1000000L};
+    long result = CALL(ppoll, waiting, 2, pending_length == 0 ? NULL : &time, 0, 0);
     if (result == -EINTR) continue;
     if (result < 0) fail("ppoll", result);
+    if (result == 0 || (pending_length > 0 && sequence - pending_since >= PENDING_CALLS)) write_records();
     if ((waiting[1].returned & POLLIN) != 0) {
       uint8_t signals[128];
       CALL(read, children, signals, sizeof signals);
@@ -497,6 +524,7 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   long memory = CALL(mmap, 0, 4096, 3, 0x21, -1, 0);
   if (memory < 0 && memory > -4096) fail("mmap", memory);
   shared = (struct hand_over *)memory;
+  proc = (int)CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (is_container) {
     watch_container(argv[2], (int)children);
     leave(0);
@@ -506,7 +534,6 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   if (program < 0) fail("clone", program);
   if (program == 0) become_program(own, argv, environment);
 
-  proc = (int)CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   int listener = take_listener(program);
   // The caller of a call that is answered runs at once, on the same processor (6.6; without it, the same but slower).
   CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, 1);

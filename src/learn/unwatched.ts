@@ -27,6 +27,11 @@ export const unwatched: readonly Unwatched[] = [
     selectors: "stat, lstat, fstat, newfstatat, statx, access, faccessat, faccessat2, readlink, readlinkat",
     reason: "what a file is",
   },
+  {
+    // A walk opens one folder after the other, each below one that was seen: a grant of that has them in it.
+    selectors: "openat(dirfd >= 0 && (flags & (O_ACCMODE | O_CREAT | O_DIRECTORY)) == O_DIRECTORY)",
+    reason: "folders below one that is open",
+  },
   { selectors: "getdents, getdents64, getcwd, fchdir", reason: "what is in a folder" },
   {
     selectors: "brk, munmap, mremap, mmap(prot within PROT_READ | PROT_WRITE)",
