@@ -65,6 +65,21 @@ static inline uint32_t run_filter(const struct filter_instruction *filter, uint3
   return refused;
 }
 
+// A call's row in a table that is sorted by arch and nr, with which each row begins; NULL where it has none.
+static inline const void *find_row(const void *rows, size_t size, uint32_t count, const struct call_data *call) {
+  uint64_t wanted = (uint64_t)call->arch << 32 | call->nr;
+  uint32_t low = 0, high = count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    const uint32_t *row = (const uint32_t *)(const void *)((const uint8_t *)rows + size * middle);
+    uint64_t found = (uint64_t)row[0] << 32 | row[1];
+    if (found == wanted) return row;
+    if (found < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return NULL;
+}
+
 static inline uint64_t mix(uint64_t hash, uint64_t value) {
   hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
   return hash ^ hash >> 29;

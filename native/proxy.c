@@ -95,12 +95,7 @@ static bool has_news, has_counts, is_blocked;
 static uint64_t counts_told_at;
 
 _Noreturn static void fail(const char *what, const char *object, long result) {
-  struct line line = {.length = 0};
-  put(&line, "callgate lxc watch: ");
-  put_failure(&line, what, object, result);
-  put_byte(&line, '\n');
-  CALL(write, 2, line.text, line.length);
-  leave(2);
+  fail_as("callgate lxc watch", 2, what, object, result);
 }
 
 // Whether there was room for it.

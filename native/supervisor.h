@@ -176,18 +176,8 @@ static bool has_ended, has_told; // the program; everything
 
 #include "reader.h"
 
-static const struct report_row *find_row(uint32_t arch, uint32_t nr) {
-  const struct report_row *rows = (const struct report_row *)(const void *)plan.report.rows;
-  uint64_t wanted = (uint64_t)arch << 32 | nr;
-  uint32_t low = 0, high = plan.report.row_count;
-  while (low < high) {
-    uint32_t middle = (low + high) / 2;
-    uint64_t found = (uint64_t)rows[middle].arch << 32 | rows[middle].nr;
-    if (found == wanted) return &rows[middle];
-    if (found < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return NULL;
+static const struct report_row *row_of(const struct notification *call) {
+  return find_row(plan.report.rows, sizeof(struct report_row), plan.report.row_count, &call->data);
 }
 
 static void fill_record(struct record *record, uint32_t kind, uint32_t key, const struct notification *call) {
@@ -219,7 +209,7 @@ static uint16_t *find_kind(const struct notification *call, const struct report_
 }
 
 static void note_denial(const struct notification *call, const char *text, size_t length) {
-  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  const struct report_row *row = row_of(call);
   uint64_t masked[6];
   uint16_t *slot = find_kind(call, row, masked);
   if (*slot != 0) {
@@ -246,7 +236,7 @@ static void note_denial(const struct notification *call, const char *text, size_
 
 // Whether its path is read first, and it is noted and answered then.
 static bool read_path_first(const struct notification *call, uint32_t error, int control) {
-  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  const struct report_row *row = row_of(call);
   uint64_t masked[6];
   if (row == NULL || row->text == 0 || has_ended || kind_count == KINDS || *find_kind(call, row, masked) != 0) return false;
   const int not_kept[] = {listener, records, control, proc};
@@ -392,7 +382,7 @@ static void wait_for_verdict(const struct notification *call, uint32_t number) {
 
 // A question is a call with its scalar arguments, as far as the kernel reads them: those cannot change under us.
 static void ask(const struct notification *call) {
-  const struct report_row *row = find_row(call->data.arch, call->data.nr);
+  const struct report_row *row = row_of(call);
   if (records < 0 || row == NULL) {
     answer(call->id, EPERM, false);
     return;

@@ -404,4 +404,15 @@ static inline void put_failure(struct line *line, const char *what, const char *
   put_error(line, (int)-result);
 }
 
+// The end of a program of ours that can't go on: one line on standard error, begun by who speaks.
+_Noreturn static inline void fail_as(const char *speaker, int status, const char *what, const char *object, long result) {
+  struct line line = {.length = 0};
+  put(&line, speaker);
+  put(&line, ": ");
+  put_failure(&line, what, object, result);
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
+  leave(status);
+}
+
 #endif

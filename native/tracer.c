@@ -37,12 +37,7 @@ static struct filter_instruction instructions[INSTRUCTIONS_MAXIMUM];
 static int failure_status = 1;
 
 _Noreturn static void fail(const char *what, const char *object, long result) {
-  struct line line = {.length = 0};
-  put(&line, "callgate: ");
-  put_failure(&line, what, object, result);
-  put_byte(&line, '\n');
-  CALL(write, 2, line.text, line.length);
-  leave(failure_status);
+  fail_as("callgate", failure_status, what, object, result);
 }
 
 static bool is_word(const char *given, const char *word) {

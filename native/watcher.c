@@ -116,18 +116,7 @@ static void send_numbers(uint32_t kind, uint32_t key, uint64_t first, uint64_t s
   send_bytes(&record, sizeof record);
 }
 
-_Noreturn static void fail(const char *what, long result) {
-  struct line line = {.length = 0};
-  put(&line, "callgate: ");
-  put(&line, what);
-  if (result < 0) {
-    put(&line, ": ");
-    put_error(&line, (int)-result);
-  }
-  put_byte(&line, '\n');
-  CALL(write, 2, line.text, line.length);
-  leave(STATUS_FAILED);
-}
+_Noreturn static void fail(const char *what, long result) { fail_as("callgate", STATUS_FAILED, what, NULL, result); }
 
 static void read_job(void) {
   size_t length = 0;
@@ -276,19 +265,6 @@ static uint32_t path_count, text_bytes; // of all texts sent: the caller keeps t
 static uint64_t lost_keys, lost_paths;
 static struct record record;
 static int proc = -1; // a descriptor of /proc
-
-static const struct call_row *find_row(uint32_t arch, uint32_t nr) {
-  uint64_t wanted = (uint64_t)arch << 32 | nr;
-  uint32_t low = 0, high = row_count;
-  while (low < high) {
-    uint32_t middle = (low + high) / 2;
-    uint64_t found = (uint64_t)rows[middle].arch << 32 | rows[middle].nr;
-    if (found == wanted) return &rows[middle];
-    if (found < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return NULL;
-}
 
 static void fill_record(const struct notification *call, uint32_t kind, uint32_t key) {
   memset(&record, 0, offsetof(struct record, text));
@@ -478,7 +454,7 @@ static void answer_calls(int listener, int children, long program) {
       result = CALL(ioctl, listener, NOTIFICATION_RECEIVE, &call);
       if (result < 0) continue; // its caller was interrupted or killed meanwhile
       sequence++;
-      const struct call_row *row = find_row(call.data.arch, call.data.nr);
+      const struct call_row *row = find_row(rows, sizeof *rows, row_count, &call.data);
       note(&call, row);
       uint32_t answer = row == NULL ? other_answer : row->flags >> ROW_ANSWER;
       if (is_start(&call)) answer = 0;
