@@ -117,6 +117,15 @@ export function contains(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
 }
 
+/** By the folders above it, since a run can have very many paths. */
+function liesBelowOne(path: string, folders: ReadonlySet<string>): boolean {
+  for (let at = path; at !== "/"; ) {
+    at = parentOf(at);
+    if (folders.has(at)) return true;
+  }
+  return false;
+}
+
 /** System folders whole, and folders instead of the many files in them. */
 export function fold(paths: readonly string[]): readonly string[] {
   let current = new Set(paths.map((path) => system.find((folder) => contains(folder, path)) ?? path));
@@ -126,11 +135,8 @@ export function fold(paths: readonly string[]): readonly string[] {
     const full = [...children]
       .filter(([folder, count]) => count > manyFiles && folder.split("/").length > 2)
       .map(([folder]) => folder);
-    const next = new Set(
-      [...current, ...full].filter(
-        (path) => ![...full, ...current].some((folder) => folder !== path && contains(folder, path)),
-      ),
-    );
+    const all = new Set([...current, ...full]);
+    const next = new Set([...all].filter((path) => !liesBelowOne(path, all)));
     if (next.size === current.size && [...next].every((path) => current.has(path))) return [...next].sort();
     current = next;
   }
