@@ -573,6 +573,10 @@ export const commands: readonly Command[] = [
       { name: "once", help: "do not run the program again" },
       { name: "phases", help: "say which calls a server needs no more when it has started to listen" },
       { name: "merge", help: "run nothing: the operands are policies, whose rules are put together in FILE" },
+      {
+        name: "json",
+        help: "what was learned as JSON, on standard output; the program's own output goes to standard error",
+      },
       help,
     ],
     examples: [

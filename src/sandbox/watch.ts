@@ -12,15 +12,13 @@ import { descendantsOf } from "./descendants.ts";
 import { nativeProgram } from "./package-files.ts";
 
 export interface WatchOptions {
-  readonly policy: Policy;
-  readonly native: AbiName;
-  /**
-   * Calls that the policy does not permit: let them go on, or refuse them where no rule decides, by their number.
-   */
-  readonly refused: "permit" | "refuse";
+  /** Of `watchJob`. */
+  readonly job: Uint8Array;
   readonly program: ProgramFile;
   /** What the program reads on its standard input: a descriptor, or nothing. */
   readonly input: number | "ignore";
+  /** The descriptor that is its standard output. */
+  readonly output: 1 | 2;
   readonly env: NodeJS.ProcessEnv;
   /** Called when the program has ended and has left others behind that are still watched. */
   readonly onLeftBehind?: (count: number) => void;
@@ -42,16 +40,23 @@ const eperm = 1;
 const patience = { terminate: 1000, terminateAll: 3000, kill: 5000 };
 const leftBehindAfter = 2000;
 
-/** @throws ProofError, TooLargeError as `compile`; an error where the watcher cannot be started */
-export function watch(options: WatchOptions): Promise<WatchedRun> {
-  const { policy, native, refused, program, env } = options;
-  const watched = watchPolicy(policy, refused === "permit");
-  const job = encodeJob({
-    filter: compile(watched, { target: native }).bytes,
+/**
+ * What the watcher is to do, to be used for as many runs as one likes.
+ * @param refused calls that the policy does not permit: let them go on, or refuse them where no rule decides, by their number
+ * @throws ProofError, TooLargeError as `compile`
+ */
+export function watchJob(policy: Policy, native: AbiName, refused: "permit" | "refuse"): Uint8Array {
+  return encodeJob({
+    filter: compile(watchPolicy(policy, refused === "permit"), { target: native }).bytes,
     answer: refused === "refuse" ? answersOf(policy, native) : undefined,
   });
+}
+
+/** Rejects where the watcher cannot be started. */
+export function watch(options: WatchOptions): Promise<WatchedRun> {
+  const { job, program, env } = options;
   const child = spawn(nativeProgram("watcher"), [textOf(program.path), ...program.arguments], {
-    stdio: [options.input, "inherit", "inherit", "pipe", "pipe"],
+    stdio: [options.input, options.output, 2, "pipe", "pipe"],
     env,
   });
   const chunks: Buffer[] = [];

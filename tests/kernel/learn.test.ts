@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, get } from "node:http";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { loadPolicy } from "../../src/formats/load.ts";
 import { freePort } from "./free-port.ts";
@@ -102,6 +102,10 @@ const attacks = [
   "setns",
   "mount",
   "kcmp",
+  "fsopen",
+  "settimeofday",
+  "swapon",
+  "ptrace",
   "socket-vsock",
   "socket-alg",
   "socket-netlink-audit",
@@ -112,21 +116,39 @@ const attacks = [
   "tcp-ulp",
 ];
 
-/** What the program never did is refused: each attack for real, as a program under the policy. */
+/**
+ * What the program never did is refused: each attack for real, as a program under the policy; and that it writes to what
+ * a shell reads when somebody logs in.
+ */
 function refusesAttacks(policy: string): void {
-  for (const attack of attacks) {
-    const { status, stdout, stderr } = run([
-      "run",
-      "--filter-only",
-      "--policy",
-      policy,
-      "--",
-      probePath,
-      attack,
-    ]);
-    assert.notEqual(status, 0, `${attack}: ${stdout}`);
-    assert.match(stdout + stderr, /EPERM|ENOSYS/, attack);
-  }
+  const { status: refused, stdout } = run([
+    "run",
+    "--filter-only",
+    "--policy",
+    policy,
+    "--",
+    probePath,
+    ...attacks,
+  ]);
+  assert.equal(refused, 1);
+  for (const attack of attacks) assert.match(stdout, new RegExp(`^${attack}: (?:EPERM|ENOSYS)`, "m"));
+  const home = scratchPath(`home-${dirname(policy).split("/").pop()}-${basename(policy)}`);
+  mkdirSync(home);
+  const profile = join(home, ".bashrc");
+  writeFileSync(profile, "# mine\n");
+  const { status } = run([
+    "run",
+    ...(isRoot ? ["--as-root"] : []),
+    "--policy",
+    policy,
+    "--",
+    "busybox",
+    "sh",
+    "-c",
+    `echo stolen >> ${profile}`,
+  ]);
+  assert.notEqual(status, 0, "it wrote to .bashrc");
+  assert.equal(readFileSync(profile, "utf8"), "# mine\n");
 }
 
 const python = `
@@ -142,13 +164,16 @@ describe("a learned policy lets the program work, and refuses what it never did"
   mkdirSync(work);
   writeFileSync(join(work, "hello.c"), '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n');
   spawnSync("git", ["init", "-q"], { cwd: work });
+  // Folders below the one that is walked are opened by descriptors, which is not watched: its grant has them in it.
+  mkdirSync(join(work, "deep", "er", "and", "deeper"), { recursive: true });
+  writeFileSync(join(work, "deep", "er", "and", "deeper", "leaf"), "");
   const programs: readonly (readonly [name: string, command: readonly string[]])[] = [
     ["git", ["git", "status", "--short"]],
     ["gcc", ["gcc", "-O1", "hello.c", "-o", "hello"]],
     ["python", ["/usr/bin/python3", "-c", python, join(work, "a.db")]],
     ["node", ["node", "-e", 'console.log(require("fs").readdirSync("/").length > 2)']],
     ["shell", ["sh", "-c", "ls / | sort | head -1; exit 3"]],
-    ["find", ["find", "/etc", "-maxdepth", "1", "-name", "passwd"]],
+    ["find", ["find", join(work, "deep"), "-name", "leaf"]],
     ["busybox", ["busybox", "sh", "-c", "echo $((6 * 7)) | busybox cat"]],
   ];
   for (const [name, command] of programs) {
@@ -164,7 +189,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
       assert.match(under.stderr, /^(?:callgate: note: --filter-only: files and network are open, .*\n)?$/);
       assert.equal(under.status, plain.status);
       assert.equal(under.stdout, plain.stdout);
-      if (name === "git" || name === "python") refusesAttacks(policy);
+      refusesAttacks(policy);
     });
   }
 
@@ -227,6 +252,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
     assert.match(stderr, /phases +not seen after the first listen, could be dropped then: .*\bbind\b/);
     assert.match(readFileSync(policy, "utf8"), /allow accept4?\b.* {2}# busybox ×\d+, later/);
     assert.match(readFileSync(policy, "utf8"), /allow bind\b.* {2}# busybox ×1, in start-up only/);
+    refusesAttacks(policy);
     const serving = spawn(callgate, ["run", "--filter-only", "--policy", policy, "--", ...command], {
       stdio: "ignore",
       env: { PATH: path },
@@ -278,6 +304,86 @@ function finish(child: ChildProcess): Promise<Outcome> {
     });
   });
 }
+
+describe("learning says for programs what came of it", () => {
+  interface Facts {
+    readonly file: string;
+    readonly confirmed: boolean | null;
+    readonly notTried: string | null;
+    readonly runs: number;
+    readonly idleRuns: number;
+    readonly added: {
+      readonly rules: readonly { readonly text: string; readonly isDerived: boolean }[];
+      readonly read: readonly string[];
+    };
+    readonly leftOut: readonly { readonly path: string; readonly why: string }[];
+    readonly used: { readonly secrets: readonly string[]; readonly memoryKiB: number };
+    readonly trials: readonly {
+      readonly sandbox: string;
+      readonly end: string;
+      readonly endedAsBefore: boolean;
+      readonly missing: { readonly rules: readonly { readonly text: string }[] } | null;
+    }[];
+    readonly droppable?: readonly string[] | null;
+  }
+  const facts = (args: readonly string[]): Facts & { readonly stderr: string } => {
+    const { status, stdout, stderr } = run(["learn", "--json", ...args]);
+    assert.equal(status, 0, stderr);
+    return { ...(JSON.parse(stdout) as Facts), stderr };
+  };
+
+  test("what is new, what was left out, how it was tried; the program's own output apart", () => {
+    const folder = scratchPath("json");
+    mkdirSync(folder);
+    const [secret, open] = [join(folder, "server.key"), join(folder, "open")];
+    writeFileSync(secret, "secret\n");
+    writeFileSync(open, "open\n");
+    const policy = join(folder, "learned.toml");
+    const command = ["-o", policy, "--phases", "--", "sh", "-c", `cat ${open}; cat ${secret} || true`];
+    const first = facts(command);
+    // Watched, and tried under the filter; what is left out is not there in the whole sandbox.
+    assert.equal(first.stderr.split("\n").filter((line) => line === "open").length, 3);
+    assert.equal(first.stderr.split("\n").filter((line) => line === "secret").length, 2);
+    assert.equal(first.file, policy);
+    assert.deepEqual([first.confirmed, first.notTried, first.runs, first.idleRuns], [true, null, 1, 0]);
+    assert.ok(first.added.rules.some(({ text }) => text.startsWith("allow execve")));
+    assert.ok(first.added.rules.some(({ isDerived }) => isDerived));
+    assert.deepEqual(first.added.read, [open]);
+    assert.deepEqual(first.used.secrets, [secret]);
+    assert.deepEqual(
+      first.leftOut.filter(({ path: left }) => left === secret).map(({ why }) => why),
+      ["a key or password: grant it by hand, or not at all"],
+    );
+    assert.ok(first.used.memoryKiB > 100);
+    assert.equal(first.droppable, null);
+    assert.deepEqual(
+      first.trials.map(({ sandbox, endedAsBefore, missing }) => [
+        sandbox,
+        endedAsBefore,
+        missing?.rules.length ?? null,
+      ]),
+      [
+        ["filter", true, 0],
+        ["whole", true, null],
+      ],
+    );
+
+    const again = facts(command);
+    assert.deepEqual([again.runs, again.idleRuns, again.confirmed], [2, 1, null]);
+    assert.match(again.notTried ?? "", /^nothing new/);
+    assert.deepEqual([again.added.rules, again.trials], [[], []]);
+  });
+
+  test("what was merged", () => {
+    const [a, b] = [learn("json-a", ["true"]), learn("json-b", ["sh", "-c", "/bin/true"])];
+    const merged = scratchPath("json-merged.toml");
+    const { status, stdout } = run(["learn", "--json", "-o", merged, "--merge", a, b]);
+    assert.equal(status, 0);
+    const said = JSON.parse(stdout) as { readonly merged: readonly string[] } & Pick<Facts, "added">;
+    assert.deepEqual(said.merged, [a, b]);
+    assert.ok(said.added.rules.some(({ text }) => text === "allow execve"));
+  });
+});
 
 describe("learning converges", () => {
   test("what is permitted already is not watched, and only its history changes", () => {
@@ -341,6 +447,26 @@ describe("learning converges", () => {
     const refused = run(["learn", "-o", scratchPath("no.toml"), "--merge", a, other]);
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /differ in default/);
+  });
+
+  test("merged grants stay those of the same files, wherever the policies are", () => {
+    const folder = scratchPath("merge");
+    for (const part of ["", "a", "b", "out"]) mkdirSync(join(folder, part));
+    const policyWith = (file: string, grant: string): void =>
+      writeFileSync(
+        join(folder, file),
+        `version = 1\n[syscalls]\nrules = '''\nallow read\n'''\n[files]\nread = ["${grant}"]\n`,
+      );
+    policyWith("a/a.toml", "/srv");
+    policyWith("b/b.toml", "./data");
+    const merged = join(folder, "out", "merged.toml");
+    const outcome = run(["learn", "-o", merged, "--merge", "a/a.toml", "b/b.toml"], { cwd: folder });
+    assert.equal(outcome.status, 0, outcome.stderr);
+    assert.deepEqual(loadPolicy(merged).policy?.files?.read, [join(folder, "b", "data"), "/srv"]);
+    const moved = run(["learn", "-o", "out/no.toml", "--merge", "b/b.toml", "a/a.toml"], { cwd: folder });
+    assert.equal(moved.status, 2);
+    assert.match(moved.stderr, /relative to its own folder, and out\/no\.toml is in another one/);
+    assert.ok(!existsSync(join(folder, "out", "no.toml")));
   });
 });
 
@@ -420,7 +546,8 @@ int main(void) {
   test("the watcher is killed: the program goes with it, and nothing stays", async () => {
     const policy = scratchPath("orphan.toml");
     const marker = `orphan-${process.pid}`;
-    const script = `echo ready; while :; do : < /etc/passwd; done; : ${marker}`;
+    // What was seen in the last 64 calls may be lost: there are more before it is killed.
+    const script = `i=0; while [ $i -lt 200 ]; do : < /etc/passwd; i=$((i + 1)); done; echo ready; while :; do : < /etc/passwd; done; : ${marker}`;
     const learning = spawn(callgate, ["learn", "-o", policy, "--", "sh", "-c", script], {
       env: { PATH: path },
     });
@@ -454,11 +581,16 @@ int main(void) {
 });
 
 describe("bad input of learn", () => {
+  const started = scratchPath("started");
   const lines: readonly (readonly [name: string, args: readonly string[], says: RegExp])[] = [
     ["no file", ["--", "true"], /the policy's file is missing/],
     ["no command", ["-o", "/tmp/x.toml"], /the command is missing/],
-    ["a folder that is not there", ["-o", "/nonexistent/x.toml", "--", "true"], /its folder does not exist/],
-    ["a folder as the file", ["-o", "/tmp", "--", "true"], /it is not a file/],
+    [
+      "a folder that is not there",
+      ["-o", "/nonexistent/x.toml", "--", "touch", started],
+      /its folder does not exist/,
+    ],
+    ["a folder as the file", ["-o", "/tmp", "--", "touch", started], /it is not a file/],
     ["standard output", ["-o", "-", "--", "true"], /is written to a file/],
     ["no such program", ["-o", scratchPath("n.toml"), "--", "no-such-program"], /command not found/],
     [
@@ -472,6 +604,7 @@ describe("bad input of learn", () => {
       const { status, stderr } = run(["learn", ...args]);
       assert.equal(status, 2);
       assert.match(stderr, says);
+      assert.ok(!existsSync(started), "the program was started");
     });
   }
 

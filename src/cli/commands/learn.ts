@@ -26,14 +26,15 @@ import { isSystem } from "../../sandbox/file-system.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
 import { absolutePath } from "../../sandbox/grants.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
-import { type WatchedRun, watch } from "../../sandbox/watch.ts";
-import { type AbiName, hostAbi, syscallByNumber } from "../../syscalls/index.ts";
+import { type WatchedRun, watch, watchJob } from "../../sandbox/watch.ts";
+import { type AbiName, hostAbi } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { describeEnd, describeGrants, describePhases, describeUse } from "../learn/describe.ts";
 import { mergePolicies } from "../learn/merge.ts";
 import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
+import { addedOf, summaryOf, type Trial } from "../learn/summary.ts";
 import { tryWholeSandbox } from "../learn/whole-sandbox.ts";
-import { printError } from "../output.ts";
+import { print, printError } from "../output.ts";
 
 /** A run under the policy may reach further than the first one, and so lack more: it is tried this often. */
 const mostTries = 4;
@@ -47,7 +48,8 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     return fail("programs can be watched on Linux only, on x86_64 and aarch64");
   const prepared = prepareOutput(output, hasOption(parsed, "force"));
   if (typeof prepared !== "string") return fail(prepared.problem);
-  if (hasOption(parsed, "merge")) return mergePolicies(output, prepared, parsed.operands);
+  if (hasOption(parsed, "merge"))
+    return mergePolicies(output, prepared, parsed.operands, hasOption(parsed, "json"));
   const [command] = parsed.operands;
   if (command === undefined) throw new UsageError("the command is missing: callgate learn -o FILE -- CMD");
   const found = findProgram(command, process.env["PATH"]);
@@ -62,6 +64,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     output,
     native,
     program: { path: found.path, arguments: parsed.operands },
+    stdout: hasOption(parsed, "json") ? 2 : 1,
     command: parsed.operands.join(" "),
     words: parsed.operands,
     begins: prepared === "",
@@ -83,6 +86,8 @@ interface Lesson {
   readonly output: string;
   readonly native: AbiName;
   readonly program: Parameters<typeof watch>[0]["program"];
+  /** The descriptor that is the program's standard output: with `--json`, what callgate says has ours for itself. */
+  readonly stdout: 1 | 2;
   readonly command: string;
   readonly words: readonly string[];
   /** There was no policy before. */
@@ -104,8 +109,12 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
   const { observation } = run;
   if (observation.execError !== 0) return fail(`the program could not be started: ${describeEnd(run)}`);
   const isCut = run.watcherStatus !== 0 && run.interruptedBy === undefined;
-  // It has said why it could not begin.
-  if (isCut && observation.handedUp === 0) return 2;
+  // One that could not begin has said why.
+  if (isCut && observation.handedUp === 0) {
+    if (run.watcherStatus === null)
+      say("the watcher was killed before it had told anything: there is nothing to learn from");
+    return 2;
+  }
   if (isCut) say("the watcher was killed, and the program with it: what was seen until then is written");
   const lessons = lessonsOf(lesson, observation, policy, facts);
   const isNew = hasNews(lessons);
@@ -118,42 +127,66 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
   if (wrong !== undefined) return fail(wrong);
   sayLearned(lesson, run, lessons, facts, idle);
 
-  if (isCut) return 1;
+  const trials: Trial[] = [];
+  const finish = (status: 0 | 1 | 2, notTried?: string): number => {
+    if (lesson.stdout === 2)
+      print(
+        `${JSON.stringify(
+          summaryOf(lesson, run, lessons, facts, {
+            ...historyOf(text ?? ""),
+            trials,
+            confirmed: trials.length === 0 ? null : status === 0,
+            notTried: notTried ?? null,
+          }),
+          null,
+          2,
+        )}\n`,
+      );
+    return status;
+  };
+
+  if (isCut) return finish(1, "the watcher was killed");
   // The run was one under the policy itself: nothing was let through that it does not permit.
-  if (!isNew && runs > 0 && run.interruptedBy === undefined) return 0;
+  if (!isNew && runs > 0 && run.interruptedBy === undefined)
+    return finish(0, "nothing new was seen, and the run was one under the policy already");
   const again = reasonNotToRepeat(lesson, run, input.second !== undefined);
   if (again !== undefined) {
     say(`not tried: ${again}`);
-    return 0;
+    return finish(0, again);
   }
   const shown = sanitise(output);
   for (let tries = 1; ; tries += 1) {
     const current = policyToExtend(output, text, fail);
-    if (current === undefined) return 2;
+    if (current === undefined) return finish(2);
     const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
     const lacking = lessonsOf(lesson, trial.observation, current, facts);
+    const endedAsBefore = describeEnd(trial) === describeEnd(run);
+    trials.push({ sandbox: "filter", end: describeEnd(trial), endedAsBefore, missing: addedOf(lacking) });
     if (!hasNews(lacking)) {
-      if (describeEnd(trial) !== describeEnd(run)) {
+      if (!endedAsBefore) {
         say(
           `tried: ran again under ${shown}: nothing was denied, but it ended otherwise: ${describeEnd(trial)}, before: ${describeEnd(run)}`,
         );
-        return 1;
+        return finish(1);
       }
       say(`tried: ran again under ${shown}: nothing was denied; ${describeEnd(trial)}, as before`);
-      return tryWholeSandbox(lesson, describeEnd(run), input.second?.() ?? "ignore", say);
+      const end = await tryWholeSandbox(lesson, describeEnd(run), input.second?.() ?? "ignore", say);
+      const isAsBefore = end === describeEnd(run);
+      trials.push({ sandbox: "whole", end: end ?? null, endedAsBefore: isAsBefore, missing: null });
+      return finish(isAsBefore ? 0 : 1);
     }
     const next = addedTo(lesson, text, lacking);
-    if (next === undefined) return 2;
+    if (next === undefined) return finish(2);
     text = next;
     const unwritten = writeOutput(output, text);
-    if (unwritten !== undefined) return fail(unwritten);
+    if (unwritten !== undefined) return finish(fail(unwritten));
     say(`tried: ran again under ${shown}: this was still missing, and is added:`);
     for (const { text: rule, isDerived } of lacking.rules) if (!isDerived) printError(`  ${rule}\n`);
     printError(describeGrants(lacking.grants));
-    if (trial.interruptedBy !== undefined) return 1;
+    if (trial.interruptedBy !== undefined) return finish(1);
     if (tries === mostTries) {
       say(`after ${mostTries} runs there is still something new: run callgate learn again`);
-      return 1;
+      return finish(1);
     }
   }
 }
@@ -196,17 +229,16 @@ function factsSince(begin: number): FileFacts {
 }
 
 async function watchOnce(
-  { native, program }: Lesson,
+  { native, program, stdout }: Lesson,
   policy: Policy,
   refused: "permit" | "refuse",
   input: number | "ignore",
 ): Promise<WatchedRun> {
   return watch({
-    policy,
-    native,
-    refused,
+    job: watchJob(policy, native, refused),
     program,
     input,
+    output: stdout,
     env: process.env,
     onLeftBehind: (count) =>
       say(
@@ -269,11 +301,7 @@ function sayLearned(lesson: Lesson, run: WatchedRun, learned: Lessons, facts: Fi
   printError(describeUse(fileUse(observation, facts), addressUse(observation)));
   printError(describeGrants(learned.grants));
   if (observation.use !== undefined) printError(`  used      ${describeLimits(observation.use)}\n`);
-  if (lesson.phases) printError(describePhases(observation, nameOf));
-}
-
-function nameOf(call: Observation["calls"][number]): string {
-  return syscallByNumber(call.abi, call.nr)?.name ?? `#${call.nr}`;
+  if (lesson.phases) printError(describePhases(observation));
 }
 
 function unknownCalls({ unknown }: LearnedRules): string {

@@ -9,6 +9,7 @@ import {
   servingFrom,
 } from "../../learn/index.ts";
 import type { WatchedRun } from "../../sandbox/watch.ts";
+import { syscallByNumber } from "../../syscalls/index.ts";
 
 /** How the program ended. */
 export function describeEnd({ observation: { status, execError }, interruptedBy }: WatchedRun): string {
@@ -65,14 +66,24 @@ function list(title: string, paths: readonly string[], remark?: string): readonl
   return [`  ${title.padEnd(9)} ${text}${remark === undefined ? "" : `  (${remark})`}`];
 }
 
-/** What a server needs no more when it serves. */
-export function describePhases(observation: Observation, nameOf: (call: SeenCall) => string): string {
+/** What a server needs no more when it serves; undefined for a program that does not listen. */
+export function droppableCalls(observation: Observation): readonly string[] | undefined {
   const boundary = servingFrom(observation);
-  if (boundary === undefined)
-    return "  phases    the program did not listen for anybody: it has no start-up that ends\n";
+  if (boundary === undefined) return undefined;
   const names = (calls: readonly SeenCall[]): ReadonlySet<string> => new Set(calls.map(nameOf));
   const later = names(observation.calls.filter(({ last }) => last >= boundary));
-  const droppable = [...names(observation.calls)].filter((name) => !later.has(name)).sort();
+  return [...names(observation.calls)].filter((name) => !later.has(name)).sort();
+}
+
+function nameOf(call: SeenCall): string {
+  return syscallByNumber(call.abi, call.nr)?.name ?? `#${call.nr}`;
+}
+
+/** The same for people. */
+export function describePhases(observation: Observation): string {
+  const droppable = droppableCalls(observation);
+  if (droppable === undefined)
+    return "  phases    the program did not listen for anybody: it has no start-up that ends\n";
   return droppable.length === 0
     ? "  phases    all that was seen before the first listen was seen after it too\n"
     : `  phases    not seen after the first listen, could be dropped then: ${droppable.join(", ")}\n`;

@@ -7,8 +7,9 @@ import { printSelector } from "../../policy/printer.ts";
 import type { Policy } from "../../policy/types.ts";
 import { abiByName } from "../../syscalls/index.ts";
 import { UsageError } from "../arguments.ts";
-import { printError, terminalOptions } from "../output.ts";
+import { print, printError, terminalOptions } from "../output.ts";
 import { writeOutput } from "./output-file.ts";
+import { addedOf, type Merged } from "./summary.ts";
 
 interface Read {
   readonly name: string;
@@ -20,8 +21,14 @@ interface Read {
  * Writes the first policy with the rules of the others that it does not have. They have to agree in everything else,
  * since a rule means what it means only with its default and baseline.
  * @param existing what is in the output's file already; it is the first policy then
+ * @param isForPrograms whether what was added is told as JSON, too
  */
-export function mergePolicies(output: string, existing: string, names: readonly string[]): number {
+export function mergePolicies(
+  output: string,
+  existing: string,
+  names: readonly string[],
+  isForPrograms: boolean,
+): number {
   if (names.length === 0)
     throw new UsageError("the policies are missing: callgate learn -o FILE --merge A B…");
   const policies: Read[] = [];
@@ -58,15 +65,12 @@ export function mergePolicies(output: string, existing: string, names: readonly 
     const found = first.policy.syscalls.abis.includes(abi) ? undefined : abiByName(abi);
     return found === undefined ? [] : [found.name];
   });
+  const grants = grantsOf(
+    first.policy,
+    others.map(({ policy }) => policy),
+  );
   let text = addRules({ name: first.name, text: first.text }, { rules: added, abis, unknown: [] });
-  if (typeof text === "string")
-    text = addGrants(
-      { name: first.name, text },
-      grantsOf(
-        first.policy,
-        others.map(({ policy }) => policy),
-      ),
-    );
+  if (typeof text === "string") text = addGrants({ name: first.name, text }, grants);
   if (typeof text !== "string")
     return refuse(`callgate learn: ${sanitise(first.name)} cannot be added to: ${text.problem}\n`);
   const wrong = writeOutput(output, text);
@@ -74,6 +78,10 @@ export function mergePolicies(output: string, existing: string, names: readonly 
   printError(
     `callgate learn: ${sanitise(output)}: ${policies.length} policies, ${added.length} rules added to the first one's\n`,
   );
+  if (isForPrograms) {
+    const merged: Merged = { file: output, merged: sources, added: addedOf({ rules: added, abis, grants }) };
+    print(`${JSON.stringify(merged, null, 2)}\n`);
+  }
   return 0;
 }
 

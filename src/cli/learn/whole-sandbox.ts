@@ -10,6 +10,8 @@ interface Tried {
   readonly output: string;
   /** The command and its arguments. */
   readonly words: readonly string[];
+  /** The descriptor that is the program's standard output. */
+  readonly stdout: 1 | 2;
 }
 
 /** What `run` ends with where it could not start the program as asked. */
@@ -18,14 +20,14 @@ const notStarted = 125;
 /**
  * @param before how the program ended when it was watched, in the words of `describeEnd`
  * @param say prints a sentence
- * @returns the status of the command: 1 where the program ended otherwise than before
+ * @returns how the program ended; undefined where it was not started
  */
 export async function tryWholeSandbox(
-  { output, words }: Tried,
+  { output, words, stdout }: Tried,
   before: string,
   input: number | "ignore",
   say: (text: string) => void,
-): Promise<number> {
+): Promise<string | undefined> {
   // Who learns as root learns what root may do.
   const asRoot = process.getuid?.() === 0 ? ["--as-root"] : [];
   // A file that is called as a built-in policy is.
@@ -33,7 +35,7 @@ export async function tryWholeSandbox(
   const command = ["run", ...asRoot, "--policy", policy, "--", ...words];
   const main = join(packageRoot(), "dist", "cli", "main.cjs");
   const child = spawn(nativeProgram("launcher"), ["run", process.execPath, main, ...command.slice(1)], {
-    stdio: [input, "inherit", "inherit"],
+    stdio: [input, stdout, 2],
   });
   const end = await new Promise<string | undefined>((settle, reject) => {
     child.on("error", reject);
@@ -46,14 +48,12 @@ export async function tryWholeSandbox(
   const shown = `callgate ${command.slice(0, -words.length).map(sanitise).join(" ")} …`;
   if (end === undefined) {
     say(`not tried in the whole sandbox: ${shown} did not start it, for the reason above`);
-    return 1;
-  }
-  if (end === before) {
+  } else if (end === before) {
     say(`tried: ran in the whole sandbox too (${shown}): ${end}, as before`);
-    return 0;
+  } else {
+    say(
+      `tried: in the whole sandbox (${shown}) it ended otherwise: ${end}, before: ${before}; what was left out may be what it needs`,
+    );
   }
-  say(
-    `tried: in the whole sandbox (${shown}) it ended otherwise: ${end}, before: ${before}; what was left out may be what it needs`,
-  );
-  return 1;
+  return end;
 }
