@@ -1,4 +1,5 @@
 /** `callgate learn --merge`: one policy that permits what several permit that were learned elsewhere. */
+import { dirname, resolve } from "node:path";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { findText, readFound, unreadable } from "../../formats/load.ts";
 import { addGrants, addRules, type LearnedGrants, type LearnedRule } from "../../learn/index.ts";
@@ -49,6 +50,11 @@ export function mergePolicies(
     return refuse(
       `callgate learn: ${sanitise(first.name)} and ${sanitise(different.name)} differ in default, baseline, newer, other-abis or require: rules of the one mean something else in the other\n`,
     );
+  const moved = relativePaths(first.policy)[0];
+  if (moved !== undefined && dirname(resolve(first.name)) !== dirname(resolve(output)))
+    return refuse(
+      `callgate learn: ${sanitise(first.name)} grants ${sanitise(JSON.stringify(moved))}, relative to its own folder, and ${sanitise(output)} is in another one: write it there from its beginning, with / or ~/\n`,
+    );
   const known = new Set(first.policy.syscalls.rules.flatMap(partsOf).map(({ text }) => text));
   const added: LearnedRule[] = [];
   for (const { name, policy } of others)
@@ -85,12 +91,25 @@ export function mergePolicies(
   return 0;
 }
 
-/** What the others grant and the first does not. */
+/** What a policy names from its own folder: where it was read, that is in front already, from the working directory. */
+function isRelative(path: string): boolean {
+  return !path.startsWith("/") && path !== "~" && !path.startsWith("~/");
+}
+
+function relativePaths({ files }: Policy): readonly string[] {
+  return [...(files?.read ?? []), ...(files?.write ?? [])].filter(isRelative);
+}
+
+/** What the others grant and the first does not; what they name from their folders, from the root. */
 function grantsOf(first: Policy, others: readonly Policy[]): LearnedGrants {
-  const missing = (kind: "read" | "write"): readonly string[] =>
-    [...new Set(others.flatMap(({ files }) => files?.[kind] ?? []))].filter(
-      (path) => first.files?.[kind].includes(path) !== true,
+  const granted = ({ files }: Policy, kind: "read" | "write"): readonly string[] =>
+    (files?.[kind] ?? []).map((path) => (isRelative(path) ? resolve(path) : path));
+  const missing = (kind: "read" | "write"): readonly string[] => {
+    const already = granted(first, kind);
+    return [...new Set(others.flatMap((one) => granted(one, kind)))].filter(
+      (path) => !already.includes(path),
     );
+  };
   const modes = [first, ...others].map(({ network }) => network?.mode ?? "off");
   const known = first.network?.mode === "ports" ? first.network.ports : [];
   const ports = [...new Set(others.flatMap(({ network }) => network?.ports ?? []))].filter(
