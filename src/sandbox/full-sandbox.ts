@@ -18,6 +18,7 @@ import {
 } from "./file-system.ts";
 import { type Grant, grantOf, isWithin, readGrant } from "./grants.ts";
 import { groupNames, type KeptGroup, keptGroups, supplementaryGroups } from "./groups.ts";
+import { showsKeptPlans } from "./kept-plans.ts";
 import { type Absence, describeAbsences, type Machine, thisMachine, whyNoNamespaces } from "./layers.ts";
 import { realPath, restOnMore, textOf } from "./lookups.ts";
 import type { PlanStep } from "./plan.ts";
@@ -300,7 +301,8 @@ function allGrants(
       isWithin(home, cwd) ||
       cwd === "/tmp" ||
       cwd === "/var/tmp" ||
-      /^\/(?:proc|dev|sys|run)(?:\/|$)/.test(cwd)
+      /^\/(?:proc|dev|sys|run)(?:\/|$)/.test(cwd) ||
+      showsKeptPlans(grantOf(cwd, false), process.getuid?.() ?? 0)
     ) {
       notes.push(
         `the working directory ${cwd} holds more than a program's files and is not shown to it: --read . does`,

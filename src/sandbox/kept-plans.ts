@@ -3,7 +3,7 @@
  * writes and checks them (native/kept-plan.h); here is said what a plan rests on, and when one may be kept at all.
  */
 import { createHash } from "node:crypto";
-import { readdirSync, statSync, unlinkSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { sanitise } from "../diagnostics/index.ts";
 import type { Grant } from "./grants.ts";
@@ -123,17 +123,57 @@ function keptFolder(uid: number): string {
 
 /**
  * Whether a grant would show somebody's kept plans to the program: it could read the key there, and lay a plan of its
- * own beside it. Also by another name of the same folder. (/dev is never granted.)
+ * own beside it. Also by another name of the same folder, which may be mounted below the one that is granted. (/dev is
+ * never granted.)
  */
 export function showsKeptPlans({ path, identity }: Pick<Grant, "path" | "identity">, uid: number): boolean {
   if (/^\/(?:run(?:\/callgate(?:\/.*)?|\/user(?:\/[0-9]+(?:\/callgate(?:\/.*)?)?)?)?)?$/.test(path))
     return true;
   const user = `/run/user/${uid}`;
   const folders = ["/", "/run", "/run/callgate", "/run/user", user, `${user}/callgate`];
-  return [...folders, "/dev", "/dev/shm", `/dev/shm/callgate-${uid}`].some((one) => {
+  const isSame = [...folders, "/dev", "/dev/shm", `/dev/shm/callgate-${uid}`].some((one) => {
     const status = statusOf(one);
     return status?.dev === identity.device && status.ino === identity.inode;
   });
+  if (isSame) return true;
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8");
+  const kept = [`${user}/callgate`, "/run/callgate", `/dev/shm/callgate-${uid}`];
+  return kept.flatMap((one) => otherNames(mounts, one)).some((point) => isBelow(point, path));
+}
+
+/**
+ * Where else a folder, one above it or something in it is mounted.
+ * @param mounts what /proc/self/mountinfo says
+ */
+export function otherNames(mounts: string, folder: string): readonly string[] {
+  const all = mounts.split("\n").flatMap((line) => {
+    const found = /^\S+ \S+ (\S+) (\S+) (\S+) /.exec(line);
+    if (found === null) return [];
+    const [, device = "", root = "", point = ""] = found;
+    return [{ device, root: unescaped(root), point: unescaped(point) }];
+  });
+  // Of those on the way to it the innermost, and of those at one place the last, holds it.
+  const [holder] = all
+    .filter(({ point }) => isBelow(folder, point))
+    .reverse()
+    .sort((one, other) => other.point.length - one.point.length);
+  if (holder === undefined) return [];
+  const inside = `${holder.root === "/" ? "" : holder.root}${holder.point === "/" ? folder : folder.slice(holder.point.length)}`;
+  return all
+    .filter((mount) => mount !== holder && mount.device === holder.device)
+    .filter(({ root }) => isBelow(inside, root) || isBelow(root, inside))
+    .map(({ point }) => point);
+}
+
+/** The kernel writes spaces, tabs, newlines and backslashes in octal. */
+function unescaped(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || folder === "/" || path.startsWith(`${folder}/`);
 }
 
 const mostPlans = 256;
