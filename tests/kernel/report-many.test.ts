@@ -1,0 +1,238 @@
+// Many denials, filters of the program's own, one callgate inside another, and a supervisor that is killed under load.
+// Debian packages: gcc libc6-dev
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { compileC, probePath, root, scratchFile, scratchPath } from "./native.ts";
+
+const callgate = join(root, "bin", "callgate");
+const policy = scratchFile(
+  "policy.toml",
+  'version = 1\nextends = ["default"]\n[syscalls]\nrules = "deny keyctl\\nallow seccomp, kill, setsid"\n',
+);
+const command = (...args: readonly string[]): readonly string[] => [
+  ...["run", "--filter-only", "--policy", policy],
+  ...args,
+];
+
+/** Denials by several threads; each waits at a line of standard input after the first thousand. */
+const many = `#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static long each;
+static _Atomic long wrong;
+static void *deny(void *none) {
+  for (long i = 0; i < each; i++) {
+    long result = syscall(SYS_keyctl, 0, -3, 0, 0, 0);
+    if (result >= 0 || errno != EPERM) wrong++;
+  }
+  return none;
+}
+static void all(long count) {
+  pthread_t threads[5];
+  each = count / 5;
+  for (int i = 0; i < 5; i++) pthread_create(&threads[i], 0, deny, 0);
+  for (int i = 0; i < 5; i++) pthread_join(threads[i], 0);
+}
+int main(int count, char **arguments) {
+  setvbuf(stdout, 0, _IONBF, 0);
+  for (int i = 1; i < count; i++) {
+    all(atol(arguments[i]));
+    printf("wrong: %ld\\n", wrong);
+    getchar();
+  }
+  return 0;
+}
+`;
+
+const supervisorOf = (pid: number | undefined): number =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[1]);
+
+test("half a million denials by five threads: each is counted, and memory does not grow", {
+  timeout: 600_000,
+}, async () => {
+  const program = compileC("many", many, ["-pthread"]);
+  const report = scratchPath("many.json");
+  const child = spawn(
+    callgate,
+    command("--report=json", "--report-to", report, "--", program, "1000", "499000"),
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
+  const ended = once(child, "exit");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const peaks: string[] = [];
+  for (let part = 0; part < 2; part += 1) {
+    assert.equal((await lines.next()).value, "wrong: 0");
+    const status = readFileSync(`/proc/${supervisorOf(child.pid)}/status`, "utf8");
+    peaks.push(/^VmHWM:\s*(.*)$/m.exec(status)?.[1] ?? "none");
+    child.stdin.write("\n");
+  }
+  assert.deepEqual(await ended, [0, null]);
+  assert.equal(peaks[1], peaks[0]);
+  assert.match(readFileSync(report, "utf8"), /"syscall":"keyctl",.*"count":500000[,}]/);
+});
+
+/** Some processes of its own that are denied all the time, and outlive whoever ends the program. */
+const load = `#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int main(int count, char **arguments) {
+  (void)count;
+  for (int i = 0; i < 4; i++) {
+    if (fork() != 0) continue;
+    setsid();
+    char path[512];
+    snprintf(path, sizeof path, "%s.%d", arguments[1], i);
+    FILE *file = fopen(path, "w");
+    long possible = 0, answered = 0, unanswered = 0;
+    // Until a good while after nobody answers any more.
+    for (time_t start = time(0); unanswered < 1000 && time(0) - start < 60;) {
+      long result = syscall(SYS_keyctl, 0, -3, 0, 0, 0);
+      if (result >= 0) possible++;
+      else if (errno == ENOSYS) unanswered++;
+      else answered++;
+    }
+    fprintf(file, "%ld %d %d\\n", possible, answered > 0, unanswered > 0);
+    fclose(file);
+    _exit(0);
+  }
+  puts("up");
+  fflush(stdout);
+  for (;;) pause();
+}
+`;
+
+test("a supervisor that is killed under load: the program is ended, and no denied call succeeds", {
+  timeout: 240_000,
+}, async () => {
+  const program = compileC("load", load);
+  const result = scratchPath("load");
+  const child = spawn(callgate, command("--report=end", "--", program, result), {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const ended = once(child, "exit");
+  await once(child.stdout, "data");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  process.kill(supervisorOf(child.pid), "SIGKILL");
+  assert.deepEqual(await ended, [null, "SIGKILL"]);
+  const found = async (one: number): Promise<string> => {
+    for (const until = Date.now() + 90_000; Date.now() < until; ) {
+      try {
+        const text = readFileSync(`${result}.${one}`, "utf8");
+        if (text !== "") return text;
+      } catch {
+        // Not there yet.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return "nothing";
+  };
+  for (let one = 0; one < 4; one += 1) assert.equal(await found(one), "0 1 1\n");
+  assert.match(stderr, /the supervisor, which answers denied calls, was killed/);
+});
+
+/** Filters of its own over the denied call: each is one more, and none makes it succeed. */
+const ownFilters = `#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static long install(unsigned answer, unsigned flags) {
+  struct sock_filter code[] = {
+    {0x20, 0, 0, 0}, {0x15, 0, 1, SYS_keyctl}, {0x06, 0, 0, answer}, {0x06, 0, 0, SECCOMP_RET_ALLOW}};
+  struct sock_fprog program = {4, code};
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+static void say(const char *what, unsigned answer, unsigned flags) {
+  if (fork() == 0) {
+    long installed = install(answer, flags);
+    int why = errno;
+    errno = 0;
+    long result = syscall(SYS_keyctl, 0, -3, 0, 0, 0);
+    printf("%s: %ld %d, %ld %d\\n", what, installed < 0 ? -1L : 0L, installed < 0 ? why : 0, result < 0 ? -1L : 0L, errno);
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(0);
+}
+int main(void) {
+  say("allow", SECCOMP_RET_ALLOW, 0);
+  say("log", SECCOMP_RET_LOG, 0);
+  say("trace", SECCOMP_RET_TRACE, 0);
+  say("errno", SECCOMP_RET_ERRNO | 77, 0);
+  say("errno 0", SECCOMP_RET_ERRNO, 0);
+  say("notify", SECCOMP_RET_USER_NOTIF, 0);
+  say("listener", SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  return 0;
+}
+`;
+
+test("a program that installs filters of its own", { timeout: 240_000 }, () => {
+  const program = compileC("own-filters", ownFilters);
+  const { status, stdout, stderr } = spawnSync(callgate, command("--report=end", "--", program), {
+    encoding: "utf8",
+    timeout: 120_000,
+  });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(stdout.trim().split("\n"), [
+    "allow: 0 0, -1 1",
+    "log: 0 0, -1 1",
+    "trace: 0 0, -1 1",
+    "errno: 0 0, -1 77",
+    // Its own filter says that nothing was done and 0 returned; the kernel carries out nothing.
+    "errno 0: 0 0, 0 0",
+    "notify: 0 0, -1 38",
+    "listener: -1 16, -1 1",
+  ]);
+  assert.match(stderr, /^denied {2}keyctl\(.*×4/m);
+});
+
+test("one callgate inside another: the plain filter, and that is said", { timeout: 240_000 }, () => {
+  const { stdout, stderr } = spawnSync(
+    callgate,
+    command(
+      "--report=end",
+      "--",
+      callgate,
+      ...[
+        "run",
+        "--filter-only",
+        "--report=end",
+        "--rule",
+        "errno(ENOENT) keyctl",
+        "--",
+        probePath,
+        "keyctl",
+      ],
+    ),
+    { encoding: "utf8", timeout: 120_000 },
+  );
+  // The inner one answers by itself, and an errno outranks the question to the outer one.
+  assert.match(stdout, /ENOENT/);
+  assert.match(
+    stderr,
+    /^callgate: no reports of denied calls: something around callgate listens to them already$/m,
+  );
+  assert.doesNotMatch(stderr, /^denied {2}keyctl/m);
+});
