@@ -121,8 +121,6 @@ static void hash_thing(struct hash *hash, const void *bytes, size_t length) {
   hash_add(hash, bytes, length);
 }
 
-static inline size_t length_of(const char *string) { return (size_t)(next_string(string) - string) - 1; }
-
 // In constant time: how far two hashes agree is nobody's business.
 static bool same_hash(const uint8_t *one, const uint8_t *other) {
   uint8_t difference = 0;

@@ -87,6 +87,7 @@ static inline const char *step_name(uint32_t step) {
     case STEP_SIGNALS: return "signals";
     case STEP_LAUNCH_KEY: return "launch key";
     case STEP_DECIDING_FILTER:
+    case STEP_RULE_FILTER:
     case STEP_NOTIFYING_FILTER:
     case STEP_FILTER: return "filter";
     default: return "execute";

@@ -4,7 +4,7 @@
 #define CALLGATE_NAMESPACES_H
 
 static const char namespaces_hint[] =
-    "namespaces without root are switched off or used up here, `callgate doctor` says how to get them";
+    "namespaces without root are switched off or used up here (in a chroot there are none), `callgate doctor` says how to get them";
 
 static void write_small_file(uint32_t step, const char *path, const char *text, size_t length) {
   long file = CALL(openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);

@@ -31,6 +31,7 @@ enum {
   CGROUP_EVENTS_MAXIMUM = 8,    // of all groups: a bit each
   HOST_NAME_MAXIMUM = 64,
   REPORT_ROWS_MAXIMUM = 8192,
+  ERRNO_MAXIMUM = 4095,
   KEY_WORDS = 6,                // args[3], args[4], args[5] of execve, low half first
 };
 
@@ -56,6 +57,7 @@ enum step_kind {
   STEP_CLOSE = 140,
   STEP_SIGNALS = 150,
   STEP_DECIDING_FILTER = 156,
+  STEP_RULE_FILTER = 157,
   STEP_NOTIFYING_FILTER = 158,
   STEP_FILTER = 160,
   STEP_EXECUTE = 170,
@@ -68,7 +70,7 @@ enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAG
 enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
 enum { FILTER_WATCHED = 1 };
-enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_FLAGS = 15 };
+enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_BY_LAUNCHER = 16, REPORT_FLAGS = 31 };
 enum { REPORT_ROW = 64 }; // bytes
 
 // In the place of device and inode of a mount or of a rule of Landlock: 0, 0 is not compared, 0, 1 need not be there.
@@ -127,11 +129,15 @@ struct report_row {
   uint64_t masks[6];  // the bits by which kinds of denials are told apart
 };
 
-struct report_step { // u32 flags, u32 records, u32 target, u32 rows, u32 length, u32 0, rows, the policy for who prints
+// u32 flags, u32 records, u32 target, u32 rows, u32 length, u32 refusals, rows, the policy for who prints, strings
+struct report_step {
   bool present;
-  uint32_t flags, records, target, row_count, policy_length;
+  uint32_t flags, records, target, row_count, policy_length, refusal_count;
   const uint8_t *rows; // struct report_row
   const uint8_t *policy;
+  // Where the launcher prints: the call of each row in words, with a byte 1 to 6 where an argument register is shown; and
+  // of each refusal its errno and what says so.
+  const char *calls, *refusals;
 };
 
 struct namespaces_step { // u32 CLONE_NEW* flags
@@ -254,7 +260,7 @@ struct plan {
   bool no_new_privileges;
   struct close_step close;
   struct signals_step signals;
-  struct filter_step deciding, notifying; // no instructions: not there
+  struct filter_step deciding, rule, notifying; // no instructions: not there
   uint32_t filter_count;
   struct filter_step filters[FILTERS_MAXIMUM];
   struct execute_step execute;
@@ -322,6 +328,8 @@ static inline const char *next_string(const char *string) {
   return string + 1;
 }
 
+static inline size_t length_of(const char *string) { return (size_t)(next_string(string) - string) - 1; }
+
 static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
   const size_t field = offsetof(struct plan_header, checksum);
   uint64_t hash = 0xcbf29ce484222325U;
@@ -338,16 +346,24 @@ static inline const char *check_report(struct payload *payload, struct report_st
   step->target = take32(payload);
   step->row_count = take32(payload);
   step->policy_length = take32(payload);
-  uint32_t reserved = take32(payload);
+  step->refusal_count = take32(payload);
   if (payload->short_of) return NULL;
-  if ((step->flags & ~(uint32_t)REPORT_FLAGS) != 0 || reserved != 0) return "its report step has unknown flags";
+  if ((step->flags & ~(uint32_t)REPORT_FLAGS) != 0) return "its report step has unknown flags";
   if (step->row_count > REPORT_ROWS_MAXIMUM) return "its report step has too many rows";
-  bool by_node = (step->flags & REPORT_BY_NODE) != 0;
-  if (by_node ? step->records != 0 : step->records <= 2 || step->records > INT32_MAX || step->target != 0)
+  bool by_node = (step->flags & REPORT_BY_NODE) != 0, by_launcher = (step->flags & REPORT_BY_LAUNCHER) != 0;
+  bool to_socket = step->records > 2 && step->records <= INT32_MAX;
+  if ((by_node ? 1 : 0) + (by_launcher ? 1 : 0) + (to_socket ? 1 : 0) != 1 || (!to_socket && step->records != 0) ||
+      (!by_node && step->target != 0))
     return "its report step has no place for the records";
+  if (by_launcher ? step->refusal_count > ERRNO_MAXIMUM || (step->flags & REPORT_ASKS) != 0 : step->refusal_count != 0)
+    return "its report step has words for nobody, or for too much";
   if (step->target > INT32_MAX) return "its report step names no descriptor";
   step->rows = take(payload, (size_t)step->row_count * REPORT_ROW);
   step->policy = take(payload, step->policy_length);
+  if (by_launcher) {
+    step->calls = take_strings(payload, step->row_count);
+    step->refusals = take_strings(payload, step->refusal_count * 2);
+  }
   if (payload->short_of) return NULL;
   for (uint32_t i = 0; i < step->row_count; i++)
     if (load32(step->rows + (size_t)i * REPORT_ROW + 12) > 6) return "a row of its report step names no argument";
@@ -656,6 +672,7 @@ static inline const char *check_step(uint32_t kind, struct payload *payload, str
     case STEP_CLOSE: return check_close(payload, &plan->close);
     case STEP_SIGNALS: return check_signals(payload, &plan->signals);
     case STEP_DECIDING_FILTER: return check_filter(payload, &plan->deciding);
+    case STEP_RULE_FILTER: return check_filter(payload, &plan->rule);
     case STEP_NOTIFYING_FILTER: return check_filter(payload, &plan->notifying);
     case STEP_FILTER:
       if (plan->filter_count == FILTERS_MAXIMUM) return "it has too many filters";
@@ -724,6 +741,9 @@ static inline const char *check_authentic_plan(uint8_t *bytes, size_t length, ui
   if (plan->report.present && plan->filter_count != 1) return "it has a report, and not one plain filter";
   if (((plan->report.flags & REPORT_ASKS) != 0) != (plan->deciding.instruction_count != 0))
     return "it asks or has a filter that decides what is asked, but not both";
+
+  if (((plan->report.flags & REPORT_BY_LAUNCHER) != 0) != (plan->rule.instruction_count != 0) || plan->rule.patch_count != 0)
+    return "its launcher tells denials or it has a filter that names rules, but not both";
 
   uint32_t patches = plan->notifying.patch_count + plan->deciding.patch_count;
   for (uint32_t i = 0; i < plan->filter_count; i++) patches += plan->filters[i].patch_count;

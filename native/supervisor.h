@@ -2,7 +2,7 @@
 //
 //   the caller's child, "outer"
 //     ├─ teller        keeps what the caller gave (its files, its terminal); when there is something to tell, it becomes
-//     │                Node, which prints; otherwise it ends without a word
+//     │                Node, which prints, or prints by itself (report.h); otherwise it ends without a word
 //     ├─ supervisor    alone has the listener: answers each call that the notifying filter hands up, and notes it
 //     ├─ first process
 //     └─ program
@@ -21,8 +21,9 @@
 #define CALLGATE_SUPERVISOR_H
 
 #include "notification.h"
+#include "report.h"
 
-enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096, TEXT_MAXIMUM = 256 };
+enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096 };
 enum { SUPERVISOR_NOT_NEEDED = 3 };
 enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5 };
 enum { MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
@@ -97,7 +98,9 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
   if (must(STEP_REPORT, "getppid", CALL(getppid)) != parent) leave(STATUS_NOT_SAID);
   // Standard input and output are the program's alone: who reads its output waits for their end.
   int kept[3] = {2, records, (int)plan.report.target};
-  if (!close_others(kept, plan.report.target == 0 ? 2 : 3)) leave(STATUS_NOT_SAID);
+  bool by_launcher = (plan.report.flags & REPORT_BY_LAUNCHER) != 0;
+  if (!(by_launcher ? become_printing_launcher(records) : close_others(kept, plan.report.target == 0 ? 2 : 3)))
+    leave(STATUS_NOT_SAID);
   if (CALL(sendto, records, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
   struct poll waiting = {records, POLLIN, 0};
   long result;
@@ -106,14 +109,16 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
   uint8_t byte;
   // The end alone: there is nothing to tell.
   if (result < 0 || CALL(recvfrom, records, &byte, 1, MSG_PEEK, 0, 0) != 1) leave(0);
+  if (by_launcher) print_denials(records);
   become_printer(records, environment);
 }
 
 static void start_teller(const char **environment) {
   if (!plan.report.present) return;
   records_end = (int)plan.report.records;
-  if ((plan.report.flags & REPORT_BY_NODE) == 0) return;
-  if (node_path == NULL) fail_step(STEP_REPORT, "the plan has reports printed by Node, which has not started this", NULL, 0, NULL);
+  if (records_end != 0) return;
+  if ((plan.report.flags & REPORT_BY_NODE) != 0 && node_path == NULL)
+    fail_step(STEP_REPORT, "the plan has reports printed by Node, which has not started this", NULL, 0, NULL);
   int ends[2];
   make_pair(ends);
   long parent = must(STEP_REPORT, "getpid", CALL(getpid));
@@ -124,19 +129,6 @@ static void start_teller(const char **environment) {
 }
 
 // ── What was denied ────────────────────────────────────────────────────────────────────────────────────────────
-
-enum { RECORD_DENIAL = 1, RECORD_COUNT = 2, RECORD_END = 3, RECORD_QUESTION = 4, RECORD_OFF = 5 };
-
-// What goes to who prints, in the machine's byte order. src/sandbox/denial-records.ts reads it.
-struct record {
-  uint32_t kind, length;
-  uint32_t key, pid; // key: which kind of denial, or which question
-  uint64_t count;    // END: denials that were not told apart; OFF: why, an errno
-  struct call_data data; // END: args[0] has the packets that found no way out
-  char program[16];
-  uint32_t text_argument, text_length; // which argument points to the text, and 1
-  char text[TEXT_MAXIMUM];
-};
 
 // Calls with the same number and the same arguments that matter.
 struct denied_kind {
@@ -552,7 +544,7 @@ _Noreturn static void be_supervisor(int control) {
   listener = receive_listener(control);
   if (listener < 0) {
     struct record off = {.kind = RECORD_OFF};
-    if ((plan.report.flags & REPORT_BY_NODE) == 0) send_record(&off);
+    if (plan.report.records != 0) send_record(&off);
     leave(SUPERVISOR_NOT_NEEDED);
   }
   // The caller of a call that is answered runs at once, on the same processor (6.6; without it, the same but slower).

@@ -178,14 +178,20 @@ export const commands: readonly Command[] = [
     operands: "POLICY -o FILE -- CMD [ARG…]",
     completes: ["policy", "program", "file"],
     description: [
-      "Writes a file that runs CMD under POLICY as run does, and needs neither Node nor callgate: the launcher and its plan, static, some 65 KB. CMD itself is not in it, and is looked up in PATH now. Arguments of the file go to CMD, behind those that are given here. The same inputs give the same bytes.",
-      "It is for others too, and for later. Whoever starts it is who the program runs as (for root: nobody, --user or --as-root); files are opened when it starts, and a start whose grants are not there, or whose kernel has less than the plan needs, ends with 125. Paths that are granted begin with /. The working directory of whoever starts it is not shown: the program begins in an empty home of its own, /home/callgate. Limits of memory and processes are those of single processes and users. /dev/tty is there with --tty only, and there are no reports. Like the launcher it refuses to run set-user-id, set-group-id or with file capabilities.",
+      "Writes a file that runs CMD under POLICY as run does, and needs neither Node nor callgate: the launcher and its plan, static, some 160 KB (70 KB with --report=off). CMD itself is not in it, and is looked up in PATH now. Arguments of the file go to CMD, behind those that are given here. The same inputs give the same bytes.",
+      "It is for others too, and for later. Whoever starts it is who the program runs as (for root: nobody, --user or --as-root); files are opened when it starts, and a start whose grants are not there, or whose kernel has less than the plan needs, ends with 125. Paths that are granted begin with /. The working directory of whoever starts it is not shown: the program begins in an empty home of its own, /home/callgate. Limits of memory and processes are those of single processes and users. /dev/tty is there with --tty only. At its end the file tells what was denied and by which rule, in plain numbers, without Node. Like the launcher it refuses to run set-user-id, set-group-id or with file capabilities.",
       "The exit status is 0 when the file is written, 1 when the policy has mistakes or asks for what cannot be given, when CMD cannot be run, or when there is such a file already, and 2 when a file cannot be read. The file's own is the program's, or 125, 126 and 127 as of run.",
     ],
     options: [
       { name: "output", short: "o", value: "FILE", help: "the file to write", completes: "file" },
       { name: "force", help: "write over a file that is there" },
       ...sandbox.filter(({ name }) => !notBuilt.includes(name)),
+      {
+        name: "report",
+        value: "MODE",
+        help: "what the file says of denied calls: end (the default; off with --filter-only), live, all (with what is newer than the baseline), off",
+        completes: ["end", "live", "all", "off"],
+      },
       help,
     ],
     examples: [

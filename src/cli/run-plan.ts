@@ -232,7 +232,7 @@ function stringsOf(file: string): readonly Buffer[] {
 }
 
 /** The ABI of a program that the policy has no rules for. */
-function foreignAbi(path: PlanString, policy: Policy): AbiName | undefined {
+export function foreignAbi(path: PlanString, policy: Policy): AbiName | undefined {
   const abi = programAbi(path);
   return abi === undefined || knownAbis(policy).includes(abi) ? undefined : abi;
 }
@@ -258,7 +258,7 @@ function fateOfForeignAbi(path: PlanString, abi: AbiName | undefined, policy: Po
 }
 
 /** What is said of a death by SIGSYS: the status tells no more than that a filter killed or trapped. */
-function whyKilled(foreign: AbiName | undefined, policy: Policy): string {
+export function whyKilled(foreign: AbiName | undefined, policy: Policy): string {
   const known = listWords(knownAbis(policy), "and");
   const why =
     foreign === undefined

@@ -62,7 +62,6 @@ export function explainDenial(policy: Policy, raw: RawDenial, native: AbiName): 
   // A question that nobody could be asked, or that was answered so, is a refusal.
   if (action.kind !== "errno" && action.kind !== "ask") return undefined;
   const decoded = decodeCall(raw);
-  const span = rule?.span;
   const isRequired = rule !== undefined && policy.syscalls.require.includes(rule);
   return {
     abi: raw.abi,
@@ -71,19 +70,22 @@ export function explainDenial(policy: Policy, raw: RawDenial, native: AbiName): 
     text: raw.abi === native ? decoded.text : `${raw.abi}: ${decoded.text}`,
     errno: action.kind === "errno" ? action.errno : "EPERM",
     by,
-    rule:
-      rule === undefined
-        ? undefined
-        : {
-            file: span?.source.name,
-            line: span === undefined || isOwn(rule) ? undefined : positionAt(span.source, span.start).line,
-            text: printRule({ action: rule.action, selectors: rule.selectors }),
-            reason: rule.reason,
-          },
+    rule: rule === undefined ? undefined : ruleFacts(rule),
     permit: isRequired ? undefined : permittingRule(raw),
     count: raw.count,
     program: raw.program,
     pid: raw.pid,
+  };
+}
+
+/** A rule with its place. */
+export function ruleFacts(rule: Rule): NonNullable<Denial["rule"]> {
+  const { span } = rule;
+  return {
+    file: span?.source.name,
+    line: span === undefined || isOwn(rule) ? undefined : positionAt(span.source, span.start).line,
+    text: printRule({ action: rule.action, selectors: rule.selectors }),
+    reason: rule.reason,
   };
 }
 
@@ -116,7 +118,8 @@ function unpermitted({ rule, syscall }: Denial): readonly string[] {
   return option === undefined ? [] : [`        to permit:  ${option}`];
 }
 
-function describeReason({ by, rule }: Denial, policy: Policy): string {
+/** What refused a call: the rule with its place, or what holds where no rule matches. */
+export function describeReason({ by, rule }: Pick<Denial, "by" | "rule">, policy: Policy): string {
   if (rule !== undefined) {
     const line = rule.line === undefined ? "" : `:${rule.line}`;
     const place = rule.file === undefined ? "" : `${sanitise(rule.file)}${line}  `;

@@ -27,4 +27,5 @@ export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-sel
 export { pathArguments } from "./path-arguments.ts";
 export { permittingRule } from "./permitting-rule.ts";
 export { type ReportRow, reportRows } from "./report-rows.ts";
+export { callWords, type Refusal, type RuleNumbers, ruleNumbers } from "./rule-numbers.ts";
 export { handedUp, hasQuestions, withoutQuestions } from "./supervised.ts";

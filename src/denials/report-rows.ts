@@ -7,6 +7,7 @@ import { visibleMatters } from "./narrow-selector.ts";
 import { pathArguments } from "./path-arguments.ts";
 
 export interface ReportRow {
+  readonly abi: AbiName;
   /** AUDIT_ARCH_* */
   readonly arch: number;
   readonly nr: number;
@@ -47,7 +48,7 @@ function rowOf(abi: AbiName, arch: number, nr: number): ReportRow {
     const { index, mask } = behind.selector;
     masks[index] = (masks[index] ?? 0n) | BigInt(mask);
   }
-  return { arch, nr, widths: widthsOf(args), text: textOf(call?.name, args), masks };
+  return { abi, arch, nr, widths: widthsOf(args), text: textOf(call?.name, args), masks };
 }
 
 function widthsOf(args: readonly Argument[]): number {

@@ -27,7 +27,9 @@ export function withoutQuestions(policy: Policy): Policy {
 
 /** Whether a policy answers any call by `ask`. */
 export function hasQuestions({ syscalls }: Policy): boolean {
-  return [...syscalls.require, ...syscalls.rules].some(({ action }) => action.kind === "ask");
+  const { require, rules, default: fallback, newer, otherAbis } = syscalls;
+  const actions = [...require, ...rules].map(({ action }) => action);
+  return [...actions, fallback, newer, otherAbis].some(({ kind }) => kind === "ask");
 }
 
 function withActions(policy: Policy, change: (action: Action) => Action): Policy {

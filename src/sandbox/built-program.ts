@@ -4,12 +4,21 @@
  */
 import { readFileSync } from "node:fs";
 import { resolve as resolvePath } from "node:path";
+import { TooLargeError } from "../compiler/index.ts";
 import type { Policy } from "../policy/types.ts";
 import { attachPlan } from "./attached-plan.ts";
 import type { SandboxSettings } from "./full-sandbox.ts";
 import { findLauncher } from "./launcher.ts";
 import type { Plan, PlanStep } from "./plan.ts";
-import { PrepareError, planWithNotes, preparePlan } from "./prepare.ts";
+import {
+  filteredPolicy,
+  type PreparedPlan,
+  PrepareError,
+  type ProgramStart,
+  planWithNotes,
+  preparePlan,
+} from "./prepare.ts";
+import { toldByLauncher } from "./supervision.ts";
 
 /** The program's home, empty, whoever it is. */
 const builtHome = "/home/callgate";
@@ -21,6 +30,17 @@ export interface BuiltProgram {
   readonly notes: readonly string[];
 }
 
+/** What is built. */
+export interface ProgramToBuild {
+  readonly path: string;
+  /** From argv[0] on. */
+  readonly arguments: readonly string[];
+  /** What is said when a system call has killed it. */
+  readonly explainKill: string;
+  /** Has the file tell what was denied: at its end or as it happens, with what is newer than the policy or without. */
+  readonly report: { readonly live: boolean; readonly all: boolean } | undefined;
+}
+
 /**
  * @param settings what is set up around the filter; undefined: nothing
  * @throws PrepareError where the policy asks for what a built file cannot give; ProofError and TooLargeError as `compile`
@@ -28,7 +48,7 @@ export interface BuiltProgram {
 export function buildProgram(
   policy: Policy,
   settings: SandboxSettings | undefined,
-  program: { readonly path: string; readonly arguments: readonly string[] },
+  program: ProgramToBuild,
 ): BuiltProgram {
   refuseOwnPaths(policy);
   const launcher = findLauncher();
@@ -37,12 +57,14 @@ export function buildProgram(
     // Whom root starts the program as is nobody else's business.
     const { user, asRoot, ...shared } = settings ?? {};
     const own = settings && { ...shared, ...(isRoot ? settings : {}), portable: true };
-    const { plan, notes } = planWithNotes(preparePlan(policy, own), {
+    const { plan, notes } = withReport(preparePlan(policy, own), program.report, {
       path: resolvePath(program.path),
       arguments: program.arguments,
       cwd: builtHome,
       env: { HOME: builtHome },
       uid: isRoot ? 0 : 1,
+      // With the filter alone nobody stays to say it.
+      ...(own === undefined && program.report === undefined ? {} : { explainKill: program.explainKill }),
     });
     return {
       plan: { ...plan, steps: plan.steps.map((step) => portableStep(step, own !== undefined)) },
@@ -63,6 +85,25 @@ export function buildProgram(
     bytes: attachPlan(readFileSync(launcher.path), forOthers.plan, forRoot?.plan),
     notes: [...forOthers.notes, ...notes],
   };
+}
+
+/** The plan with denials told by the launcher; without, and a note, where its filters or its rules are too many. */
+function withReport(
+  prepared: PreparedPlan,
+  request: ProgramToBuild["report"],
+  start: ProgramStart,
+): ReturnType<typeof planWithNotes> {
+  if (request === undefined) return planWithNotes(prepared, start);
+  try {
+    const told = toldByLauncher(filteredPolicy(prepared.policy, prepared.sandbox), request.all);
+    if (told !== undefined)
+      return planWithNotes(prepared, { ...start, report: { ...request, ...told, asks: false } });
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error;
+  }
+  const found = planWithNotes(prepared, start);
+  const why = "the policy is too large for the filters that they need";
+  return { ...found, notes: [...found.notes, `no reports of denied calls: ${why}`] };
 }
 
 function portableStep(step: PlanStep, hasOwnHome: boolean): PlanStep {

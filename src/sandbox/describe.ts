@@ -116,6 +116,8 @@ function wordsOf(step: PlanStep, policy: Policy, isSupervised: boolean): StepWor
         "deciding filter",
         `${step.bytes.length / 8} instructions: which denied calls are questions`,
       );
+    case "ruleFilter":
+      return words("rule filter", `${step.bytes.length / 8} instructions: which rule refuses a call`);
     case "notifyingFilter":
       return words(
         "notifying filter",
@@ -198,7 +200,7 @@ function landlockWords({ paths, ports, network, scopes }: LandlockStep): readonl
 
 function reportWords({ live, all, asks, to }: ReportStep): readonly string[] {
   const when = live ? "as they happen" : "at the end";
-  const who = to.kind === "node" ? "callgate tells" : `descriptor ${to.descriptor} is told`;
+  const who = to.kind === "socket" ? `descriptor ${to.descriptor} is told` : "callgate tells";
   return [
     `denied calls go to a supervisor; ${who} of them ${when}${all ? ", ENOSYS too" : ""}`,
     ...(asks ? ["and asks about calls"] : []),
@@ -213,7 +215,7 @@ function words(title: string, ...lines: readonly string[]): StepWords {
 function factsOf(step: PlanStep): object {
   if (step.kind === "report")
     return { live: step.live, all: step.all, asks: step.asks, to: step.to.kind, calls: step.rows.length };
-  if (step.kind === "filter" || step.kind === "notifyingFilter" || step.kind === "decidingFilter")
+  if ("bytes" in step)
     return { instructions: step.bytes.length / 8, launchKey: (step.patches?.length ?? 0) > 0 };
   if (step.kind === "environment") return { keep: step.keep, set: Object.keys(step.set) };
   return Object.fromEntries(Object.entries(step).map(([key, value]) => [key, jsonValue(value)]));

@@ -46,7 +46,7 @@ export function whyNoNamespaces(errno: number): string {
     case constants.errno.ENOSPC:
       return "their number is used up or set to 0: sysctl user.max_user_namespaces=10000";
     case constants.errno.EPERM:
-      return "users may not make them: sysctl kernel.unprivileged_userns_clone=1 (Debian's kernels), or the sandbox or container around callgate allows none";
+      return "users may not make them: sysctl kernel.unprivileged_userns_clone=1 (Debian's kernels), or the sandbox or container around callgate allows none, or this is a chroot, in which nobody can make any";
     case constants.errno.EACCES:
       return "AppArmor lets users make them but do nothing in them (Ubuntu 24.04 and later): sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for callgate's launcher that allows userns, which `callgate doctor --fix` prints";
     default:

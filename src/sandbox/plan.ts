@@ -78,10 +78,11 @@ export interface KeyPatch {
  * - `filter`: there may be several; each must permit the seccomp call that installs the next.
  * - `notifyingFilter`: installed in the place of the one plain filter, where the plan has a report: what that refuses,
  *   this one hands up.
+ * - `ruleFilter`: names the refusal of a denied call, where the launcher tells denials.
  * - `decidingFilter`: what the supervisor decides by where it is not the plain filter: questions are notifications in it.
  */
 export interface FilterStep {
-  readonly kind: "filter" | "notifyingFilter" | "decidingFilter";
+  readonly kind: "filter" | "notifyingFilter" | "decidingFilter" | "ruleFilter";
   /** The kernel's `struct sock_filter[]`, 8 bytes an instruction. */
   readonly bytes: Uint8Array;
   /** It hands calls up, and a watcher outside takes its listener from the process before the program runs. */
@@ -167,6 +168,7 @@ const stepOrder: readonly PlanStep["kind"][] = [
   "closeDescriptors",
   "signals",
   "decidingFilter",
+  "ruleFilter",
   "notifyingFilter",
   "filter",
   "execute",
@@ -205,6 +207,7 @@ const kinds: Readonly<Record<PlanStep["kind"], number>> = {
   closeDescriptors: 140,
   signals: 150,
   decidingFilter: 156,
+  ruleFilter: 157,
   notifyingFilter: 158,
   filter: 160,
   execute: 170,
@@ -435,6 +438,7 @@ function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
     case "filter":
     case "notifyingFilter":
     case "decidingFilter":
+    case "ruleFilter":
       writeFilter(writer, step);
       break;
     case "execute":

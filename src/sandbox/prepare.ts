@@ -64,6 +64,8 @@ export interface ProgramStart {
 export interface ReportOptions extends Pick<ReportStep, "live" | "all" | "to"> {
   /** Somebody answers the policy's questions; otherwise they are refusals. */
   readonly asks: boolean;
+  /** Where the launcher tells. */
+  readonly ruleFilter?: FilterStep;
 }
 
 /** Whether a policy says anything of what is around the filter. */
@@ -181,6 +183,7 @@ export function planWithNotes(
     { kind: "closeDescriptors", keep: program.keepDescriptors ?? [] },
     { kind: "signals", keepIgnored: Object.values(keptIgnored) },
     ...(supervised?.deciding === undefined ? [] : [supervised.deciding]),
+    ...(report?.ruleFilter === undefined ? [] : [report.ruleFilter]),
     ...(supervised === undefined ? [] : [supervised.notifying]),
     ...filters,
     {

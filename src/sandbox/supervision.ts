@@ -1,11 +1,13 @@
 /** The filters by which a program's denied calls are handed to a supervisor, and where there can be one. */
+import { compile } from "../compiler/index.ts";
 import { compileForLaunch, type LaunchFilter } from "../compiler/launch-key.ts";
 import { compileStackForLaunch } from "../compiler/stack.ts";
-import { handedUp, hasQuestions, type ReportRow, reportRows } from "../denials/index.ts";
+import { handedUp, hasQuestions, type ReportRow, reportRows, ruleNumbers } from "../denials/index.ts";
 import type { Policy } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import { thisMachine } from "./layers.ts";
 import type { FilterStep } from "./plan.ts";
+import type { ReportStep } from "./report-step.ts";
 
 /** Both are proved equal to the policies that they are made from. */
 export interface Supervision {
@@ -27,6 +29,24 @@ export function supervisionOf(
     deciding:
       asks && hasQuestions(policy) ? stepOf("decidingFilter", compileForLaunch(policy, target)) : undefined,
     rows: reportRows(policy, target),
+  };
+}
+
+/**
+ * What the launcher tells denials by where there is no Node, whose words are in the plan. Undefined where there are more
+ * refusals than a filter can name. @throws ProofError and TooLargeError as `compile`
+ */
+export function toldByLauncher(
+  policy: Policy,
+  all: boolean,
+  native: AbiName | undefined = hostAbi(),
+): { readonly to: ReportStep["to"]; readonly ruleFilter: FilterStep } | undefined {
+  if (native === undefined) throw new TypeError("this machine's ABI is not known");
+  const numbers = ruleNumbers(policy, all);
+  if (numbers === undefined) return undefined;
+  return {
+    to: { kind: "launcher", refusals: numbers.refusals, native },
+    ruleFilter: { kind: "ruleFilter", bytes: compile(numbers.policy, { target: native }).bytes },
   };
 }
 

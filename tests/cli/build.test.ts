@@ -1,4 +1,5 @@
 // `callgate build`: a file that runs a program in its sandbox without Node and without callgate.
+// Debian packages: python3-minimal, busybox-static, util-linux, gcc
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -8,11 +9,13 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
+  compileC,
   isRoot,
   ordinaryUser,
   type RunResult,
@@ -90,6 +93,83 @@ for (const person of people) {
       assert.match(missing.stderr, /set-up step "mounts" failed: openat2 ".*granted": ENOENT/);
     });
 
+    test("tells at its end what was denied, how often, to whom, and by which rule at which line", () => {
+      const policy = scratchFile(
+        "rules.toml",
+        'version = 1\nextends = ["default"]\n[syscalls]\nrules = """\nerrno(EXDEV) mkdir, mkdirat   # no folders\ndeny acct\n"""\n',
+      );
+      const script = [
+        "import ctypes, os, socket",
+        "for name in ['/tmp/a\\x1b[31m\\u00e9\"', '/tmp/b']:",
+        "  try: os.mkdir(name)",
+        "  except OSError as error: print(error.errno)",
+        "libc = ctypes.CDLL(None)",
+        "for i in range(3): libc.acct(None)",
+        "libc.syscall(4095, 0)",
+        "try: socket.create_connection(('192.0.2.1', 80))",
+        "except OSError as error: print(error.errno)",
+      ].join("\n");
+      const command = ["--", "/usr/bin/python3", "-c", script];
+      const report = start(build(policy, ...command), [], person);
+      assert.deepEqual([report.status, report.stdout], [0, "18\n18\n101\n"], report.stderr);
+      const lines = report.stderr.replaceAll(/\[[0-9]+\]/g, "[PID]").split("\n");
+      const path = 'pathname says "/tmp/a\\x1b[31m\\xc3\\xa9\\x22"';
+      assert.deepEqual(lines.slice(0, 5), [
+        "callgate: calls were denied",
+        `denied  mkdir(${path}, mode = 0x1ff) → EXDEV   ×2   by python3[PID]`,
+        `        ${policy}:5  errno(EXDEV) mkdir, mkdirat  # no folders`,
+        "denied  acct(filename = 0x0) → EPERM   ×3   by python3[PID]",
+        `        ${policy}:6  deny acct`,
+      ]);
+      assert.match(
+        lines.slice(5).join("\n"),
+        /^denied {2}network: .* → ENETUNREACH.*\n {8}the program has .*\n$/,
+      );
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: none is to be there
+      assert.doesNotMatch(report.stderr, /[\u0000-\u0009\u000b-\u001f]/);
+
+      const all = start(build(policy, "--report=all", ...command), [], person);
+      assert.match(
+        all.stderr,
+        /^denied {2}#4095 → ENOSYS {3}by python3.*\n {8}newer than the policy's baseline/m,
+      );
+      assert.equal(start(build(policy, "--report=off", ...command), [], person).stderr, "");
+      const quiet = build(policy, "--", "true");
+      assert.equal(start(quiet, [], person).stderr, "", "nothing was denied");
+    });
+
+    test("tells denials as they happen, and a death by SIGSYS", () => {
+      const policy = scratchFile(
+        "killing.toml",
+        'version = 1\nextends = ["default"]\n[syscalls]\nrules = """\ndeny acct\nkill personality\n"""\n',
+      );
+      const script = [
+        "import ctypes, sys",
+        "libc = ctypes.CDLL(None)",
+        "libc.acct(None)",
+        "sys.stdin.read(1)",
+        "libc.personality(0)",
+      ].join("\n");
+      const live = build(policy, "--report=live", "--", "/usr/bin/python3", "-c", script);
+      // The program goes on when somebody has read of its denial.
+      const { status, stdout } = runProgram("/bin/bash", {
+        args: [
+          "-c",
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's
+          'coproc APP { exec "$0" 2>&1; }; read -r line <&"${APP[0]}"; echo "$line"; echo >&"${APP[1]}"; cat <&"${APP[0]}"; wait $!',
+          live,
+        ],
+        ...person.identity,
+        cwd: "/",
+      });
+      assert.match(stdout, /^denied {2}acct\(filename = 0x0\) → EPERM {3}by python3\[[0-9]+\]\n/);
+      assert.match(
+        stdout,
+        /\ncallgate: the program was killed by SIGSYS: it made a call that the policy kills/,
+      );
+      assert.equal(status, 128 + 31);
+    });
+
     test("a file that was cut off or changed starts nothing", () => {
       const whole = readFileSync(build("default", "--", "echo", "started"));
       // The file says where its plans are: one for everybody, and one for root.
@@ -136,6 +216,41 @@ test("refuses to run set-user-id", { skip: isRoot ? false : "needs root" }, () =
   assert.match(stderr, /must not be set-user-id/);
 });
 
+test("runs and reports on a bare machine: no C library, no Node, no callgate", {
+  skip: isRoot ? false : "needs root",
+}, () => {
+  const policy = scratchFile(
+    "bare.toml",
+    'version = 1\nextends = ["default"]\n[syscalls]\nrules = "errno(EXDEV) mkdir, mkdirat"\n',
+  );
+  const image = scratchPath("image");
+  for (const name of ["usr/bin", "proc", "dev", "old", "srv"])
+    mkdirSync(join(image, name), { recursive: true });
+  symlinkSync("usr/bin", join(image, "bin"));
+  copyFileSync("/bin/busybox", join(image, "usr/bin/busybox"));
+  const command = ["/bin/busybox", "sh", "-c", "busybox mkdir /tmp/x; busybox id -u; busybox pwd"];
+  copyFileSync(build(policy, "--", ...command), join(image, "srv/app"));
+  const become =
+    "#include <grp.h>\n#include <unistd.h>\nint main(int c, char **v) { return setgroups(0, 0) || setgid(4242) || setuid(4242) || execv(v[1], v + 1); }";
+  copyFileSync(compileC("become", become, ["-static"]), join(image, "srv/become"));
+  // Not chroot: in one no user can make namespaces. The mounts are gone with the last process.
+  const enter = [
+    'set -e; mount --bind "$0" "$0"; cd "$0"; mount -t proc proc proc; mount --rbind /dev dev; pivot_root . old',
+    'exec /bin/busybox sh -c "busybox umount -l /old; cd /; export PATH=/bin; /srv/app; /srv/become /srv/app"',
+  ].join("; ");
+  const { status, stdout, stderr } = runProgram("unshare", {
+    args: ["--mount", "--propagation", "private", "sh", "-c", enter, image],
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+  });
+  assert.deepEqual(
+    [status, stdout],
+    [0, `${ordinaryUser.uid}\n/home/callgate\n4242\n/home/callgate\n`],
+    stderr,
+  );
+  const told = stderr.match(/^denied {2}mkdir\(.*→ EXDEV .*\n {8}.*bare\.toml:4 {2}errno\(EXDEV\) mkdir/gm);
+  assert.equal(told?.length, 2, stderr);
+});
+
 test("the same inputs give the same bytes, whoever builds where", () => {
   const make = (options: Parameters<typeof callgate>[1]): Buffer => {
     const folder = scratchPath("out");
@@ -177,6 +292,8 @@ test("what cannot be built is said, and nothing is written", () => {
     [["default", "-o", out, "--read", "~/x", "--", "true"], 1, /"~\/x" cannot be granted to a built file/],
     [["default", "-o", out, "--write", "here", "--", "true"], 1, /"here" cannot be granted to a built file/],
     [["default", "-o", out, "--home", "--", "true"], 2, /there is no option --home/],
+    [["default", "-o", out, "--report=json", "--", "true"], 2, /has no report json/],
+    [["default", "-o", out, "--report=loud", "--", "true"], 2, /there is no report "loud"/],
     [["default", "-o", "/nowhere/x", "--", "true"], 1, /there is no such folder/],
     [["default", "-o", "/tmp", "--", "true"], 1, /it is a directory/],
   ] as const) {

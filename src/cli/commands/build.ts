@@ -3,7 +3,7 @@ import { linkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ProofError, TooLargeError } from "../../compiler/index.ts";
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
-import { type BuiltProgram, buildProgram } from "../../sandbox/built-program.ts";
+import { type BuiltProgram, buildProgram, type ProgramToBuild } from "../../sandbox/built-program.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
 import { codeOf } from "../../sandbox/lookups.ts";
 import { PrepareError } from "../../sandbox/prepare.ts";
@@ -11,6 +11,8 @@ import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../a
 import type { Caller } from "../caller.ts";
 import { policyOfCommandLine } from "../command-line-policy.ts";
 import { printError, terminalOptions } from "../output.ts";
+import { reportRequest } from "../report-options.ts";
+import { foreignAbi, whyKilled } from "../run-plan.ts";
 import { sandboxOfCommandLine } from "../sandbox-options.ts";
 
 /** Whoever starts the file is not here: only what options say counts. */
@@ -41,8 +43,12 @@ export function main(given: ParsedArguments): number {
   if (sandbox === undefined) return 1;
   let built: BuiltProgram;
   try {
-    const program = { path: found.path, arguments: [command, ...args] };
-    built = buildProgram(sandbox.policy, sandbox.settings, program);
+    built = buildProgram(sandbox.policy, sandbox.settings, {
+      path: found.path,
+      arguments: [command, ...args],
+      explainKill: whyKilled(foreignAbi(found.path, policy), policy),
+      report: reportOf(parsed, sandbox.settings !== undefined),
+    });
   } catch (error) {
     if (!(error instanceof PrepareError || error instanceof TooLargeError || error instanceof ProofError))
       throw error;
@@ -54,6 +60,14 @@ export function main(given: ParsedArguments): number {
   if (problem === undefined) return 0;
   printError(`callgate: cannot write ${sanitise(JSON.stringify(out))}: ${problem}\n`);
   return 1;
+}
+
+/** Without Node there are lines for people, on standard error. */
+function reportOf(parsed: ParsedArguments, isWhole: boolean): ProgramToBuild["report"] {
+  const mode = reportRequest(parsed, nobody, isWhole)?.mode;
+  if (mode === "json")
+    throw new UsageError("a built file has no report json: --report=end, live, all or off");
+  return mode === undefined ? undefined : { live: mode === "live", all: mode === "all" };
 }
 
 /** Whole or not at all; a file that is there stays, unless `force` says otherwise. Answers why not. */
