@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { filterOf, RET_ALLOW } from "../bpf/index.ts";
-import { compile } from "../compiler/index.ts";
+import { compile, TooLargeError } from "../compiler/index.ts";
 import { compileForLaunch, type LaunchFilter } from "../compiler/launch-key.ts";
 import { type Diagnostic, hasErrors, type Source } from "../diagnostics/index.ts";
 import { readLxcProfile } from "../formats/lxc-profile/read.ts";
@@ -18,7 +18,7 @@ import type { LaunchKeyRule } from "../proof/policy.ts";
 import { compareStackMembers, type StackMember, type StackVerdict } from "../proof/stack.ts";
 import { attachPlan } from "../sandbox/attached-plan.ts";
 import type { PlanArchitecture, PlanStep } from "../sandbox/plan.ts";
-import { abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
+import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
 import { initInside } from "./block.ts";
 import { allValues, type ContainerConfig, lastValue } from "./config.ts";
 import { newestKnownToLibseccomp } from "./libseccomp.ts";
@@ -101,8 +101,11 @@ export function protectionOf(
   const unwatchable = watchProblem(config, policy, floor, handedUp.length > 0);
   const watched = wanted.watched && unwatchable === undefined;
   const profile = watched ? withHandedUp(text, handedUp) : text;
-  const attachFilter = compileForLaunch(policy, target);
-  const filter = watched ? compileForLaunch(leavingToProfile(policy, profile), target) : attachFilter;
+  const attachFilter = filterOrProblem(policy, target, diagnostics);
+  const filter = watched
+    ? filterOrProblem(leavingToProfile(policy, profile), target, diagnostics)
+    : attachFilter;
+  if (attachFilter === undefined || filter === undefined) return result();
   const made = { policy, floor, filter, watched };
   const wrong = proofProblem(profile, made);
   if (wrong !== undefined) {
@@ -121,6 +124,26 @@ export function protectionOf(
     noNewPrivileges,
     initCommand: splitCommand(lastValue(unmanaged, "lxc.init.cmd")?.value ?? "/sbin/init"),
   });
+}
+
+/** The container's first program installs one filter, and so does what attaches: what is larger is a mistake in the policy. */
+function filterOrProblem(
+  policy: Policy,
+  target: AbiName,
+  diagnostics: Diagnostic[],
+): LaunchFilter | undefined {
+  try {
+    return compileForLaunch(policy, target);
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error;
+    diagnostics.push({
+      id: "filter-too-large",
+      severity: "error",
+      message: `${error.message}: a container's statements have to fit into one filter`,
+      label: "join rules with the same action, or name fewer interfaces in syscall.abis",
+    });
+    return undefined;
+  }
 }
 
 function readFloor(file: string, diagnostics: Diagnostic[]): Floor | undefined {

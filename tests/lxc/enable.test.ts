@@ -213,6 +213,25 @@ describe("mistakes stop the start, loudly", { skip: noContainers }, () => {
     container.stop();
   });
 
+  test("a policy that one filter cannot say is told to be too large, and nothing is changed", () => {
+    const rules = Array.from(
+      { length: 600 },
+      (_, at) =>
+        `errno(${1 + (at % 50)}) keyctl(operation == ${(at * 7919) % 100_003} && args[1] == ${at * 13 + 5})`,
+    );
+    const policy = `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nrules = '''\n${rules.join("\n")}\n'''\n`;
+    writeFileSync(join(container.folder, "large.toml"), policy);
+    const text = `${container.original}syscall.policy = large.toml\n`;
+    container.configure(text);
+    const outcome = container.callgate("enable", container.name);
+    assert.equal(outcome.status, 1);
+    assert.match(
+      outcome.stderr,
+      /error filter-too-large: .* 4096 at most: a container's statements have to fit into one filter/,
+    );
+    assert.equal(container.config(), text);
+  });
+
   test("enable leaves a configuration with a mistake as it was", () => {
     const text = `${container.original}syscall.deny = keyclt\n`;
     container.configure(text);

@@ -247,7 +247,7 @@ function conditionOf(tests: readonly ProfileTest[], abi: Abi): Condition {
 /** libseccomp compares whole 64-bit words, but on 32-bit ABIs (it counts x32 and n32 among them) their lower halves only. */
 function testCondition({ index, operator, value, mask }: ProfileTest, abi: Abi): Condition {
   const half = 0xffff_ffffn;
-  const narrow = abi.bits === 32 || ["x32", "mips64n32", "mipsel64n32"].includes(abi.name);
+  const narrow = abi.bits === 32 || hasHalvedComparisons(abi.name);
   const word: Operand["word"] = { kind: "raw", index };
   const cut = (number: bigint): bigint => (narrow ? number & half : number);
   const masked = operator === "&=" ? cut(mask) : narrow ? half : undefined;
@@ -262,4 +262,9 @@ function testCondition({ index, operator, value, mask }: ProfileTest, abi: Abi):
 
 function literal(value: bigint): Value {
   return { kind: "integer", value };
+}
+
+/** Whether arguments have 64 bits on an ABI, of which libseccomp compares 32. */
+export function hasHalvedComparisons(abi: AbiName): boolean {
+  return abi === "x32" || abi === "mips64n32" || abi === "mipsel64n32";
 }

@@ -23,6 +23,7 @@ import {
   syscallByName,
 } from "../../syscalls/index.ts";
 import { both, type Cube, cubesOf, NoCubes } from "./cubes.ts";
+import { hasHalvedComparisons } from "./read.ts";
 
 export interface WriteOptions {
   readonly target: AbiName;
@@ -135,7 +136,7 @@ function isReached({ abi }: ResolvedAbi, name: string): boolean {
 
 /** What stands behind the name in each rule that this call takes; undefined where they cannot be written. */
 function linesOf(
-  { call }: NamedCall,
+  { call, abi: { abi } }: NamedCall,
   name: string,
   fallback: Action,
   own: readonly ResolvedAbi[],
@@ -145,15 +146,16 @@ function linesOf(
   const say = (message: string): void => lose(name, message);
   try {
     const { behind } = call;
-    if (behind === undefined) return writeDecisions(call, { fallback, own, below, lose: say }, [new Map()]);
+    if (behind === undefined)
+      return writeDecisions(call, { abi, fallback, own, below, lose: say }, [new Map()]);
     const codes = behind.calls.map(
       (one): Cube => new Map([[behind.word, { mask: behind.mask >>> 0, value: one.code }]]),
     );
     const lines = behind.calls.flatMap((one, index) => {
       const code = codes[index];
-      return code === undefined ? [] : writeDecisions(one, { fallback, own, below, lose: say }, [code]);
+      return code === undefined ? [] : writeDecisions(one, { abi, fallback, own, below, lose: say }, [code]);
     });
-    if (writeDecisions(call, { fallback, own, below, lose: say }, [new Map()]).length > 0)
+    if (writeDecisions(call, { abi, fallback, own, below, lose: say }, [new Map()]).length > 0)
       say(`codes of ${name} that stand for no call get the default`);
     return lines;
   } catch (error) {
@@ -164,6 +166,7 @@ function linesOf(
 }
 
 interface Writing {
+  readonly abi: Abi;
   readonly fallback: Action;
   readonly own: readonly ResolvedAbi[];
   readonly below: boolean;
@@ -172,12 +175,10 @@ interface Writing {
 
 function writeDecisions(
   decisions: Decisions,
-  { fallback, own, below, lose }: Writing,
+  { abi, fallback, own, below, lose }: Writing,
   scope: readonly Cube[],
 ): readonly string[] {
   const usual = wordsOf(fallback, own);
-  // The ABIs of one machine have one order.
-  const endian = own[0]?.abi.endian ?? "little";
   const lines: string[] = [];
   /** Rules of one kind may overlap; others may not, since libseccomp knows no order between them. */
   const kindOf = (action: Action): string => (below ? action.kind : wordsOf(action, own));
@@ -202,7 +203,7 @@ function writeDecisions(
     const action = plainAction(entry.rule.action, own, lose);
     const words = wordsOf(action, own);
     const cubes = attempt(() => both(areaFor(kindOf(action)), cubesOf(entry.condition))) ?? [];
-    if (words !== usual) lines.push(...cubes.map((cube) => `${words}${testsOf(cube, endian)}`));
+    if (words !== usual) lines.push(...cubes.map((cube) => `${words}${testsOf(cube, abi)}`));
     earlier.add(kindOf(action));
     const open: readonly Cube[] | undefined = left;
     left = open === undefined ? undefined : quietly(() => both(open, cubesOf(entry.condition, true)));
@@ -213,7 +214,7 @@ function writeDecisions(
   if (words === usual) return [...new Set(lines)];
   // Whatever is left gets it; where only rules of its kind came before, that is the whole call.
   const area = attempt(() => areaFor(kindOf(last))) ?? [];
-  return [...new Set([...lines, ...area.map((cube) => `${words}${testsOf(cube, endian)}`)])];
+  return [...new Set([...lines, ...area.map((cube) => `${words}${testsOf(cube, abi)}`)])];
 }
 
 function quietly(act: () => readonly Cube[]): readonly Cube[] | undefined {
@@ -225,13 +226,15 @@ function quietly(act: () => readonly Cube[]): readonly Cube[] | undefined {
   }
 }
 
-function testsOf(cube: Cube, endian: Abi["endian"]): string {
+function testsOf(cube: Cube, { name, endian }: Abi): string {
   const tests: string[] = [];
   for (let index = 0; index < 6; index++) {
     const words = wordsOfArgument(index, endian);
     const low = cube.get(words.low);
     const high = cube.get(words.high);
     if (low === undefined && high === undefined) continue;
+    if (high !== undefined && high.mask !== 0 && hasHalvedComparisons(name))
+      throw new NoCubes(`of a 64-bit argument libseccomp compares the lower half on ${name}`);
     const value = BigInt(low?.value ?? 0) | (BigInt(high?.value ?? 0) << 32n);
     const mask = BigInt(low?.mask ?? 0) | (BigInt(high?.mask ?? 0) << 32n);
     tests.push(`[${index},0x${value.toString(16)},SCMP_CMP_MASKED_EQ,0x${mask.toString(16)}]`);
