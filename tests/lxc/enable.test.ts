@@ -215,7 +215,7 @@ describe("mistakes stop the start, loudly", { skip: noContainers }, () => {
 
   test("a policy that one filter cannot say is told to be too large, and nothing is changed", () => {
     const rules = Array.from(
-      { length: 600 },
+      { length: 1500 },
       (_, at) =>
         `errno(${1 + (at % 50)}) keyctl(operation == ${(at * 7919) % 100_003} && args[1] == ${at * 13 + 5})`,
     );
