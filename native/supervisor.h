@@ -529,8 +529,6 @@ _Noreturn static void supervise(int control) {
 
 _Noreturn static void be_supervisor(int control) {
   must(STEP_REPORT, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
-  // The caller's /proc: the names of programs are in it.
-  proc = (int)must(STEP_REPORT, "openat /proc", CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   must(STEP_REPORT, "fchdir", CALL(fchdir, proc));
   give_up();
   keep_own_privileges();
@@ -557,9 +555,12 @@ static void start_supervisor(void) {
   if (!plan.report.present) return;
   int ends[2];
   make_pair(ends);
+  // The caller's /proc: the names of programs are in it. Before there is a child: outer changes the root beside it.
+  proc = (int)must(STEP_REPORT, "openat /proc", CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   supervisor = must(STEP_REPORT, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
   if (supervisor == 0) be_supervisor(ends[1]);
   shut(STEP_REPORT, ends[1]);
+  shut(STEP_REPORT, proc);
   supervisor_control = ends[0];
 }
 
