@@ -8,7 +8,7 @@
 #define CALLGATE_REPORT_H
 
 enum { TEXT_MAXIMUM = 256, TEXT_SHOWN = 100 };
-enum { RECORD_DENIAL = 1, RECORD_COUNT = 2, RECORD_END = 3, RECORD_QUESTION = 4, RECORD_OFF = 5 };
+enum { RECORD_DENIAL = 1, RECORD_COUNT = 2, RECORD_END = 3, RECORD_QUESTION = 4, RECORD_OFF = 5, RECORD_WITHDRAWN = 6 };
 
 // What goes to who prints, in the machine's byte order. src/sandbox/denial-records.ts reads it.
 struct record {

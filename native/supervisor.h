@@ -25,13 +25,15 @@
 
 enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096 };
 enum { SUPERVISOR_NOT_NEEDED = 3 };
-enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5 };
+enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5, TELLER_TERMINAL = 6 };
 enum { MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
 
 static int supervisor_control = -1; // outer's end; its end is the program's end to the supervisor
 static int records_end = -1;        // the supervisor's end of the records, outer's until both are ready
 static long supervisor, teller;
 static bool supervisor_killed;
+static int terminal = -1;     // where the teller asks
+static bool can_ask = false;  // the library's socket, or a terminal
 
 static void make_pair(int *ends) {
   enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
@@ -55,8 +57,8 @@ static void put_at(long from, int to) {
   if (result < 0) say_that_nobody_tells(result);
 }
 
-// Node finds the records on 3, the policy that the plan was made from on 4, and where to write, if that is a descriptor
-// of the caller's, on 5.
+// Node finds the records on 3, the policy that the plan was made from on 4, where to write, if that is a descriptor
+// of the caller's, on 5, and the terminal, if there are questions and there is one, on 6.
 _Noreturn static void become_printer(int records, const char **environment) {
   long policy = CALL(memfd_create, "policy", 1);
   if (policy < 0) say_that_nobody_tells(policy);
@@ -73,13 +75,17 @@ _Noreturn static void become_printer(int records, const char **environment) {
   long high_records = CALL(fcntl, records, F_DUPFD_CLOEXEC, ASIDE), high_policy = CALL(fcntl, policy, F_DUPFD_CLOEXEC, ASIDE);
   long high_null = CALL(fcntl, null, F_DUPFD_CLOEXEC, ASIDE);
   long high_target = plan.report.target == 0 ? -1 : CALL(fcntl, plan.report.target, F_DUPFD_CLOEXEC, ASIDE);
+  long high_terminal = terminal < 0 ? -1 : CALL(fcntl, terminal, F_DUPFD_CLOEXEC, ASIDE);
   if (high_records < 0 || high_policy < 0 || high_null < 0) say_that_nobody_tells(-EMFILE);
   put_at(high_null, 0);
   put_at(high_null, 1);
   put_at(high_records, TELLER_RECORDS);
   put_at(high_policy, TELLER_POLICY);
   if (high_target >= 0) put_at(high_target, TELLER_TARGET);
-  CALL(close_range, high_target >= 0 ? TELLER_TARGET + 1 : TELLER_TARGET, ~0U, 0);
+  else CALL(close, TELLER_TARGET);
+  if (high_terminal >= 0) put_at(high_terminal, TELLER_TERMINAL);
+  else CALL(close, TELLER_TERMINAL);
+  CALL(close_range, TELLER_TERMINAL + 1, ~0U, 0);
   keep_terminal_from_node();
   uint64_t none = 0;
   CALL(rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
@@ -97,10 +103,16 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
   must(STEP_REPORT, "prctl(PR_SET_PDEATHSIG)", CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
   if (must(STEP_REPORT, "getppid", CALL(getppid)) != parent) leave(STATUS_NOT_SAID);
   // Standard input and output are the program's alone: who reads its output waits for their end.
-  int kept[3] = {2, records, (int)plan.report.target};
+  int kept[4] = {2, records}, count = 2;
+  if (plan.report.target != 0) kept[count++] = (int)plan.report.target;
+  if (terminal >= 0) {
+    kept[count++] = terminal;
+    // A session of its own has no job control: neither does Ctrl-C reach who asks, nor is it stopped for reading while
+    // a shell inside the sandbox has put a group of its own in front. When to read is for Node to see to.
+    must(STEP_REPORT, "setsid", CALL(setsid));
+  }
   bool by_launcher = (plan.report.flags & REPORT_BY_LAUNCHER) != 0;
-  if (!(by_launcher ? become_printing_launcher(records) : close_others(kept, plan.report.target == 0 ? 2 : 3)))
-    leave(STATUS_NOT_SAID);
+  if (!(by_launcher ? become_printing_launcher(records) : close_others(kept, count))) leave(STATUS_NOT_SAID);
   if (CALL(sendto, records, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
   struct poll waiting = {records, POLLIN, 0};
   long result;
@@ -115,16 +127,25 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
 
 static void start_teller(const char **environment) {
   if (!plan.report.present) return;
+  bool asks = (plan.report.flags & REPORT_ASKS) != 0;
   records_end = (int)plan.report.records;
+  can_ask = asks;
   if (records_end != 0) return;
   if ((plan.report.flags & REPORT_BY_NODE) != 0 && node_path == NULL)
     fail_step(STEP_REPORT, "the plan has reports printed by Node, which has not started this", NULL, 0, NULL);
+  // No terminal is no mistake: then there is nobody to be asked. That reading never waits is for this opening of it alone.
+  enum { O_NOCTTY = 0x100 };
+  bool by_node = (plan.report.flags & REPORT_BY_NODE) != 0;
+  if (asks && by_node) terminal = (int)CALL(openat, AT_FDCWD, "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+  can_ask = terminal >= 0;
   int ends[2];
   make_pair(ends);
   long parent = must(STEP_REPORT, "getpid", CALL(getpid));
   teller = must(STEP_REPORT, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
   if (teller == 0) be_teller(parent, ends[0], environment);
   shut(STEP_REPORT, ends[0]);
+  if (terminal >= 0) shut(STEP_REPORT, terminal);
+  terminal = -1;
   records_end = ends[1];
 }
 
@@ -143,22 +164,23 @@ static uint64_t lost_denials;
 
 // ── What is asked ──────────────────────────────────────────────────────────────────────────────────────────────
 
-enum question_state { NOT_ASKED = 0, TO_BE_ASKED = 1, ASKED = 2, ALLOWED = 3, DENIED = 4 };
+enum question_state { NOT_ASKED = 0, TO_BE_ASKED = 1, ASKED = 2, ALLOWED = 3, DENIED = 4, TO_BE_WITHDRAWN = 5 };
 enum { VERDICT_ONCE = 1, VERDICT_ALLOW = 2, VERDICT_DENY = 3 };
 
 struct question {
   uint32_t arch, nr;
   uint64_t scalars[6];
-  uint32_t state;
-  struct notification call;
+  uint32_t state, turn; // turn: how often it was asked
+  struct notification call; // of the thread that it is asked for
 };
 static struct question questions[QUESTIONS];
-static uint32_t question_count, unasked;
+static uint32_t question_count, untold; // to be asked, or to be withdrawn
 
 // A call that waits for an answer; its thread can have but one.
 struct waiting_call {
   uint64_t id;
   uint32_t pid, question;
+  bool is_gone; // as the kernel said when it was last looked at
 };
 static struct waiting_call waiting_calls[WAITING];
 static uint32_t waiting_count;
@@ -287,19 +309,21 @@ static uint64_t count_without_route(void) {
 
 static bool may_tell(void) {
   if (records < 0) return false;
-  return unasked != 0 || has_ended || ((plan.report.flags & REPORT_LIVE) != 0 && told_kinds < kind_count);
+  return untold != 0 || has_ended || ((plan.report.flags & REPORT_LIVE) != 0 && told_kinds < kind_count);
 }
 
 static bool tell_question(void) {
   for (uint32_t i = 0; i < question_count; i++) {
     struct question *question = &questions[i];
-    if (question->state != TO_BE_ASKED) continue;
+    bool is_withdrawn = question->state == TO_BE_WITHDRAWN;
+    if (question->state != TO_BE_ASKED && !is_withdrawn) continue;
     static struct record record;
     memset(&record, 0, sizeof record);
-    fill_record(&record, RECORD_QUESTION, i, &question->call);
+    fill_record(&record, is_withdrawn ? RECORD_WITHDRAWN : RECORD_QUESTION, i, &question->call);
+    record.count = question->turn;
     if (!send_record(&record)) return false;
-    question->state = ASKED;
-    unasked--;
+    question->state = is_withdrawn ? NOT_ASKED : ASKED;
+    untold--;
   }
   return true;
 }
@@ -339,44 +363,95 @@ static bool answer(uint64_t id, uint32_t error, bool goes_on) {
   return CALL(ioctl, listener, NOTIFICATION_SEND, &response) >= 0;
 }
 
-static void answer_waiting(uint32_t question, bool goes_on, bool only_one) {
+// A refusal is noted before it is answered, as every other.
+static void refuse(const struct notification *call, uint64_t id) {
+  note_denial(call, NULL, 0);
+  answer(id, EPERM, false);
+}
+
+// `once`: for the thread alone that it was asked for.
+static void answer_waiting(uint32_t number, bool goes_on, bool once) {
+  const struct question *question = &questions[number];
   uint32_t left = 0;
-  bool is_done = false;
   for (uint32_t i = 0; i < waiting_count; i++) {
     struct waiting_call *call = &waiting_calls[i];
-    if (call->question == question && !is_done) is_done = answer(call->id, goes_on ? 0 : EPERM, goes_on) && only_one;
-    else waiting_calls[left++] = *call;
+    if (call->question != number || (once && call->pid != question->call.pid)) waiting_calls[left++] = *call;
+    else if (goes_on) answer(call->id, 0, true);
+    else refuse(&question->call, call->id);
   }
   waiting_count = left;
 }
 
 // Nobody is there who could be asked: all that waits is refused, and so is what comes.
 static void refuse_waiting(void) {
-  for (uint32_t i = 0; i < waiting_count; i++) answer(waiting_calls[i].id, EPERM, false);
+  for (uint32_t i = 0; i < waiting_count; i++) refuse(&questions[waiting_calls[i].question].call, waiting_calls[i].id);
   waiting_count = 0;
+}
+
+static void ask_about(struct question *question) {
+  if (question->state != TO_BE_WITHDRAWN) untold++;
+  question->state = TO_BE_ASKED;
+  question->turn++;
 }
 
 static void wait_for_verdict(const struct notification *call, uint32_t number) {
   uint32_t at = 0;
   while (at < waiting_count && waiting_calls[at].pid != call->pid) at++;
   if (at == WAITING) {
-    answer(call->id, EPERM, false);
+    refuse(call, call->id);
     return;
   }
-  waiting_calls[at] = (struct waiting_call){call->id, call->pid, number};
+  waiting_calls[at] = (struct waiting_call){call->id, call->pid, number, false};
   if (at == waiting_count) waiting_count++;
   struct question *question = &questions[number];
-  if (question->state != NOT_ASKED) return;
+  if (question->state != NOT_ASKED && question->state != TO_BE_WITHDRAWN) return;
   question->call = *call;
-  question->state = TO_BE_ASKED;
-  unasked++;
+  ask_about(question);
+}
+
+// The thread that a question was asked for waits no more. Another one may want the same: that is a new question, since
+// who asks is a part of it.
+static void ask_again(uint32_t number) {
+  struct question *question = &questions[number];
+  for (uint32_t i = 0; i < waiting_count; i++) {
+    if (waiting_calls[i].question != number) continue;
+    question->call.id = waiting_calls[i].id;
+    question->call.pid = waiting_calls[i].pid;
+    ask_about(question);
+    return;
+  }
+}
+
+// A call that a signal has interrupted comes again at once under another id, if it comes again. So one is gone when it
+// is not there twice in a row.
+static void look_for_askers(void) {
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < waiting_count; i++) {
+    struct waiting_call *call = &waiting_calls[i];
+    bool is_gone = CALL(ioctl, listener, NOTIFICATION_ID_VALID, &call->id) < 0;
+    if (is_gone && call->is_gone) continue;
+    call->is_gone = is_gone;
+    waiting_calls[left++] = *call;
+  }
+  waiting_count = left;
+  for (uint32_t number = 0; number < question_count; number++) {
+    struct question *question = &questions[number];
+    if (question->state != ASKED) continue;
+    bool is_there = false;
+    for (uint32_t i = 0; i < waiting_count && !is_there; i++)
+      is_there = waiting_calls[i].question == number && waiting_calls[i].pid == question->call.pid;
+    if (is_there) continue;
+    question->state = TO_BE_WITHDRAWN;
+    untold++;
+    ask_again(number);
+  }
 }
 
 // A question is a call with its scalar arguments, as far as the kernel reads them: those cannot change under us.
 static void ask(const struct notification *call) {
   const struct report_row *row = row_of(call);
-  if (records < 0 || row == NULL) {
-    answer(call->id, EPERM, false);
+  if (records < 0 || !can_ask || row == NULL) {
+    refuse(call, call->id);
     return;
   }
   struct question asked = {.arch = call->data.arch, .nr = call->data.nr};
@@ -399,33 +474,30 @@ static void ask(const struct notification *call) {
   if (number == question_count) questions[question_count++] = asked;
   switch (questions[number].state) {
     case ALLOWED: answer(call->id, 0, true); return;
-    case DENIED: answer(call->id, EPERM, false); return;
+    case DENIED: refuse(call, call->id); return;
     default: wait_for_verdict(call, number);
   }
 }
 
 static void hear_verdict(void) {
   struct {
-    uint32_t question, verdict;
+    uint32_t question, verdict, turn;
   } said;
   long count = CALL(recvfrom, records, &said, sizeof said, MSG_DONTWAIT, 0, 0);
   if (count == -EAGAIN || count == -EINTR) return;
-  if (count != sizeof said || said.question >= question_count || questions[said.question].state != ASKED) {
+  bool is_known = said.verdict == VERDICT_ONCE || said.verdict == VERDICT_ALLOW || said.verdict == VERDICT_DENY;
+  if (count != sizeof said || said.question >= question_count || !is_known) {
     stop_telling();
     refuse_waiting();
     return;
   }
   struct question *question = &questions[said.question];
-  question->state = said.verdict == VERDICT_ALLOW ? ALLOWED : said.verdict == VERDICT_ONCE ? NOT_ASKED : DENIED;
-  answer_waiting(said.question, question->state != DENIED, said.verdict == VERDICT_ONCE);
-  if (said.verdict != VERDICT_ONCE) return;
-  for (uint32_t i = 0; i < waiting_count; i++) {
-    // Another thread wants the same, and was not meant.
-    if (waiting_calls[i].question != said.question) continue;
-    question->state = TO_BE_ASKED;
-    unasked++;
-    return;
-  }
+  // Who was meant is gone. What was said of the whole run holds all the same.
+  if (said.verdict == VERDICT_ONCE && (question->state != ASKED || question->turn != said.turn)) return;
+  if (question->state == TO_BE_ASKED || question->state == TO_BE_WITHDRAWN) untold--;
+  question->state = said.verdict == VERDICT_ALLOW ? ALLOWED : said.verdict == VERDICT_DENY ? DENIED : NOT_ASKED;
+  answer_waiting(said.question, said.verdict != VERDICT_DENY, said.verdict == VERDICT_ONCE);
+  if (said.verdict == VERDICT_ONCE) ask_again(said.question);
 }
 
 static void answer_read(uint32_t number) {
@@ -494,14 +566,18 @@ static int receive_listener(int control) {
 
 _Noreturn static void supervise(int control) {
   struct poll waiting[3 + READINGS];
+  uint32_t rounds = 0;
   for (;;) {
     waiting[0] = (struct poll){listener, POLLIN, 0};
     waiting[1] = (struct poll){has_ended ? -1 : control, 0, 0};
     waiting[2] = (struct poll){records, may_tell() ? POLLIN | POLLOUT : POLLIN, 0};
     if (listener < 0 && has_told) leave(0);
     for (uint32_t i = 0; i < reading_count; i++) waiting[3 + i] = (struct poll){readings[i].text, POLLIN, 0};
-    long result = CALL(ppoll, waiting, 3 + reading_count, 0, 0, 0);
+    // That a thread waits no more is said by nothing: it has to be looked at, also while there is much else to do.
+    struct kernel_time quarter = {0, 250000000};
+    long result = CALL(ppoll, waiting, 3 + reading_count, waiting_count == 0 ? 0 : WORD(&quarter), 0, 0);
     if (result < 0) continue;
+    if (result == 0 || ++rounds % 4096 == 0) look_for_askers();
     // From the last on, since each that is over leaves its place to the last.
     for (uint32_t i = reading_count; i-- > 0;)
       if (waiting[3 + i].returned != 0) answer_read(i);
@@ -691,8 +767,9 @@ static bool install_notifying_filter(void) {
   if (report_descriptor < 0) {
     struct line line = {.length = 0};
     put(&line, prefix);
-    put(&line, result == -EBUSY ? "no reports of denied calls: something around callgate listens to them already\n"
-                                : "no reports of denied calls: this kernel hands up none\n");
+    put(&line, (plan.report.flags & REPORT_ASKS) != 0 ? "nobody is asked, and there are no reports of denied calls: "
+                                                      : "no reports of denied calls: ");
+    put(&line, result == -EBUSY ? "something around callgate listens to them already\n" : "this kernel hands up none\n");
     CALL(write, 2, line.text, line.length);
   }
   return false;

@@ -1,6 +1,9 @@
 /** The policy that a command line names, with the rules that it adds. */
+import { statSync } from "node:fs";
+import { resolve as resolvePath } from "node:path";
 import { type Diagnostic, hasErrors, type Source } from "../diagnostics/index.ts";
-import { loadPolicy, readText } from "../formats/load.ts";
+import { builtinPolicyText, type ReadResult } from "../formats/index.ts";
+import { findText, readFound, readText, unreadable } from "../formats/load.ts";
 import { deny } from "../policy/action.ts";
 import { plainText } from "../policy/document.ts";
 import { extendPolicy } from "../policy/extend.ts";
@@ -11,10 +14,13 @@ import { unreachableRules } from "../proof/reach.ts";
 import { restOnContent } from "../sandbox/lookups.ts";
 import { abiByName, abis } from "../syscalls/index.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
+import type { PolicyFile } from "./ask/always.ts";
 
 export interface CommandLinePolicy {
   readonly policy: Policy | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** The file that `--policy` names; undefined where it is a built-in one, or no file. */
+  readonly file: PolicyFile | undefined;
 }
 
 /**
@@ -25,7 +31,18 @@ export function policyOfCommandLine(
   parsed: ParsedArguments,
   fileNamed: (name: string) => string,
 ): CommandLinePolicy {
-  const base = loadPolicy(fileNamed(valueOfOption(parsed, "policy") ?? "default"), { onRead: restOnContent });
+  const named = fileNamed(valueOfOption(parsed, "policy") ?? "default");
+  const text = findText(named, restOnContent);
+  const base: ReadResult =
+    typeof text === "string"
+      ? { policy: undefined, diagnostics: [unreadable(named, text)] }
+      : readFound(text, { onRead: restOnContent });
+  const path = resolvePath(named);
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  const file =
+    typeof text === "string" || builtinPolicyText(named) !== undefined || !isFile
+      ? undefined
+      : { ...text, path };
   const rules: Rule[] = [];
   const diagnostics: Diagnostic[] = [...base.diagnostics];
   const selected: AbiSelection[number][] = [];
@@ -35,15 +52,15 @@ export function policyOfCommandLine(
     rules.push(...found.rules);
     diagnostics.push(...found.diagnostics);
   }
-  if (base.policy === undefined || hasErrors(diagnostics)) return { policy: undefined, diagnostics };
+  if (base.policy === undefined || hasErrors(diagnostics)) return { policy: undefined, diagnostics, file };
   const policy = extendPolicy(base.policy, { rules, abis: selected });
-  if (policy === base.policy) return { policy, diagnostics };
+  if (policy === base.policy) return { policy, diagnostics, file };
   const { resolved, diagnostics: found } = resolve(policy);
   const added = new Set(rules);
   // On a command line a rule that never decides is surely a mistake.
   const idle = rules.length === 0 ? [] : unreachableRules(resolved, (rule) => added.has(rule));
   const all = [...found, ...idle.map((one): Diagnostic => ({ ...one, severity: "error" }))];
-  return { policy: hasErrors(all) ? undefined : policy, diagnostics: [...diagnostics, ...all] };
+  return { policy: hasErrors(all) ? undefined : policy, diagnostics: [...diagnostics, ...all], file };
 }
 
 function abiOption(value: string): AbiSelection[number] {

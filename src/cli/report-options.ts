@@ -1,19 +1,25 @@
 /** What a command line says of reports: `--report=MODE` and `--report-to FILE|N`. */
 import { deserialize, serialize } from "node:v8";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { hasQuestions } from "../denials/index.ts";
 import type { Policy } from "../policy/types.ts";
 import type { ReportOptions } from "../sandbox/prepare.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
+import type { PolicyFile } from "./ask/always.ts";
 import type { Caller } from "./caller.ts";
 
 const modes = ["end", "live", "json", "all", "off"] as const;
-export type ReportMode = Exclude<(typeof modes)[number], "off">;
+/** `off`: of denials nothing is said, but the policy's questions are asked. */
+export type ReportMode = (typeof modes)[number];
 
 export interface ReportRequest {
   readonly mode: ReportMode;
   /** A file, or a descriptor of the caller's; standard error otherwise. */
   readonly to: string | number | undefined;
 }
+
+/** Where nothing is to be told. */
+export const noReport: ReportRequest = { mode: "off", to: undefined };
 
 /**
  * Which reports are wanted; undefined: none.
@@ -47,20 +53,27 @@ export interface ToldPolicy {
   readonly file: string | undefined;
   /** A descriptor of the caller's. */
   readonly hasTarget: boolean;
+  /** The policy's own file, to which "always" adds a rule. */
+  readonly policyFile: PolicyFile | undefined;
 }
 
-/** The report of a plan. @param policy the one that the filter is equal to */
-export function reportOptions({ mode, to }: ReportRequest, policy: Policy): ReportOptions {
+/** The report of a plan. @param policy the one that the filter is equal to @param policyFile where it was read from */
+export function reportOptions(
+  { mode, to }: ReportRequest,
+  policy: Policy,
+  policyFile: PolicyFile | undefined,
+): ReportOptions {
   const told: ToldPolicy = {
     policy,
     mode,
     file: typeof to === "string" ? to : undefined,
     hasTarget: typeof to === "number",
+    policyFile: hasQuestions(policy) ? policyFile : undefined,
   };
   return {
     live: mode === "live",
     all: mode === "all" || mode === "json",
-    asks: false,
+    asks: true,
     to: {
       kind: "node",
       policy: deflateRawSync(serialize(told), { level: 1 }),

@@ -1,6 +1,7 @@
 /** The plan that `run` carries out and `plan` shows, from the options and the command that they have in common. */
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { TooLargeError } from "../compiler/index.ts";
+import { hasQuestions } from "../denials/index.ts";
 import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts";
 import { resolve } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
@@ -20,13 +21,15 @@ import {
   planWithNotes,
   preparePlan,
 } from "../sandbox/prepare.ts";
+import { withTerminalKept } from "../sandbox/sandbox-rules.ts";
 import { whyNoSupervisor } from "../sandbox/supervision.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "./arguments.ts";
+import type { PolicyFile } from "./ask/always.ts";
 import { type Caller, launcherIsWaiting } from "./caller.ts";
 import { policyOfCommandLine } from "./command-line-policy.ts";
 import { printError, terminalOptions } from "./output.ts";
-import { type ReportRequest, reportOptions, reportRequest } from "./report-options.ts";
+import { noReport, type ReportRequest, reportOptions, reportRequest } from "./report-options.ts";
 import { type CommandLineSandbox, sandboxOfCommandLine } from "./sandbox-options.ts";
 
 /** Why there is no plan; the user has been told. */
@@ -99,7 +102,7 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
   const [command] = parsed.operands;
   if (command === undefined) throw new UsageError("the command is missing: it stands behind --");
   const keepDescriptors = descriptorsOf(parsed, caller);
-  const { policy, diagnostics } = policyOfCommandLine(parsed, caller.fileNamed);
+  const { policy, diagnostics, file } = policyOfCommandLine(parsed, caller.fileNamed);
   if (policy === undefined) {
     printError(renderDiagnostics(diagnostics, terminalOptions(2)));
     printError("callgate: the policy has errors: nothing was started\n");
@@ -111,9 +114,14 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
     printError(`callgate: ${found.message}\n`);
     return found.kind;
   }
-  const sandbox = sandboxOfCommandLine(parsed, policy, caller);
-  if (sandbox === undefined) return "policy";
-  const report = reportRequest(parsed, caller, sandbox.settings !== undefined);
+  const given = sandboxOfCommandLine(parsed, policy, caller);
+  if (given === undefined) return "policy";
+  const asks = hasQuestions(policy);
+  const sandbox =
+    asks && given.settings === undefined ? { ...given, policy: withTerminalKept(given.policy) } : given;
+  // Who is told of denials also asks.
+  const report =
+    reportRequest(parsed, caller, sandbox.settings !== undefined) ?? (asks ? noReport : undefined);
   const foreign = foreignAbi(found.path, policy);
   const made = planOfSandbox(
     sandbox,
@@ -127,6 +135,7 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
         : { explainKill: whyKilled(foreign, policy) }),
     },
     report,
+    file,
   );
   if (made === undefined) return "policy";
   const notes = [...made.notes, ...fateOfForeignAbi(found.path, foreign, policy)].map(
@@ -155,9 +164,10 @@ function planOfSandbox(
   { policy, settings }: CommandLineSandbox,
   program: ProgramStart,
   report: ReportRequest | undefined,
+  file: PolicyFile | undefined,
 ): ReturnType<typeof planWithNotes> | undefined {
   try {
-    return withReport(preparePlan(policy, settings), program, report);
+    return withReport(preparePlan(policy, settings), program, report, file);
   } catch (error) {
     if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
     printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
@@ -170,6 +180,7 @@ function withReport(
   prepared: PreparedPlan,
   program: ProgramStart,
   request: ReportRequest | undefined,
+  file: PolicyFile | undefined,
 ): ReturnType<typeof planWithNotes> {
   if (request === undefined) return planWithNotes(prepared, program);
   const problem = whyNoSupervisor(isAlone(prepared));
@@ -177,15 +188,19 @@ function withReport(
     try {
       return planWithNotes(prepared, {
         ...program,
-        report: reportOptions(request, filteredPolicy(prepared.policy, prepared.sandbox)),
+        report: reportOptions(request, filteredPolicy(prepared.policy, prepared.sandbox), file),
       });
     } catch (error) {
       if (!(error instanceof TooLargeError)) throw error;
     }
   }
   const found = planWithNotes(prepared, program);
+  if (request.mode === "off" && !hasQuestions(prepared.policy)) return found;
   const why = problem ?? "the policy is too large for a filter that hands calls up";
-  return { ...found, notes: [...found.notes, `no reports of denied calls: ${why}`] };
+  const asks = hasQuestions(prepared.policy)
+    ? "nobody is asked (what the policy asks about fails with EPERM), and "
+    : "";
+  return { ...found, notes: [...found.notes, `${asks}no reports of denied calls: ${why}`] };
 }
 
 function descriptorsOf(parsed: ParsedArguments, caller: Caller): readonly number[] {

@@ -4,41 +4,70 @@
  */
 import { appendFileSync, fstatSync, readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { type Denial, describeDenial, explainDenial, isNews } from "../denials/index.ts";
+import { type Denial, describeDenial, explainDenial, explainQuestion, isNews } from "../denials/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
-import { type DenialRecord, recordReader } from "../sandbox/denial-records.ts";
+import { type DenialRecord, recordReader, verdictBytes } from "../sandbox/denial-records.ts";
 import { hostAbi } from "../syscalls/index.ts";
+import { alwaysInto } from "./ask/always.ts";
+import { askOnTerminal } from "./ask/ask-on-terminal.ts";
+import { terminalOn } from "./ask/terminal.ts";
 import { printError } from "./output.ts";
 import { type ToldPolicy, toldPolicy } from "./report-options.ts";
 
-const descriptors = { records: 3, policy: 4, target: 5 } as const;
+const descriptors = { records: 3, policy: 4, target: 5, terminal: 6 } as const;
 
 export async function tellDenials(): Promise<number> {
   const told = toldPolicy(wholeFile(descriptors.policy));
   const write = writerOf(told);
+  const native = hostAbi() ?? "x86_64";
   const denials = new Map<number, Denial>();
+  const terminal = terminalOn(descriptors.terminal);
+  const records = new Socket({ fd: descriptors.records, readable: true, writable: true });
+  const always = alwaysInto(told.policyFile, told.policy, native, new Date().toISOString().slice(0, 10));
+  const asking =
+    terminal === undefined
+      ? undefined
+      : askOnTerminal(terminal, told.policy, always, (key, turn, verdict) => {
+          records.write(verdictBytes(key, turn, verdict));
+        });
+  let isUnasked = false;
   const take = (record: DenialRecord): void => {
     if (record.kind === "denial") {
-      const denial = explainDenial(told.policy, record.denial, hostAbi() ?? "x86_64");
+      const denial = explainDenial(told.policy, record.denial, native);
+      if (denial?.asked === true && asking === undefined) isUnasked = true;
       if (denial === undefined || !isTold(denial, told)) return;
       denials.set(record.key, denial);
       if (told.mode === "live") write(describeDenial(denial, told.policy));
     } else if (record.kind === "count") {
       const known = denials.get(record.key);
       if (known !== undefined) denials.set(record.key, { ...known, count: record.count });
+    } else if (record.kind === "question") {
+      const question = explainQuestion(told.policy, record.call, native);
+      if (question === undefined || asking === undefined)
+        records.write(verdictBytes(record.key, record.turn, "deny"));
+      else asking.take(record.key, record.turn, question);
+    } else if (record.kind === "withdrawn") {
+      asking?.withdraw(record.key);
     } else if (record.kind === "end") {
+      asking?.end();
+      if (isUnasked)
+        printError(
+          "callgate: the policy asks about calls that were refused: there is no terminal to ask on\n",
+        );
       finish(record, [...denials.values()], told, write);
     }
   };
   // The terminal's signals are for the program: what it was denied is told to the end.
   if (told.mode === "live") for (const signal of terminalSignals) process.on(signal, () => {});
   const read = recordReader();
-  const records = new Socket({ fd: descriptors.records, readable: true, writable: true });
   records.on("data", (bytes: Buffer) => {
     for (const record of read(bytes)) take(record);
   });
   return new Promise((resolve) => {
-    records.on("close", () => resolve(0));
+    records.on("close", () => {
+      asking?.end();
+      resolve(0);
+    });
     records.on("error", () => records.destroy());
     records.on("end", () => records.destroy());
   });
@@ -53,6 +82,7 @@ function wholeFile(descriptor: number): Uint8Array {
 const terminalSignals = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;
 
 function isTold(denial: Denial, { mode }: ToldPolicy): boolean {
+  if (mode === "off") return false;
   return mode === "all" || mode === "json" || isNews(denial);
 }
 
@@ -63,6 +93,7 @@ function finish(
   { policy, mode }: ToldPolicy,
   write: (text: string) => void,
 ): void {
+  if (mode === "off") return;
   const network = withoutRoute === 0 ? undefined : networkDenial(withoutRoute);
   if (mode === "json") {
     const lines = [

@@ -40,6 +40,8 @@ export interface Denial {
     | undefined;
   /** The narrowest rule that would permit it; undefined for a number without a name, and where no rule can. */
   readonly permit: string | undefined;
+  /** The policy asks about it: somebody has refused, or nobody could be asked. */
+  readonly asked?: true;
   readonly count: number;
   readonly program: string;
   readonly pid: number;
@@ -69,6 +71,7 @@ export function explainDenial(policy: Policy, raw: RawDenial, native: AbiName): 
     syscall: decoded.name,
     text: raw.abi === native ? decoded.text : `${raw.abi}: ${decoded.text}`,
     errno: action.kind === "errno" ? action.errno : "EPERM",
+    ...(action.kind === "ask" ? { asked: true } : {}),
     by,
     rule: rule === undefined ? undefined : ruleFacts(rule),
     permit: isRequired ? undefined : permittingRule(raw),

@@ -17,11 +17,13 @@ export {
 export {
   type Denial,
   describeDenial,
+  describeReason,
   explainDenial,
   isNews,
   type RawDenial,
   sandboxSource,
 } from "./describe-denial.ts";
+export { explainQuestion, type Question, type Verdict } from "./explain-question.ts";
 export { constantsOf, nameValue } from "./name-value.ts";
 export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
 export { pathArguments } from "./path-arguments.ts";

@@ -280,6 +280,14 @@ export const catalogue: readonly Documentation[] = [
     instead: "deny write(fd == 1)",
   },
   {
+    id: "unaskable-call",
+    severity: "error",
+    what: "A rule asks about a call that does not do what its scalar arguments say alone.",
+    why: "A call that somebody has agreed to goes on in the kernel, which reads what its pointers lead to only then: a path, an address, a structure. The program can have put something else there while somebody was thinking. A default cannot ask for the same reason, and neither can a rule on a call that 32-bit programs make through socketcall or ipc.",
+    example: "ask openat(flags & O_CREAT)",
+    instead: "ask socket(domain == AF_NETLINK)",
+  },
+  {
     id: "number-without-abi",
     severity: "error",
     what: "A number below 424 stands without an ABI.",

@@ -195,6 +195,13 @@ class DocumentReader {
     if (node.kind !== "string") return this.#wrong(node, key, "an action in quotes");
     const { action, diagnostics } = parseAction(node.text);
     this.diagnostics.push(...diagnostics);
+    if (action?.kind === "ask")
+      return this.error(
+        node.span,
+        "unaskable-call",
+        `${key} cannot be ask: it answers for calls whose arguments lie in memory too, which the program can change while somebody is asked`,
+        "refuse, and ask by rules that name the calls",
+      );
     return action;
   }
 

@@ -21,6 +21,7 @@ import {
   syscallsOf,
   twinsOf,
 } from "../syscalls/index.ts";
+import { unaskable, whyNotAsked } from "./askable.ts";
 import { argumentNames, checkTarget } from "./check-target.ts";
 import { resolveCondition } from "./resolve-condition.ts";
 import { Report } from "./resolve-report.ts";
@@ -219,12 +220,19 @@ function gather(selector: Selector, rule: Rule, place: Place): void {
       report: (problem) => (isMisplaced ? undefined : report.add(selector, settledFor, problem)),
     });
   };
+  const checkAsked = (call: Named, multiplexer: string | undefined): void => {
+    if (rule.action.kind !== "ask") return;
+    const why = whyNotAsked(call, abi.name, multiplexer);
+    if (why !== undefined) report.add(selector, abi.name, unaskable(selector, call.name, why));
+  };
   const direct = (nr: number, call: Named): void => {
+    checkAsked(call, undefined);
     const at = abi.numberBase > nr ? abi.numberBase + nr : nr;
     const decided = conditionFor(call, undefined, "strictest");
     push(gathered.calls, at, { rule, condition: decided, unknown: "strictest" });
   };
   const behind = (one: Multiplexed, call: Named, unknown: Entry["unknown"]): void => {
+    checkAsked(call, one.multiplexer);
     const decided = conditionFor(call, call.name === one.multiplexer ? undefined : one.multiplexer, unknown);
     push(gathered.behind, behindKey(one), { rule, condition: decided, unknown });
   };

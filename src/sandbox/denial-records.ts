@@ -1,5 +1,5 @@
 /** What the supervisor says, as values. native/supervisor.h describes the bytes (`struct record`). */
-import type { RawDenial } from "../denials/index.ts";
+import type { RawDenial, Verdict } from "../denials/index.ts";
 import { abiOfNumber } from "../policy/resolved.ts";
 import { type AbiName, abis, syscallByNumber } from "../syscalls/index.ts";
 
@@ -8,8 +8,10 @@ export type DenialRecord =
   | { readonly kind: "denial"; readonly key: number; readonly denial: RawDenial }
   /** The last count of a kind that was told before. */
   | { readonly kind: "count"; readonly key: number; readonly count: number }
-  /** Somebody waits for the answer. */
-  | { readonly kind: "question"; readonly key: number; readonly call: RawDenial }
+  /** Somebody waits for the answer. `turn`: how often this was asked; the same key again takes the place of the old one. */
+  | { readonly kind: "question"; readonly key: number; readonly turn: number; readonly call: RawDenial }
+  /** Nobody waits for it any more. */
+  | { readonly kind: "withdrawn"; readonly key: number }
   /** There is no supervisor: something around callgate listens already, or the kernel is too old. */
   | { readonly kind: "off" }
   | {
@@ -21,7 +23,7 @@ export type DenialRecord =
     };
 
 const headLength = 112;
-const kinds = { denial: 1, count: 2, end: 3, question: 4, off: 5 } as const;
+const kinds = { denial: 1, count: 2, end: 3, question: 4, off: 5, withdrawn: 6 } as const;
 
 /** Takes bytes as they come and gives the records that are whole. */
 export function recordReader(): (bytes: Uint8Array) => readonly DenialRecord[] {
@@ -45,6 +47,18 @@ export function recordReader(): (bytes: Uint8Array) => readonly DenialRecord[] {
   };
 }
 
+const verdicts: Readonly<Record<Verdict, number>> = { once: 1, run: 2, deny: 3 };
+
+/** The answer to a question, as the supervisor reads it. */
+export function verdictBytes(key: number, turn: number, verdict: Verdict): Uint8Array {
+  const bytes = new Uint8Array(12);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, key, true);
+  view.setUint32(4, verdicts[verdict], true);
+  view.setUint32(8, turn, true);
+  return bytes;
+}
+
 function recordIn(bytes: Uint8Array): DenialRecord | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const key = view.getUint32(8, true);
@@ -55,7 +69,9 @@ function recordIn(bytes: Uint8Array): DenialRecord | undefined {
     case kinds.count:
       return { kind: "count", key, count };
     case kinds.question:
-      return { kind: "question", key, call: denialIn(bytes, view, 1) };
+      return { kind: "question", key, turn: count, call: denialIn(bytes, view, 1) };
+    case kinds.withdrawn:
+      return { kind: "withdrawn", key };
     case kinds.off:
       return { kind: "off" };
     case kinds.end:

@@ -59,6 +59,14 @@ export function withSandboxRules(policy: Policy, hasNamespaces: boolean): Policy
   return { ...policy, syscalls: { ...syscalls, require: [...added, ...syscalls.require] } };
 }
 
+/**
+ * The policy of a program that is asked about on its own terminal: without a sandbox too, it must not type the answers.
+ */
+export function withTerminalKept(policy: Policy): Policy {
+  const { syscalls } = policy;
+  return { ...policy, syscalls: { ...syscalls, require: [...rulesIn(always), ...syscalls.require] } };
+}
+
 function rulesIn(text: string): readonly Rule[] {
   const { rules, diagnostics } = parseRules(plainText({ name: sandboxSource, text }, text, 0));
   const [wrong] = diagnostics;

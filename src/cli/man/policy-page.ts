@@ -97,7 +97,10 @@ const actions: readonly (readonly [string, string])[] = [
   ["log", "The call is made, and the kernel logs it."],
   ["trace(N)", "A tracer is asked; without one the call fails with ENOSYS."],
   ["notify", "A supervisor of the caller's own answers; callgate run has none and refuses it."],
-  ["ask", "Nobody is asked yet: it fails with EPERM."],
+  [
+    "ask",
+    "The call waits until somebody has said on the terminal whether it may be made: once, for this run, always, or not. Without a terminal it fails with EPERM. Only calls that their scalar arguments describe can be asked about.",
+  ],
 ];
 
 export function policyPage({ version, date }: { readonly version: string; readonly date: string }): string {

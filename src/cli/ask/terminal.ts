@@ -1,0 +1,67 @@
+/**
+ * The terminal on which is asked. It is the program's too. The descriptor is an opening of its own, of a session without a
+ * terminal: so reading is never stopped for being in the background, and never waits; when to read is decided here.
+ */
+import { readFileSync, readSync, writeSync } from "node:fs";
+import { isatty } from "node:tty";
+
+export interface Terminal {
+  readonly write: (text: string) => void;
+  /** What was typed since; undefined: nothing. The empty text: its end (Ctrl-D, or it is gone). */
+  readonly read: () => string | undefined;
+  /** Whether a process, or the job that callgate itself belongs to, is in front. Otherwise what is typed is for others. */
+  readonly isInFront: (pid: number) => boolean;
+}
+
+/** Undefined where the launcher has found none. */
+export function terminalOn(descriptor: number): Terminal | undefined {
+  if (!isatty(descriptor)) return undefined;
+  return {
+    write: (text) => writeAll(descriptor, Buffer.from(text.replaceAll("\n", "\r\n"))),
+    read: () => readSome(descriptor),
+    isInFront: (pid) => {
+      const own = jobOf(process.ppid);
+      const asking = jobOf(pid);
+      if (own === undefined || own.foreground === own.group) return own !== undefined;
+      return asking !== undefined && asking.session === own.session && asking.group === own.foreground;
+    },
+  };
+}
+
+/** A terminal that is held (Ctrl-S) takes nothing. Nothing may wait for it for ever. */
+const patience = 400;
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0, failed = 0; at < bytes.length && failed < patience; ) {
+    try {
+      at += writeSync(descriptor, bytes, at);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
+      failed += 1;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+function readSome(descriptor: number): string | undefined {
+  const bytes = Buffer.alloc(4096);
+  try {
+    return bytes.toString("utf8", 0, readSync(descriptor, bytes));
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EAGAIN" ? undefined : "";
+  }
+}
+
+/** Of a process: its group, its session, and the group in front on its terminal. */
+function jobOf(
+  pid: number,
+): { readonly group: number; readonly session: number; readonly foreground: number } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name may have anything in it, but no number behind its last parenthesis.
+    const [, , group, session, , foreground] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { group: Number(group), session: Number(session), foreground: Number(foreground) };
+  } catch {
+    return undefined;
+  }
+}
