@@ -17,7 +17,7 @@ export { type Filter, FilterFormatError, type Instruction, readFilter } from "./
 export { type CompileOptions, compile, type Optimize, ProofError, TooLargeError } from "./compiler/index.ts";
 export { MergeError, type MergeOptions, merge } from "./compiler/merge.ts";
 export { compileStack, type StackOptions } from "./compiler/stack.ts";
-export type { Denial } from "./denials/index.ts";
+export type { Answer, Denial, Question } from "./denials/index.ts";
 export type { Diagnostic, Fix, Note, RenderOptions, Severity, Source, Span } from "./diagnostics/index.ts";
 export { renderDiagnostics } from "./diagnostics/index.ts";
 export { emulate, type FilterInput } from "./emulate.ts";
@@ -43,6 +43,7 @@ export {
   type Verdict,
   type Witness,
 } from "./proof/index.ts";
+export type { OnAsk } from "./sandbox/answer-questions.ts";
 export type { DenialStream } from "./sandbox/denial-stream.ts";
 export { type ExecOptions, type ExecResult, exec } from "./sandbox/exec.ts";
 export { PlanError } from "./sandbox/plan.ts";

@@ -11,7 +11,7 @@ export interface Question extends Omit<Denial, "errno" | "count" | "asked"> {
 }
 
 /** `once`: this one call. `run`: also every one like it until the program ends. `deny`: none like it until then. */
-export type Verdict = "once" | "run" | "deny";
+export type Answer = "once" | "run" | "deny";
 
 /** The question behind a call that is handed up; undefined where the policy does not ask about it. */
 export function explainQuestion(policy: Policy, raw: RawDenial, native: AbiName): Question | undefined {

@@ -23,7 +23,7 @@ export {
   type RawDenial,
   sandboxSource,
 } from "./describe-denial.ts";
-export { explainQuestion, type Question, type Verdict } from "./explain-question.ts";
+export { type Answer, explainQuestion, type Question } from "./explain-question.ts";
 export { constantsOf, nameValue } from "./name-value.ts";
 export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
 export { pathArguments } from "./path-arguments.ts";

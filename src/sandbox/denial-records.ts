@@ -1,5 +1,5 @@
 /** What the supervisor says, as values. native/supervisor.h describes the bytes (`struct record`). */
-import type { RawDenial, Verdict } from "../denials/index.ts";
+import type { Answer, RawDenial } from "../denials/index.ts";
 import { abiOfNumber } from "../policy/resolved.ts";
 import { type AbiName, abis, syscallByNumber } from "../syscalls/index.ts";
 
@@ -47,10 +47,10 @@ export function recordReader(): (bytes: Uint8Array) => readonly DenialRecord[] {
   };
 }
 
-const verdicts: Readonly<Record<Verdict, number>> = { once: 1, run: 2, deny: 3 };
+const verdicts: Readonly<Record<Answer, number>> = { once: 1, run: 2, deny: 3 };
 
 /** The answer to a question, as the supervisor reads it. */
-export function verdictBytes(key: number, turn: number, verdict: Verdict): Uint8Array {
+export function verdictBytes(key: number, turn: number, verdict: Answer): Uint8Array {
   const bytes = new Uint8Array(12);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, key, true);

@@ -20,7 +20,9 @@ import { existsSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { hostAbi } from "../syscalls/index.ts";
+import { hasQuestions } from "../denials/index.ts";
+import { type AbiName, hostAbi } from "../syscalls/index.ts";
+import { answerQuestions, type OnAsk } from "./answer-questions.ts";
 import { findCommand, workingDirectoryProblem } from "./command.ts";
 import { type DenialStream, denialStream } from "./denial-stream.ts";
 import { findLauncher, launcherMissing } from "./launcher.ts";
@@ -33,6 +35,7 @@ import {
   PrepareError,
   type ProgramStart,
   planFor,
+  type ReportOptions,
 } from "./prepare.ts";
 import { SandboxError, type StartFailure } from "./sandbox-error.ts";
 import { holdEvents } from "./start-events.ts";
@@ -45,6 +48,11 @@ export interface SandboxOptions {
    * What the program may do: what `prepare` gave, or any form of a policy, which is then compiled at every start.
    */
   readonly policy: PreparedPlan | PolicyInput;
+  /**
+   * Answers the policy's questions (`ask`): the program's call waits until it does, and other calls and questions go on
+   * meanwhile. Without it, where it throws, and where nobody listens any more, a question is a refusal (EPERM).
+   */
+  readonly onAsk?: OnAsk | undefined;
 }
 
 /** Node's options for `spawn`, and the policy. */
@@ -112,6 +120,8 @@ export function spawn(
 ): ChildProcess & Denials {
   const [args, options] = isArguments(second) ? [second, third] : [[], second];
   checkUsage(command, args, options);
+  if (options.onAsk !== undefined && typeof options.onAsk !== "function")
+    throw new TypeError('onAsk is a function that answers "once", "run" or "deny"');
   return start(command, args, options);
 }
 
@@ -139,7 +149,7 @@ function checkUsage(
 }
 
 function start(command: string, args: readonly string[], options: SpawnOptions): ChildProcess & Denials {
-  const { policy, argv0, shell, stdio, ...others } = options;
+  const { policy, onAsk, argv0, shell, stdio, ...others } = options;
   const prepared = isPrepared(policy) ? policy : prepare(policy);
   const errorOf = (failure: StartFailure): Error => new SandboxError(failure, command, args);
   const launcher = findLauncher();
@@ -156,7 +166,16 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.uid === undefined ? {} : { uid: options.uid }),
   };
-  const plan = encodePlan(planFor(prepared, programStart));
+  const questions =
+    onAsk === undefined || !hasQuestions(prepared.policy)
+      ? undefined
+      : { onAsk, native: nativeForSupervisor(prepared, "nobody can be asked") };
+  const plan = encodePlan(
+    planFor(prepared, {
+      ...programStart,
+      ...(questions === undefined ? {} : { report: reportTo(entries.length + 1, true) }),
+    }),
+  );
   // The launcher's reports, and the supervisor's records.
   const child = nodeSpawn(launcher.path, ["spawn", String(entries.length)], {
     ...others,
@@ -166,8 +185,12 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
   const reports = takeSocket(child, entries.length);
   named(child, command, args);
   holdEvents(child, reports, (error) => errorOf(launcherFailure(error, launcher.path, options)), errorOf);
-  if (records !== undefined)
-    return startLater(child, prepared, programStart, plan, { reports, records, entries, options });
+  if (records !== undefined) {
+    if (questions !== undefined)
+      answerQuestions(records, filteredPolicy(prepared.policy, prepared.sandbox), questions);
+    const asks = questions !== undefined;
+    return startLater(child, prepared, programStart, plan, { reports, records, entries, options, asks });
+  }
   reports?.end(plan);
   return withoutDenials(child);
 }
@@ -177,6 +200,20 @@ interface Sockets {
   readonly records: Socket;
   readonly entries: readonly unknown[];
   readonly options: SpawnOptions;
+  /** The plan has a supervisor already, which asks. */
+  readonly asks: boolean;
+}
+
+/** @throws PrepareError where there can be no supervisor here */
+function nativeForSupervisor(prepared: PreparedPlan, otherwise: string): AbiName {
+  const problem = whyNoSupervisor(isAlone(prepared));
+  const native = hostAbi();
+  if (problem === undefined && native !== undefined) return native;
+  throw new PrepareError(`${otherwise}: ${problem ?? "this is no machine that callgate knows"}`);
+}
+
+function reportTo(descriptor: number, asks: boolean): ReportOptions {
+  return { live: true, all: false, asks, to: { kind: "socket", descriptor } };
 }
 
 /** Sends the plan when the caller's turn is over, and it is known whether denials are wanted. */
@@ -185,14 +222,14 @@ function startLater(
   prepared: PreparedPlan,
   program: ProgramStart,
   plain: Uint8Array,
-  { reports, records, entries, options }: Sockets,
+  { reports, records, entries, options, asks }: Sockets,
 ): ChildProcess & Denials {
   let plan = plain;
   let stream: DenialStream | undefined;
   let isSent = false;
   process.nextTick(() => {
     isSent = true;
-    if (stream === undefined) records.destroy();
+    if (stream === undefined && !asks) records.destroy();
     // A start that was called off before it began: the launcher gets no plan.
     if (options.signal?.aborted === true) reports?.destroy();
     else reports?.end(plan);
@@ -203,16 +240,9 @@ function startLater(
       if (stream !== undefined) return stream;
       if (isSent)
         throw new TypeError("child.denials must be looked at in the turn in which the program is started");
-      const problem = whyNoSupervisor(isAlone(prepared));
-      const native = hostAbi();
-      if (problem !== undefined || native === undefined)
-        throw new PrepareError(
-          `denials cannot be told: ${problem ?? "this is no machine that callgate knows"}`,
-        );
-      const to = { kind: "socket", descriptor: entries.length + 1 } as const;
-      plan = encodePlan(
-        planFor(prepared, { ...program, report: { live: true, all: false, asks: false, to } }),
-      );
+      const native = nativeForSupervisor(prepared, "denials cannot be told");
+      if (!asks)
+        plan = encodePlan(planFor(prepared, { ...program, report: reportTo(entries.length + 1, false) }));
       stream = denialStream(records, filteredPolicy(prepared.policy, prepared.sandbox), native);
       return stream;
     },

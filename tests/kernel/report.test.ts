@@ -1,6 +1,6 @@
 // callgate run --report: denials are explained, answers are the same with and without, and the program cannot take its
 // supervisor's place.
-// Debian packages: coreutils dash gcc libc6-dev procps
+// Debian packages: coreutils dash gcc libc6-dev procps util-linux
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -197,17 +197,30 @@ describe("a denial is explained", () => {
   });
 
   test("a question is a refusal where nobody can be asked", () => {
-    const { status, stdout, stderr } = run([
-      "--report=end",
-      "--rule",
-      "ask keyctl",
-      "--",
-      probePath,
-      "keyctl",
-    ]);
-    assert.equal(status, 1);
-    assert.match(stdout, /EPERM/);
-    assert.match(stderr, /→ EPERM .*\n.* ask keyctl\n/);
+    for (const mode of ["end", "off"]) {
+      // A session of its own has no terminal, whoever runs the tests.
+      const { status, stdout, stderr } = spawnSync(
+        "setsid",
+        [
+          "-w",
+          callgate,
+          "run",
+          "--filter-only",
+          `--report=${mode}`,
+          "--rule",
+          "ask keyctl",
+          "--",
+          probePath,
+          "keyctl",
+        ],
+        { encoding: "utf8", timeout: 120_000 },
+      );
+      assert.equal(status, 1);
+      assert.match(stdout, /EPERM/);
+      const unasked = stderr.match(/asks about calls that were refused: there is no terminal to ask on\n/g);
+      assert.equal(unasked?.length, 1, stderr);
+      assert.equal(/→ EPERM .*\n.* ask keyctl\n/.test(stderr), mode === "end");
+    }
   });
 
   test("wrong usage starts nothing", () => {

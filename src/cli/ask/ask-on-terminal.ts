@@ -10,7 +10,7 @@
  * The program can write to the same terminal. Nothing that it says is in a question but its name, which cannot drive a
  * terminal; only a line that is an answer and nothing else counts; and what was typed before the question does not.
  */
-import { describeReason, type Question, type Verdict } from "../../denials/index.ts";
+import { type Answer, describeReason, type Question } from "../../denials/index.ts";
 import { sanitise } from "../../diagnostics/index.ts";
 import type { Policy } from "../../policy/types.ts";
 import type { Terminal } from "./terminal.ts";
@@ -37,9 +37,9 @@ interface Open {
   readonly question: Question;
 }
 
-type Answer = Verdict | "always" | "none";
+type Choice = Answer | "always" | "none";
 
-const answers: Readonly<Record<string, Answer>> = {
+const answers: Readonly<Record<string, Choice>> = {
   o: "once",
   once: "once",
   r: "run",
@@ -60,7 +60,7 @@ export function askOnTerminal(
   terminal: Terminal,
   policy: Policy,
   always: Always,
-  answer: (key: number, turn: number, verdict: Verdict) => void,
+  answer: (key: number, turn: number, verdict: Answer) => void,
 ): Asking {
   const open = new Map<number, Open>();
   let shown: number | undefined;
@@ -68,13 +68,13 @@ export function askOnTerminal(
   let isQuiet = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const settle = (key: number, turn: number, verdict: Verdict): void => {
+  const settle = (key: number, turn: number, verdict: Answer): void => {
     open.delete(key);
     if (shown === key) shown = undefined;
     answer(key, turn, verdict);
   };
 
-  const give = (key: number, { turn, question }: Open, given: Answer): void => {
+  const give = (key: number, { turn, question }: Open, given: Choice): void => {
     if (given === "none") {
       isQuiet = true;
       for (const [other, one] of [...open]) settle(other, one.turn, "deny");

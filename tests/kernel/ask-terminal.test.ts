@@ -1,0 +1,276 @@
+// Questions on a real terminal, by an interactive shell: each answer, job control, and what a program may try.
+// Debian packages: gcc, libc6-dev, python3
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, statSync } from "node:fs";
+import { test } from "node:test";
+import { askingPolicy, askingProgram } from "./asking.ts";
+import { isRoot, scratchFile } from "./native.ts";
+import { ctrl, inTerminal, line, press, prompt, type Step, see, type } from "./terminal.ts";
+
+const program = askingProgram();
+const question = see(
+  "asks for\\s+socket\\(domain = AF_NETLINK, type = SOCK_RAW, protocol = NETLINK_ROUTE\\)\\s+\\S+  ask socket\\(domain == AF_NETLINK\\)  # netlink\\s+always .*\\s+[^\\n]*o more\\? ",
+);
+const env = (policy: string): Readonly<Record<string, string>> => ({
+  run: `${process.cwd()}/bin/callgate run --report=off --policy ${policy}`,
+  asker: program,
+});
+const policyFile = (text = askingPolicy): string => scratchFile("asking.toml", text);
+const run = (args: string, more = ""): Step => type(`$run --filter-only -- $asker ${args}${more}\n`);
+const answer = (text: string): Step => type(`${text}\n`);
+
+for (const [text, first, second, asked] of [
+  ["o", "0", "0", 2],
+  ["once", "0", "0", 2],
+  ["r", "0", "0", 1],
+  ["run", "0", "0", 1],
+  ["d", "-1", "-1", 1],
+  ["DENY", "-1", "-1", 1],
+  ["n", "-1", "-1", 1],
+] as const) {
+  test(`the answer ${text}`, () => {
+    const policy = policyFile();
+    const steps = Array.from({ length: asked }, () => [question, answer(text)]).flat();
+    inTerminal([run("twice"), ...steps, see(`results ${first} ${second}\r`), prompt], env(policy));
+    assert.equal(readFileSync(policy, "utf8"), askingPolicy);
+  });
+}
+
+test("in the whole sandbox, where the program has an own user and pid namespace", () => {
+  inTerminal(
+    [
+      type("$run --net --read $asker -- $asker twice\n"),
+      question,
+      answer("r"),
+      see("results 0 0\r"),
+      prompt,
+    ],
+    env(policyFile()),
+  );
+});
+
+test("always: the rule stands in the file, with all that was there, and nobody is asked again", () => {
+  const policy = policyFile();
+  chmodSync(policy, 0o640);
+  const steps = [
+    run("twice"),
+    question,
+    answer("a"),
+    see("wrote allow socket.* into /"),
+    see("results 0 0\r"),
+    prompt,
+  ];
+  inTerminal([...steps, run("twice"), see("results 0 0\r"), prompt], env(policy));
+  const date = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+  const now = readFileSync(policy, "utf8");
+  const added = new RegExp(
+    `allow socket\\(domain == AF_NETLINK && protocol == NETLINK_ROUTE\\)  # always, as answered on ${date}\n`,
+  );
+  assert.match(now, added);
+  assert.equal(now.replace(added, ""), askingPolicy);
+  assert.equal(statSync(policy).mode & 0o777, 0o640);
+});
+
+test("always, where there is no file, is for this run, and is said to be", () => {
+  inTerminal(
+    [
+      type(
+        `$callgate run --filter-only --report=off --rule 'ask socket(domain == AF_NETLINK)  # netlink' -- ${program} twice\n`,
+      ),
+      question,
+      answer("a"),
+      see("allowed for this run only: the policy is in no file"),
+      see("results 0 0\r"),
+      prompt,
+    ],
+    env(""),
+  );
+});
+
+test("always does not write over what somebody has changed meanwhile", () => {
+  const policy = policyFile();
+  inTerminal(
+    [
+      run("twice", " & sleep 0"),
+      prompt,
+      see("waits to be in front"),
+      type(`echo '# mine' >> ${policy}; fg\n`),
+      question,
+      answer("a"),
+      see("this run only: .*was changed since"),
+      see("results 0 0\r"),
+      prompt,
+    ],
+    env(policy),
+  );
+  assert.equal(readFileSync(policy, "utf8"), `${askingPolicy}# mine\n`);
+});
+
+test("in the background it waits, and takes nothing that is typed at the shell", () => {
+  inTerminal(
+    [
+      run("twice", " &"),
+      see("has a question, and waits to be in front \\(fg\\)"),
+      ...line("echo a-$((1+1))", "a-2\r"),
+      ...line("echo $((2+3))-r", "5-r\r"),
+      type("fg\n"),
+      question,
+      answer("r"),
+      see("results 0 0\r"),
+      prompt,
+    ],
+    env(policyFile()),
+  );
+});
+
+test("a shell in the sandbox that puts its own jobs in front", () => {
+  const inner = see("inner> ");
+  inTerminal(
+    [
+      type("PS1='inner> ' $run --filter-only -- bash --norc --noprofile -i\n"),
+      see("bash-[0-9.]+[$#] |inner> "),
+      type("PS1='inner> '\n"),
+      inner,
+      type("$asker twice\n"),
+      question,
+      answer("r"),
+      see("results 0 0\r"),
+      inner,
+      type("exit\n"),
+      prompt,
+    ],
+    { ...env(policyFile()), PS1: "inner> " },
+  );
+});
+
+test("Ctrl-C at a question ends the program", () => {
+  inTerminal(
+    [run("twice"), question, press(ctrl.c, "ready> "), ...line('echo "status=$?"', "status=130\r")],
+    env(policyFile()),
+  );
+});
+
+test("Ctrl-Z at a question stops the program, and it is asked again when it goes on", () => {
+  inTerminal(
+    [
+      run("twice"),
+      question,
+      press(ctrl.z, "Stopped"),
+      prompt,
+      ...line("sleep 1; echo slept-$((1+1))", "slept-2\r"),
+      type("fg\n"),
+      question,
+      answer("r"),
+      see("results 0 0\r"),
+      prompt,
+    ],
+    env(policyFile()),
+  );
+});
+
+test("Ctrl-D refuses", () => {
+  inTerminal([run("twice"), question, ctrl.d, see("results -1 -1\r"), prompt], env(policyFile()));
+});
+
+test("what is typed before the question, and what is no answer, is none", () => {
+  inTerminal(
+    [
+      type("sleep 1; $run --filter-only -- $asker twice\n"),
+      type("r\n"),
+      question,
+      answer("all of them"),
+      see("o more\\? "),
+      answer("rr"),
+      see("o more\\? "),
+      answer("d"),
+      see("results -1 -1\r"),
+      prompt,
+    ],
+    env(policyFile()),
+  );
+});
+
+test("nothing in a program's name drives the terminal", () => {
+  const { whole } = inTerminal(
+    [run(`one 0 $(printf '\\033]0;x\\007\\033[2J')`), question, answer("d"), see("result -1\r"), prompt],
+    env(policyFile()),
+  );
+  const asked = whole.slice(whole.indexOf("callgate:"), whole.indexOf("asks for"));
+  assert.equal(
+    [...asked].some((one) => one < " " || one === "\u007f"),
+    false,
+    JSON.stringify(asked),
+  );
+});
+
+test("a program that asks for ever new things is told no once for all", () => {
+  const { whole } = inTerminal(
+    [run("many 2000"), question, answer("n"), see("allowed 0\r"), prompt],
+    env(policyFile()),
+  );
+  assert.equal(whole.split("asks for").length, 2);
+});
+
+test("the program cannot type the answer, although the policy lets everything else through", () => {
+  const typing = scratchFile(
+    "typing.py",
+    `import fcntl, socket, termios, threading, time
+def typing():
+    time.sleep(1)
+    for key in b"a\\n":
+        try: fcntl.ioctl(0, termios.TIOCSTI, bytes([key]))
+        except OSError as error: print("TIOCSTI", error.errno, flush=True)
+threading.Thread(target=typing).start()
+try: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); print("made")
+except OSError as error: print("refused", error.errno)
+`,
+  );
+  const open = policyFile(
+    'version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nrules = "ask socket(domain == AF_NETLINK)"\n',
+  );
+  inTerminal(
+    [
+      type(`$run --filter-only -- python3 ${typing}\n`),
+      see("asks for"),
+      see("o more\\? "),
+      see("TIOCSTI 1\r"),
+      see("TIOCSTI 1\r"),
+      answer("d"),
+      see("refused 1\r"),
+      prompt,
+    ],
+    env(open),
+  );
+});
+
+test("inside another callgate that listens, nobody is asked, and that is said", () => {
+  inTerminal(
+    [
+      type("$run --filter-only -- $run --filter-only -- $asker twice\n"),
+      see("nobody is asked, and there are no reports of denied calls: something around callgate listens"),
+      see("results -1 -1\r"),
+      prompt,
+    ],
+    env(policyFile()),
+  );
+});
+
+test("a policy that cannot be written to", {
+  skip: isRoot ? false : "takes a read-only mount of root's",
+}, () => {
+  const policy = policyFile();
+  inTerminal(
+    [
+      type(
+        `unshare -m sh -c 'mount --bind ${policy} ${policy} && mount -o remount,bind,ro ${policy} && exec ${process.cwd()}/bin/callgate run --filter-only --report=off --policy ${policy} -- ${program} twice'\n`,
+      ),
+      question,
+      answer("a"),
+      see("this run only: .*was not written"),
+      see("results 0 0\r"),
+      prompt,
+    ],
+    env(policy),
+  );
+  assert.equal(readFileSync(policy, "utf8"), askingPolicy);
+});
