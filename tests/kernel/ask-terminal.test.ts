@@ -38,13 +38,7 @@ for (const [text, first, second, asked] of [
 
 test("in the whole sandbox, where the program has an own user and pid namespace", () => {
   inTerminal(
-    [
-      type("$run --net --read $asker -- $asker twice\n"),
-      question,
-      answer("r"),
-      see("results 0 0\r"),
-      prompt,
-    ],
+    [type("$run --net --read $asker -- $asker twice\n"), question, answer("r"), see("results 0 0\r"), prompt],
     env(policyFile()),
   );
 });
