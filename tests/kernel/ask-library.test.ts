@@ -242,8 +242,9 @@ describe("while a question is open", () => {
       await until(() => isAsked);
       const outer = child.pid ?? 0;
       for (const { pid, name } of childrenOf(outer)) if (name === "launcher") process.kill(pid, "SIGKILL");
-      assert.deepEqual(await once(child, "exit"), [null, "SIGKILL"]);
-      // Whatever it has seen before it was ended: no socket.
+      const [, signal] = await once(child, "exit");
+      // One that has nothing left to do may have ended before it was ended. Whatever it has seen: no socket.
+      if (load === "load") assert.equal(signal, "SIGKILL");
       assert.doesNotMatch(said, /result 0/);
     });
   }
