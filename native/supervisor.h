@@ -577,7 +577,7 @@ _Noreturn static void supervise(int control) {
     struct kernel_time quarter = {0, 250000000};
     long result = CALL(ppoll, waiting, 3 + reading_count, waiting_count == 0 ? 0 : WORD(&quarter), 0, 0);
     if (result < 0) continue;
-    if (result == 0 || ++rounds % 4096 == 0) look_for_askers();
+    if (waiting_count != 0 && (result == 0 || ++rounds % 4096 == 0)) look_for_askers();
     // From the last on, since each that is over leaves its place to the last.
     for (uint32_t i = reading_count; i-- > 0;)
       if (waiting[3 + i].returned != 0) answer_read(i);
