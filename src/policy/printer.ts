@@ -1,6 +1,6 @@
 /** Rules as text: reading it again gives the same rules. */
 import { printAction } from "./action.ts";
-import type { Condition, Operand, Rule, Selector, Test, Value, ValueRange } from "./types.ts";
+import type { Operand, Rule, Selector, Test, ToldCondition, Value, ValueRange } from "./types.ts";
 
 /** The rule on one line, with its reason. */
 export function printRule(rule: Rule): string {
@@ -26,7 +26,7 @@ function printTarget(target: Selector["target"]): string {
   }
 }
 
-export function printCondition(condition: Condition): string {
+export function printCondition(condition: ToldCondition): string {
   switch (condition.kind) {
     case "or":
       return condition.items
@@ -42,6 +42,8 @@ export function printCondition(condition: Condition): string {
       return `!(${printCondition(condition.item)})`;
     case "test":
       return printTest(condition.operand, condition.test);
+    case "words":
+      return condition.words;
   }
 }
 

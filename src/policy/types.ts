@@ -61,6 +61,14 @@ export type Condition =
   | { readonly kind: "not"; readonly item: Condition; readonly span?: Span }
   | { readonly kind: "test"; readonly operand: Operand; readonly test: Test; readonly span?: Span };
 
+/** A condition as it is told: some parts of it may be what filters ask and policies cannot, in words. */
+export type ToldCondition =
+  | Extract<Condition, { readonly kind: "test" }>
+  | { readonly kind: "or"; readonly items: readonly ToldCondition[] }
+  | { readonly kind: "and"; readonly items: readonly ToldCondition[] }
+  | { readonly kind: "not"; readonly item: ToldCondition }
+  | { readonly kind: "words"; readonly words: string; readonly opposite: string };
+
 /** Which calls a rule is about. */
 export interface Selector {
   readonly abi?: AbiName;

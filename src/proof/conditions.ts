@@ -2,17 +2,19 @@
  * What a partition says of one call, as conditions of the policy language: values with names, ranges and masks;
  * `args[N]` only where the words that are compared are not the argument as the kernel reads it.
  */
-import type { Condition, Operand, Test, Value, ValueRange } from "../policy/types.ts";
+import type { Condition, Operand, Test, ToldCondition, Value, ValueRange } from "../policy/types.ts";
 import { type AbiName, namedValues, namesOfValue, type Syscall } from "../syscalls/index.ts";
 import { cubesOf } from "./cubes.ts";
 import { all, type Diagram, type Diagrams, none } from "./diagram.ts";
-import type { Fork, Partition, Partitions } from "./partition.ts";
+import { writtenComparison } from "./expressions.ts";
+import { type Fork, type Partition, type Partitions, relatesOf } from "./partition.ts";
+import { firstRelation, type Relations } from "./relations.ts";
 
 /** One outcome of a call: where the condition holds and none before it did, this value. */
 export interface Alternative {
   readonly value: number;
   /** Undefined for the last: whatever is left. */
-  readonly condition: Condition | undefined;
+  readonly condition: ToldCondition | undefined;
   /** Values of words, of a call that has this outcome. */
   readonly example: ReadonlyMap<number, number>;
 }
@@ -21,6 +23,8 @@ export interface Alternative {
 export interface Scope {
   readonly abi: AbiName;
   readonly call: Syscall | undefined;
+  /** The numbers that are spoken of. */
+  readonly numbers?: { readonly from: number; readonly to: number };
 }
 
 /** A condition that would need more items than anybody would read. */
@@ -39,17 +43,17 @@ export function alternativesOf(
   partition: Partition,
   scope: Scope,
 ): readonly Alternative[] {
-  const writer = new ConditionWriter(partitions.sets, scope);
-  const byValue = new Map<
-    number,
-    { condition: Condition | undefined; example: ReadonlyMap<number, number> }[]
-  >();
-  for (const branch of writer.branches(partition)) {
+  const writer = new ConditionWriter(partitions, scope);
+  const byValue = new Map<number, Branch[]>();
+  for (const branch of writer.allBranches(partition)) {
     const list = byValue.get(branch.value) ?? [];
     list.push(branch);
     byValue.set(branch.value, list);
   }
-  const last = writer.widest(partition);
+  const widest = writer.widest(partition);
+  // With relations, some ways are none that a call can take.
+  const last = byValue.has(widest) ? widest : [...byValue.keys()].at(-1);
+  if (last === undefined) throw new Error("a call is answered");
   const found: Alternative[] = [];
   for (const [value, branches] of byValue) {
     if (value === last) continue;
@@ -64,7 +68,7 @@ export function alternativesOf(
 
 interface Branch {
   readonly value: number;
-  readonly condition: Condition | undefined;
+  readonly condition: ToldCondition | undefined;
   readonly example: ReadonlyMap<number, number>;
 }
 
@@ -77,35 +81,89 @@ interface Cell {
 
 class ConditionWriter {
   readonly #sets: Diagrams;
+  readonly #relations: Relations;
   readonly #scope: Scope;
   #count = 0;
 
-  constructor(sets: Diagrams, scope: Scope) {
+  constructor({ sets, relations }: Partitions, scope: Scope) {
     this.#sets = sets;
+    this.#relations = relations;
     this.#scope = scope;
   }
 
-  /** Every way through the partition; each condition holds for its own way alone. */
-  branches(partition: Partition): readonly Branch[] {
-    if (partition.kind === "leaf")
-      return [{ value: partition.value, condition: undefined, example: new Map() }];
+  /** Every way through the partition that a call can take; each condition holds for its own way alone. */
+  allBranches(partition: Partition): readonly Branch[] {
+    const { numbers } = this.#scope;
+    const isOfNumber = numbers !== undefined && (relatesOf(partition) & 1) !== 0;
+    const calls = isOfNumber
+      ? this.#relations.callsIn(0, this.#sets, this.#sets.interval(numbers.from, numbers.to))
+      : all;
+    return this.#branches(partition, calls);
+  }
+
+  /** @param calls those that come here, where relations have a say in it */
+  #branches(partition: Partition, calls: Diagram): readonly Branch[] {
+    if (partition.kind === "leaf") {
+      const example = calls === all ? new Map<number, number>() : this.#relations.member(calls);
+      return [{ value: partition.value, condition: undefined, example }];
+    }
+    if (partition.word >= firstRelation) return this.#outcomes(partition, calls);
     const { low, cells } = this.#cells(partition);
     const groups = new Map<Partition, Cell[]>();
     for (const cell of cells) groups.set(cell.rest, [...(groups.get(cell.rest) ?? []), cell]);
     return [...groups].flatMap(([rest, group]) => {
-      this.#count += 1;
-      if (this.#count > mostBranches) throw new TooManyConditions();
+      // Only where words are compared with each other, a way can be one that no call takes.
+      const within = partition.relates === 0 && calls === all ? all : this.#within(calls, low, group);
+      if (within === none) return [];
+      this.#countBranch();
       const here = this.#conditionOf(low, group);
       const [cell] = group;
       const values = new Map<number, number>();
-      if (cell !== undefined && cell.high !== all) values.set(low + 1, this.#sets.member(cell.high));
-      if (cell !== undefined && cell.low !== all) values.set(low, this.#sets.member(cell.low));
-      return this.branches(rest).map(({ value, condition, example }) => ({
+      if (within === all && cell !== undefined) {
+        if (cell.high !== all) values.set(low + 1, this.#sets.member(cell.high));
+        if (cell.low !== all) values.set(low, this.#sets.member(cell.low));
+      }
+      return this.#branches(rest, within).map(({ value, condition, example }) => ({
         value,
         condition: allOf([here, condition]),
         example: new Map([...values, ...example]),
       }));
     });
+  }
+
+  /** Both outcomes of a relation, as far as some call has them. */
+  #outcomes(fork: Fork, calls: Diagram): readonly Branch[] {
+    const { comparison } = this.#relations.relation(fork.word);
+    const told = writtenComparison(comparison, this.#scope.call);
+    return fork.parts.flatMap(({ set, rest }) => {
+      const holds = this.#sets.has(set, 1);
+      const within = this.#relations.both(calls, this.#relations.callsWhere(fork.word, holds));
+      if (within === none) return [];
+      this.#countBranch();
+      const here: ToldCondition = holds
+        ? { kind: "words", ...told }
+        : { kind: "words", words: told.opposite, opposite: told.words };
+      return this.#branches(rest, within).map((one) => ({ ...one, condition: allOf([here, one.condition]) }));
+    });
+  }
+
+  /** The calls that have the values of one of the cells. */
+  #within(calls: Diagram, low: number, cells: readonly Cell[]): Diagram {
+    const some = cells.map((cell) =>
+      this.#relations.both(
+        this.#relations.callsIn(low + 1, this.#sets, cell.high),
+        this.#relations.callsIn(low, this.#sets, cell.low),
+      ),
+    );
+    return this.#relations.both(
+      calls,
+      some.reduce((united, one) => this.#relations.either(united, one), none),
+    );
+  }
+
+  #countBranch(): void {
+    this.#count += 1;
+    if (this.#count > mostBranches) throw new TooManyConditions();
   }
 
   /** The value that most calls get: the one that is best said last. */
@@ -410,15 +468,33 @@ function plainValue(field: WrittenField, value: bigint): Value {
     : { kind: "integer", value };
 }
 
+/** Whether a policy can say it. */
+export function isOfPolicies(told: ToldCondition): told is Condition {
+  switch (told.kind) {
+    case "test":
+      return true;
+    case "words":
+      return false;
+    case "not":
+      return isOfPolicies(told.item);
+    default:
+      return told.items.every(isOfPolicies);
+  }
+}
+
 /** The condition that holds where this one does not. */
-export function negationOf(condition: Condition): Condition {
+export function negationOf(condition: Condition): Condition;
+export function negationOf(condition: ToldCondition): ToldCondition;
+export function negationOf(condition: ToldCondition): ToldCondition {
   switch (condition.kind) {
+    case "words":
+      return { kind: "words", words: condition.opposite, opposite: condition.words };
     case "not":
       return condition.item;
     case "and":
-      return { kind: "or", items: condition.items.map(negationOf) };
+      return { kind: "or", items: condition.items.map((item) => negationOf(item)) };
     case "or":
-      return { kind: "and", items: condition.items.map(negationOf) };
+      return { kind: "and", items: condition.items.map((item) => negationOf(item)) };
     case "test": {
       const { operand, test } = condition;
       switch (test.kind) {
@@ -443,12 +519,16 @@ export function negationOf(condition: Condition): Condition {
 
 const opposite = { "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">" } as const;
 
-function eitherOf(conditions: readonly Condition[]): Condition {
+function eitherOf(conditions: readonly Condition[]): Condition;
+function eitherOf(conditions: readonly ToldCondition[]): ToldCondition;
+function eitherOf(conditions: readonly ToldCondition[]): ToldCondition {
   const [only] = conditions;
   return conditions.length === 1 && only !== undefined ? only : { kind: "or", items: conditions };
 }
 
-function allOf(conditions: readonly (Condition | undefined)[]): Condition | undefined {
+function allOf(conditions: readonly (Condition | undefined)[]): Condition | undefined;
+function allOf(conditions: readonly (ToldCondition | undefined)[]): ToldCondition | undefined;
+function allOf(conditions: readonly (ToldCondition | undefined)[]): ToldCondition | undefined {
   const items = conditions.filter((one) => one !== undefined);
   const [only] = items;
   return items.length < 2 ? only : { kind: "and", items };

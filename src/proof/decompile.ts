@@ -6,7 +6,7 @@
  * call behind a multiplexer) is found by comparing, and said by number in front. At the end the whole is compared
  * again, and what is left is a loss: numbers that no call has, in ranges that a policy cannot name.
  */
-import { type Filter, strictness } from "../bpf/index.ts";
+import { type Filter, strictest, strictness } from "../bpf/index.ts";
 import { printAction } from "../policy/action.ts";
 import { printCondition } from "../policy/printer.ts";
 import type { Action, Condition, Policy, Rule, Selector } from "../policy/types.ts";
@@ -24,13 +24,15 @@ import {
   syscallsOf,
   twinsOf,
 } from "../syscalls/index.ts";
-import { alternativesOf, TooManyConditions } from "./conditions.ts";
+import { alternativesOf, isOfPolicies, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
 import { type Diagram, none, TooManyNodes } from "./diagram.ts";
 import { type Difference, diff, UndecidedError } from "./diff.ts";
+import { writtenComparison } from "./expressions.ts";
 import { UnreadableFilter } from "./filter.ts";
 import { actionOfReturnValue } from "./meaning.ts";
 import { type Partition, Partitions } from "./partition.ts";
+import type { Relation } from "./relations.ts";
 import { partitionOfSide, sideOf } from "./side.ts";
 
 /** A filter that no policy can say. */
@@ -40,7 +42,8 @@ export class DecompileError extends Error {
 
 export interface DecompileOptions {
   /**
-   * Called for each way in which the policy differs from the filter. Without it, a difference is an error, unless it is
+   * Called for each way in which the policy differs from the filter. Where a filter compares words of the call with each
+   * other, which no policy can, the policy then has the strictest of the answers. Without it, a difference is an error, unless it is
    * about numbers from 0x80000000 on alone: these are negative to the kernel, and no call has or gets them.
    */
   readonly lost?: (difference: Difference) => void;
@@ -64,7 +67,7 @@ const noArchitecture = 0;
  */
 export function decompile(filter: Filter | readonly Filter[], options: DecompileOptions = {}): Policy {
   try {
-    const policy = new Decompiler(filter).policy();
+    const policy = new Decompiler(filter, options.lost !== undefined).policy();
     for (const difference of diff(filter, policy)) {
       if (options.lost !== undefined) options.lost(difference);
       else if (difference.abi === undefined || difference.numbers.from < firstNegative)
@@ -105,9 +108,12 @@ class Decompiler {
   readonly #frame: Frame;
   readonly #answers = new Map<string, Partition>();
 
-  constructor(filter: Filter | readonly Filter[]) {
+  constructor(filter: Filter | readonly Filter[], mayLose: boolean) {
     this.#filter = filter;
-    this.#all = partitionOfSide(sideOf(this.#filter), this.#maker, this.#partitions);
+    const exact = partitionOfSide(sideOf(this.#filter), this.#maker, this.#partitions);
+    const [compared] = this.#partitions.relationsIn(exact);
+    if (compared !== undefined && !mayLose) throw noPolicyFor(compared);
+    this.#all = this.#partitions.withoutRelations(exact, (one, other) => strictest(one, other) >>> 0);
     this.#others = this.#strictestIn(this.#partitions.at(this.#all, 1, noArchitecture));
     const spoken = allAbis.filter((abi) => this.#isSpokenOf(abi));
     this.#abis = spoken.length > 0 ? spoken : allAbis.slice(0, 1);
@@ -337,10 +343,10 @@ class Decompiler {
   #cases(abi: Abi, nr: number, call: Syscall | undefined): readonly Case[] {
     const partition = this.#at(abi, nr);
     return alternativesOf(this.#partitions, partition, { abi: abi.name, call }).map(
-      ({ value, condition }) => ({
-        action: this.#action(value, abi.name),
-        condition,
-      }),
+      ({ value, condition }) => {
+        if (condition !== undefined && !isOfPolicies(condition)) throw new TooManyConditions();
+        return { action: this.#action(value, abi.name), condition };
+      },
     );
   }
 
@@ -420,6 +426,13 @@ class Decompiler {
       });
     });
   }
+}
+
+function noPolicyFor({ at, comparison }: Relation): DecompileError {
+  const { words } = writtenComparison(comparison, undefined);
+  return new DecompileError(
+    `instruction ${at} asks whether ${words}: a policy compares words of a call with constants only, not with each other`,
+  );
 }
 
 function isNewer({ since }: Syscall, baseline: KernelVersion | undefined): boolean {

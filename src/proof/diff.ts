@@ -154,8 +154,7 @@ class Comparison {
     return parts.flatMap(({ set, rest }) => {
       const left = sets.intersect(set, sets.complement(known));
       if (left === none) return [];
-      const arch = sets.member(left);
-      return this.#pairsIn(rest).flatMap(([before, after, words]): readonly Difference[] =>
+      return this.#pairsIn(rest, left).flatMap(([before, after, words]): readonly Difference[] =>
         before === after
           ? []
           : [
@@ -165,34 +164,30 @@ class Comparison {
                 { from: 0, to: 0xffff_ffff },
                 undefined,
                 [before, after],
-                [...words.with(1, arch)],
+                words,
               ),
             ],
       );
     });
   }
 
-  /** Every pair of answers, with words that get it. */
-  #pairsIn(partition: Partition): readonly (readonly [number, number, readonly number[]])[] {
-    const found = new Map<number, readonly number[]>();
-    const seen = new Set<Partition>();
-    const walk = (one: Partition, words: readonly number[]): void => {
-      if (seen.has(one)) return;
-      seen.add(one);
-      if (one.kind === "leaf") found.set(one.value, words);
-      else
-        for (const { set, rest } of one.parts)
-          walk(rest, words.with(one.word, this.#partitions.sets.member(set)));
-    };
-    walk(partition, new Array<number>(16).fill(0));
-    return [...found].map(([index, words]) => {
+  /** Every pair of answers, with words of a call of some of these architectures that gets it. */
+  #pairsIn(
+    partition: Partition,
+    architectures: Diagram,
+  ): readonly (readonly [number, number, readonly number[]])[] {
+    const arch = this.#partitions.sets.member(architectures);
+    return [...this.#partitions.ways(partition, architectures)].map(([index, known]) => {
       const [before, after] = this.#pairs[index] ?? [0, 0];
-      return [before, after, words] as const;
+      return [before, after, wordsOf(new Map([[1, arch], ...known]))] as const;
     });
   }
 
   #differs(partition: Partition): boolean {
-    return this.#pairsIn(partition).some(([before, after]) => before !== after);
+    return this.#partitions.valuesIn(partition).some((index) => {
+      const [before, after] = this.#pairs[index] ?? [0, 0];
+      return before !== after;
+    });
   }
 
   #differencesAt(
@@ -203,14 +198,11 @@ class Comparison {
   ): readonly Difference[] {
     if (!this.#differs(partition)) return [];
     const call = syscallsOf(abi.name).find((one) => one.nr === numbers.from);
-    const alternatives = alternativesOf(this.#partitions, partition, { abi: abi.name, call });
+    const alternatives = alternativesOf(this.#partitions, partition, { abi: abi.name, call, numbers });
     return alternatives.flatMap(({ value, condition, example }, index) => {
       const pair = this.#pairs[value] ?? [0, 0];
       if (pair[0] === pair[1]) return [];
-      const words = new Array<number>(16).fill(0);
-      words[0] = numbers.from;
-      words[1] = abi.arch;
-      for (const [word, known] of example) words[word] = known;
+      const words = wordsOf(new Map([[0, numbers.from], [1, abi.arch], ...example]));
       // The last holds where none before it does.
       const others = alternatives
         .slice(0, -1)
@@ -250,6 +242,11 @@ class Comparison {
       witness,
     };
   }
+}
+
+/** All words of a call of which some are known. */
+function wordsOf(known: ReadonlyMap<number, number>): readonly number[] {
+  return Array.from({ length: 16 }, (_, word) => known.get(word) ?? 0);
 }
 
 function witnessOf(sides: readonly [Side, Side], words: readonly number[]): DifferenceWitness {

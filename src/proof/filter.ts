@@ -32,7 +32,9 @@ import {
 } from "../bpf/index.ts";
 import type { DecisionMaker, Decisions } from "./decisions.ts";
 import { all, type Diagram, none, TooManyNodes } from "./diagram.ts";
+import type { Expression } from "./expressions.ts";
 import { isLive, liveAtEach, registerA, registerX } from "./liveness.ts";
+import type { Relations } from "./relations.ts";
 import { type CallBit, keyOfValue, number, Symbols, type Value, zero } from "./symbols.ts";
 import { type WordSet, WordSets, type WordTest } from "./words.ts";
 
@@ -57,14 +59,19 @@ const mostCases = 4096;
 const mostTests = 200_000;
 
 /**
- * The decisions of a filter that the kernel would accept.
+ * The decisions of a filter that the kernel would accept. With `relations`, a test of several words is one question
+ * about a relation, to be told; without, it is questions about their bits.
  * @throws UnreadableFilter where they are too many to be written down
  */
-export function decisionsOfFilter(instructions: readonly Instruction[], maker: DecisionMaker): Decisions {
+export function decisionsOfFilter(
+  instructions: readonly Instruction[],
+  maker: DecisionMaker,
+  relations?: Relations,
+): Decisions {
   const hard = new Set<number>();
   for (;;) {
     try {
-      return new FilterReader(instructions, maker, hard).decisions();
+      return new FilterReader(instructions, maker, hard, relations).decisions();
     } catch (error) {
       if (!(error instanceof TooHard)) throw error;
       if (hard.has(error.at) || hard.size >= mostHard)
@@ -90,6 +97,7 @@ interface State {
 interface Branch {
   readonly kind: "branch";
   readonly key: string;
+  readonly here: State;
   readonly asks: (WordTest & { readonly word: number }) | Diagram;
   readonly holds: State | Decisions;
   readonly fails: State;
@@ -102,15 +110,22 @@ class FilterReader {
   readonly #instructions: readonly Instruction[];
   readonly #maker: DecisionMaker;
   readonly #hard: ReadonlySet<number>;
+  readonly #relations: Relations | undefined;
   readonly #symbols: Symbols;
   readonly #sets: WordSets;
   readonly #live: readonly number[];
   readonly #known = new Map<string, Decisions>();
 
-  constructor(instructions: readonly Instruction[], maker: DecisionMaker, hard: ReadonlySet<number>) {
+  constructor(
+    instructions: readonly Instruction[],
+    maker: DecisionMaker,
+    hard: ReadonlySet<number>,
+    relations: Relations | undefined,
+  ) {
     this.#instructions = instructions;
     this.#maker = maker;
     this.#hard = hard;
+    this.#relations = relations;
     this.#symbols = new Symbols(maker.width);
     this.#sets = new WordSets(maker.width);
     this.#live = liveAtEach(instructions);
@@ -129,7 +144,7 @@ class FilterReader {
       else {
         if (this.#known.size >= mostTests)
           throw new UnreadableFilter(`the filter makes more than ${mostTests} different tests`);
-        this.#known.set(top.key, this.#question(top.asks, holds, fails));
+        this.#known.set(top.key, this.#question(top, holds, fails));
         open.pop();
       }
     }
@@ -237,14 +252,15 @@ class FilterReader {
     const key = this.#keyOf(here);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    if (this.#hard.size === 0 || typeof asks === "number") return { kind: "branch", key, asks, holds, fails };
+    if (this.#hard.size === 0 || typeof asks === "number")
+      return { kind: "branch", key, here, asks, holds, fails };
     const parts = this.#sets.split(here.possible.get(asks.word) ?? this.#sets.full, asks);
     const within = (state: State, part: WordSet | undefined): State =>
       part === undefined ? state : { ...state, possible: new Map([...state.possible, [asks.word, part]]) };
     if (parts.fails === undefined) return holds;
     if (parts.holds === undefined) return fails;
     const held = "kind" in holds ? holds : within(holds, parts.holds);
-    return { kind: "branch", key, asks, holds: held, fails: within(fails, parts.fails) };
+    return { kind: "branch", key, here, asks, holds: held, fails: within(fails, parts.fails) };
   }
 
   /** A word of the call; a number where only one value is left of it. */
@@ -316,8 +332,10 @@ class FilterReader {
     return this.#try(at, () => walk(a));
   }
 
-  #question(asks: Branch["asks"], holds: Decisions, fails: Decisions): Decisions {
+  #question({ here, asks }: Branch, holds: Decisions, fails: Decisions): Decisions {
     if (typeof asks !== "number") return this.#maker.question(asks.word, asks, holds, fails);
+    if (this.#relations !== undefined && this.#symbols.wordsIn([asks]).size > 1)
+      return this.#relationQuestion(this.#relations, here, asks, holds, fails);
     const known = new Map<Diagram, Decisions>([
       [none, fails],
       [all, holds],
@@ -332,6 +350,23 @@ class FilterReader {
       return made;
     };
     return walk(asks);
+  }
+
+  #relationQuestion(
+    relations: Relations,
+    { at, a, x }: State,
+    calls: Diagram,
+    holds: Decisions,
+    fails: Decisions,
+  ): Decisions {
+    const { code = JEQ_K, k = 0 } = this.#instructions[at] ?? {};
+    const of = (value: Value): Expression => this.#symbols.expressionOf(value);
+    // The other instruction that branches is a division, by whether X is 0.
+    const comparison = isConditionalJump(code)
+      ? { code: code & ~operandIsX, left: of(a), right: of((code & operandIsX) === 0 ? number(k) : x) }
+      : { code: JEQ_K, left: of(x), right: of(zero) };
+    const { word, isOpposite } = relations.add(this.#symbols, calls, comparison, at);
+    return this.#maker.question(word, { mask: 1, test: "equal", k: isOpposite ? 0 : 1 }, holds, fails);
   }
 
   #bitQuestion({ word, bit }: CallBit, one: Decisions, zero: Decisions): Decisions {

@@ -18,7 +18,7 @@ import { TooManyNodes } from "./diagram.ts";
 import { UndecidedError } from "./diff.ts";
 import { UnreadableFilter } from "./filter.ts";
 import { actionOfReturnValue } from "./meaning.ts";
-import { type Partition, Partitions } from "./partition.ts";
+import { type Partition, Partitions, relatesOf } from "./partition.ts";
 import { partitionOfSide, sideOf } from "./side.ts";
 import { writtenCall } from "./written-call.ts";
 
@@ -138,11 +138,11 @@ class Inspector {
       const conditions = alternatives.map((one) => one.condition).filter((one) => one !== undefined);
       const cases = alternatives.map(({ condition, value }) => {
         const [only] = conditions;
-        const isShort = conditions.length === 1 && only !== undefined && only.kind === "test";
+        const isShort = only !== undefined && (only.kind === "test" || only.kind === "words");
         const text =
           condition !== undefined
             ? printCondition(condition)
-            : isShort
+            : isShort && conditions.length === 1
               ? printCondition(negationOf(only))
               : "else";
         return { condition: text, action: written(value, abi.name) };
@@ -157,20 +157,9 @@ class Inspector {
 
   /** The answer, or the answers. */
   #summary(partition: Partition, abi: AbiName): string {
-    return [...new Set(this.#values(partition).map((value) => written(value, abi)))].join(" or ");
-  }
-
-  #values(partition: Partition): readonly number[] {
-    const found = new Set<number>();
-    const seen = new Set<Partition>();
-    const walk = (one: Partition): void => {
-      if (seen.has(one)) return;
-      seen.add(one);
-      if (one.kind === "leaf") found.add(one.value);
-      else for (const { rest } of one.parts) walk(rest);
-    };
-    walk(partition);
-    return [...found];
+    return [...new Set(this.#partitions.valuesIn(partition).map((value) => written(value, abi)))].join(
+      " or ",
+    );
   }
 
   #allows(partition: Partition): boolean {
@@ -182,7 +171,7 @@ class Inspector {
     if (native === undefined) return [];
     const found: Weakness[] = [];
     const looksAtArch = this.#all.kind === "fork" && this.#all.word === 1;
-    if (!looksAtArch && this.#values(this.#all).length > 1)
+    if (!looksAtArch && this.#partitions.valuesIn(this.#all).length > 1)
       found.push({
         id: "no-architecture-check",
         message: "no filter looks at the architecture: the numbers of one ABI are taken for those of another",
@@ -205,7 +194,7 @@ class Inspector {
 
   #crossAbiWitness(native: Abi): string {
     const denied = syscallsOf(native.name).find(
-      ({ nr }) => !this.#values(this.#at(native, nr)).includes(RET_ALLOW),
+      ({ nr }) => !this.#partitions.valuesIn(this.#at(native, nr)).includes(RET_ALLOW),
     );
     const other = this.#abis.find((abi) => abi.arch !== native.arch) ?? native;
     const same = syscallByName(other.name, denied?.name ?? "getpid");
@@ -261,6 +250,8 @@ class Inspector {
 
   /** Words of a call that is refused as it is, and answered more mildly with some bit above the low half. */
   #milderAbove(partition: Partition, low: number): ReadonlyMap<number, number> | undefined {
+    // Where the high half is compared with another word, a bit of it says nothing by itself.
+    if ((relatesOf(partition) & (1 << (low + 1))) !== 0) return undefined;
     const plain = this.#partitions.at(partition, low + 1, 0);
     for (const bit of [1, 0x8000_0000]) {
       const above = this.#partitions.at(partition, low + 1, bit);
@@ -268,17 +259,8 @@ class Inspector {
       const both = this.#partitions.combine(plain, above, (one, other) =>
         strictness(one) > strictness(other) ? 1 : 0,
       );
-      const words = this.#wayTo(both, 1);
+      const words = this.#partitions.ways(both).get(1);
       if (words !== undefined) return new Map([...words, [low + 1, bit]]);
-    }
-    return undefined;
-  }
-
-  #wayTo(partition: Partition, value: number): ReadonlyMap<number, number> | undefined {
-    if (partition.kind === "leaf") return partition.value === value ? new Map() : undefined;
-    for (const { set, rest } of partition.parts) {
-      const way = this.#wayTo(rest, value);
-      if (way !== undefined) return new Map([...way, [partition.word, this.#partitions.sets.member(set)]]);
     }
     return undefined;
   }

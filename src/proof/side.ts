@@ -11,6 +11,7 @@ import { decisionsOfFilter } from "./filter.ts";
 import { effectOf } from "./meaning.ts";
 import type { Partition, Partitions } from "./partition.ts";
 import { decisionsOfPolicy } from "./policy.ts";
+import type { Relations } from "./relations.ts";
 import { abiOfCall } from "./written-call.ts";
 
 /** A policy, a filter, or a stack of filters (the oldest first). */
@@ -36,15 +37,19 @@ export function sideOf(one: Comparable, target: AbiName | undefined = hostAbi())
   return { kind: "stack", filters };
 }
 
-/** The side's members as decisions, the oldest first. */
-export function decisionsOfSide(side: Side, maker: DecisionMaker): readonly Decisions[] {
+/** The side's members as decisions, the oldest first; with `relations` tests of several words are told as such. */
+export function decisionsOfSide(
+  side: Side,
+  maker: DecisionMaker,
+  relations?: Relations,
+): readonly Decisions[] {
   if (side.kind === "policy") return [decisionsOfPolicy(side.resolved, maker, { telling: "values" })];
-  return side.filters.map(({ instructions }) => decisionsOfFilter(instructions, maker));
+  return side.filters.map(({ instructions }) => decisionsOfFilter(instructions, maker, relations));
 }
 
 /** The side as one partition, whose values are effects. */
 export function partitionOfSide(side: Side, maker: DecisionMaker, partitions: Partitions): Partition {
-  return decisionsOfSide(side, maker)
+  return decisionsOfSide(side, maker, partitions.relations)
     .map((decisions) => partitions.ofDecisions(decisions, effectOf))
     .reduce((older, newer) =>
       partitions.combine(newer, older, (value, other) => strictest(value, other) >>> 0),

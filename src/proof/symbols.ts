@@ -23,6 +23,7 @@ import {
   JGT_K,
 } from "../bpf/index.ts";
 import { all, type Diagram, Diagrams, none } from "./diagram.ts";
+import type { Expression } from "./expressions.ts";
 
 export type Value =
   | { readonly kind: "number"; readonly value: number }
@@ -64,6 +65,8 @@ export class Symbols {
   readonly #width: number;
   readonly #ones: number;
   readonly #diagrams: Diagrams;
+  /** How values of bits were computed, by their keys. */
+  readonly #expressions = new Map<string, Expression>();
 
   /** @param width the bits of the call's words: 32, or fewer where all values are to be enumerated by a test */
   constructor(width = 32) {
@@ -78,6 +81,23 @@ export class Symbols {
 
   /** The result of an arithmetic instruction, given by its code with a constant operand (`ALU_ADD_K` for both). */
   operate(code: number, a: Value, operand: Value): Value {
+    const result = this.#result(code, a, operand);
+    if (result.kind === "bits") {
+      const key = keyOfValue(result);
+      if (!this.#expressions.has(key)) {
+        const [left, right] = [this.expressionOf(a), this.expressionOf(operand)];
+        this.#expressions.set(key, { kind: "operation", code, left, right });
+      }
+    }
+    return result;
+  }
+
+  /** How the value was computed. */
+  expressionOf(value: Value): Expression {
+    return value.kind === "bits" ? (this.#expressions.get(keyOfValue(value)) ?? { kind: "unknown" }) : value;
+  }
+
+  #result(code: number, a: Value, operand: Value): Value {
     if (a.kind === "number" && operand.kind === "number")
       return number(compute(code, a.value, operand.value));
     if (code === ALU_AND_K) {
@@ -138,10 +158,14 @@ export class Symbols {
   /** The words of the call that a value depends on. */
   wordsOf(value: Value): ReadonlySet<number> {
     if (value.kind === "number") return new Set();
-    if (value.kind === "word") return new Set([value.word]);
+    return value.kind === "word" ? new Set([value.word]) : this.wordsIn(value.bits);
+  }
+
+  /** The words of the call that sets of calls ask about. */
+  wordsIn(calls: readonly Diagram[]): ReadonlySet<number> {
     const found = new Set<number>();
     const seen = new Set<Diagram>();
-    const stack = [...value.bits];
+    const stack = [...calls];
     for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
       const top = seen.has(at) ? undefined : this.#diagrams.top(at);
       seen.add(at);
@@ -157,6 +181,11 @@ export class Symbols {
     if (value.kind === "number") return value;
     if (value.kind === "word") return value.word === word ? number(value.mask & known) : value;
     const results = new Map<Diagram, Diagram>();
+    return this.#ofBits(value.bits.map((bit) => this.given(bit, word, known, results)));
+  }
+
+  /** The set of calls where a word of the call is known. */
+  given(calls: Diagram, word: number, known: number, results: Map<Diagram, Diagram> = new Map()): Diagram {
     const walk = (node: Diagram): Diagram => {
       const top = this.#diagrams.top(node);
       if (top === undefined) return node;
@@ -170,7 +199,54 @@ export class Symbols {
       results.set(node, made);
       return made;
     };
-    return this.#ofBits(value.bits.map(walk));
+    return walk(calls);
+  }
+
+  /** A set of calls that others know. */
+  imported(from: Symbols, calls: Diagram): Diagram {
+    return this.#rebuilt(calls, (node) => {
+      const top = from.top(node);
+      return top && { ...top, variable: this.#variable(top.asks.word, top.asks.bit) };
+    });
+  }
+
+  /** The calls of which a word is in a set of values. */
+  ofSet(word: number, sets: Diagrams, set: Diagram): Diagram {
+    return this.#rebuilt(set, (node) => {
+      const top = sets.top(node);
+      return top && { ...top, variable: this.#variable(word, sets.width - 1 - top.level) };
+    });
+  }
+
+  /** Of one of the calls the words that are asked about; the set is not empty. */
+  member(calls: Diagram): ReadonlyMap<number, number> {
+    const found = new Map<number, number>();
+    for (let node = calls, top = this.top(node); top !== undefined; top = this.top(node)) {
+      const { word, bit } = top.asks;
+      const isOne = top.zero === none;
+      found.set(word, ((found.get(word) ?? 0) | (isOne ? 1 << bit : 0)) >>> 0);
+      node = isOne ? top.one : top.zero;
+    }
+    return found;
+  }
+
+  #rebuilt(
+    start: Diagram,
+    topOf: (
+      node: Diagram,
+    ) => { readonly variable: Diagram; readonly zero: Diagram; readonly one: Diagram } | undefined,
+  ): Diagram {
+    const known = new Map<Diagram, Diagram>();
+    const walk = (node: Diagram): Diagram => {
+      const found = known.get(node);
+      if (found !== undefined) return found;
+      const top = topOf(node);
+      if (top === undefined) return node;
+      const made = this.#choose(top.variable, walk(top.one), walk(top.zero));
+      known.set(node, made);
+      return made;
+    };
+    return walk(start);
   }
 
   #variable(word: number, bit: number): Diagram {
@@ -215,9 +291,9 @@ export class Symbols {
       case ALU_DIV_K:
         return this.#divide(a, b);
       case ALU_OR_K:
-        return a.map((bit, index) => this.#or(bit, b[index] ?? none));
+        return a.map((bit, index) => this.or(bit, b[index] ?? none));
       case ALU_AND_K:
-        return a.map((bit, index) => this.#and(bit, b[index] ?? none));
+        return a.map((bit, index) => this.and(bit, b[index] ?? none));
       case ALU_XOR_K:
         return a.map((bit, index) => this.#xor(bit, b[index] ?? none));
       case ALU_LSH_K:
@@ -233,15 +309,15 @@ export class Symbols {
     switch (code) {
       case JEQ_K:
         return a.reduce(
-          (equal, bit, index) => this.#and(equal, this.#not(this.#xor(bit, b[index] ?? none))),
+          (equal, bit, index) => this.and(equal, this.not(this.#xor(bit, b[index] ?? none))),
           all,
         );
       case JGE_K:
-        return this.#not(this.#isLess(a, b));
+        return this.not(this.#isLess(a, b));
       case JGT_K:
         return this.#isLess(b, a);
       default:
-        return a.reduce((any, bit, index) => this.#or(any, this.#and(bit, b[index] ?? none)), none);
+        return a.reduce((any, bit, index) => this.or(any, this.and(bit, b[index] ?? none)), none);
     }
   }
 
@@ -276,7 +352,7 @@ export class Symbols {
   ): { readonly difference: readonly Diagram[]; readonly fits: Diagram } {
     const { sum, carry } = this.#add(
       a,
-      b.map((bit) => this.#not(bit)),
+      b.map((bit) => this.not(bit)),
       all,
     );
     return { difference: sum, fits: carry };
@@ -288,7 +364,7 @@ export class Symbols {
     const [many, few] = weight(a) < weight(b) ? [b, a] : [a, b];
     return few.reduce((sum, bit, index) => {
       if (bit === none) return sum;
-      const multiple = shiftUp(many, index).map((one) => this.#and(one, bit));
+      const multiple = shiftUp(many, index).map((one) => this.and(one, bit));
       return this.#add(sum, multiple, none).sum;
     }, this.bitsOf(zero));
   }
@@ -319,27 +395,27 @@ export class Symbols {
     }, a);
   }
 
-  #and(a: Diagram, b: Diagram): Diagram {
+  and(a: Diagram, b: Diagram): Diagram {
     return this.#diagrams.intersect(a, b);
   }
 
-  #or(a: Diagram, b: Diagram): Diagram {
+  or(a: Diagram, b: Diagram): Diagram {
     return this.#diagrams.unite(a, b);
   }
 
-  #not(a: Diagram): Diagram {
+  not(a: Diagram): Diagram {
     return this.#diagrams.complement(a);
   }
 
   #xor(a: Diagram, b: Diagram): Diagram {
     if (a === none) return b;
     if (b === none) return a;
-    return this.#choose(a, this.#not(b), b);
+    return this.#choose(a, this.not(b), b);
   }
 
   #choose(whether: Diagram, holds: Diagram, fails: Diagram): Diagram {
     if (holds === fails) return holds;
-    return this.#or(this.#and(whether, holds), this.#and(this.#not(whether), fails));
+    return this.or(this.and(whether, holds), this.and(this.not(whether), fails));
   }
 }
 
