@@ -1,11 +1,8 @@
-/**
- * What callgate adds to the start of a container: `lxc-start` until it has started, with LXC's common profile alike. Not under
- * real-time priority: the kernel refuses LXC's cgroups to such a process.
- */
+/** What callgate adds to the start of a container: `lxc-start` until it has started, with LXC's common profile alike. */
 import { createContainer, noContainers } from "../tests/lxc/containers.ts";
 import { printStarts, type StartTime } from "./harness.ts";
 
-const rounds = 25;
+const rounds = 9;
 const profile = "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n";
 
 export function printContainers(): void {

@@ -1,10 +1,7 @@
 // callgate's hook: what LXC runs before a container's start, when nothing has changed since the last one.
 //
 //   hook KEPT CALLGATE ARGUMENT…
-//   hook guard FILE LOG KEPT CALLGATE ARGUMENT…
 //
-// With `guard` it first has lxc-start followed until FILE, the container's first program, has been executed, and nothing else in
-// its place (guard.h): one hook for two. What was refused is told in LOG.
 // KEPT says what the container's profile and first program were made of, and their hashes (src/lxc/kept.ts writes it).
 // Where each of those files is the very one that it was (device, inode, size, times of content and of change), the
 // kernel too, and what was made still has its hash, there is nothing to do. In every other case, and whatever goes wrong,
@@ -14,7 +11,7 @@
 //   16 bytes "callgate kept 1\0", 64 bytes kernel release; u32 made, u32 inputs; then
 //   made × (32 bytes SHA-256, path\0), inputs × (u64 device, inode, size, modified ns, changed ns, path\0)
 
-#include "guard.h"
+#include "system.h"
 
 // What system.h does not have.
 enum {
@@ -23,10 +20,10 @@ enum {
 #else
   NUMBER_CONNECT = 203,
 #endif
-  SOCK_STREAM = 1, EPROTOTYPE = 91,
+  UNIX = 1, STREAM = 1, SOCKET_CLOEXEC = 0x80000, EPROTOTYPE = 91,
 };
 
-enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512, CHUNK = 8 << 10 };
+enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512, CHUNK = 64 << 10 };
 
 static uint8_t kept[KEPT_MAXIMUM + 1];
 static uint8_t block_bytes[CHUNK + 128]; // and the padding
@@ -183,7 +180,7 @@ static bool has_watcher(const char *kept_path) {
   struct {
     uint16_t family;
     char path[108];
-  } address = {AF_UNIX, {0}};
+  } address = {UNIX, {0}};
   size_t length = 0;
   while (kept_path[length] != 0) length++;
   if (length < sizeof kept_name - 1) return false;
@@ -191,7 +188,7 @@ static bool has_watcher(const char *kept_path) {
   if (length + sizeof watch_name > sizeof address.path) return false;
   memcpy(address.path, kept_path, length);
   memcpy(address.path + length, watch_name, sizeof watch_name);
-  long socket = CALL(socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  long socket = CALL(socket, UNIX, STREAM | SOCKET_CLOEXEC, 0);
   if (socket < 0) return false;
   long result = call6(NUMBER_CONNECT, WORD(socket), WORD(&address), sizeof address, 0, 0, 0);
   CALL(close, socket);
@@ -235,17 +232,16 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   int argc = (int)stack[0];
   const char **argv = (const char **)(uintptr_t)(stack + 1);
   const char **environment = argv + argc + 1;
+  if (argc >= 3 && nothing_changed(argv[1], environment)) leave(0);
   static const char usage[] = "callgate: this program is LXC's pre-start hook; `callgate lxc enable` writes it there\n";
-  const char **words = argv + 1;
-  if (argc >= 6 && is_word(words[0], "guard")) {
-    hold_monitor(words[1], words[2]);
-    words += 3, argc -= 3;
-  }
-  if (argc < 3) {
+  if (argc >= 3) {
+    long result = CALL(execve, argv[2], argv + 2, environment);
+    struct line line = {.length = 0};
+    put_failure(&line, "callgate: cannot execute", argv[2], result);
+    put_byte(&line, '\n');
+    CALL(write, 2, line.text, line.length);
+  } else {
     CALL(write, 2, usage, sizeof usage - 1);
-    leave(1);
   }
-  if (nothing_changed(words[0], environment)) leave(0);
-  long result = CALL(execve, words[1], words + 1, environment);
-  fail("cannot execute", words[1], result);
+  leave(1);
 }

@@ -14,11 +14,51 @@
 // as a child). If the tracing child is killed, so is the init.
 // `attach` traces CMD and its children until the one that executes FILE has done so, and ends as CMD does.
 
-#include "guard.h"
+#include "system.h"
 
-enum { INSTRUCTIONS_MAXIMUM = 4096 };
+enum {
+  PTRACE_CONT = 7, PTRACE_DETACH = 17, PTRACE_SECCOMP_GET_FILTER = 0x420c,
+  PTRACE_SEIZE = 0x4206, PTRACE_INTERRUPT = 0x4207, PTRACE_LISTEN = 0x4208,
+  PTRACE_O_TRACEFORK = 1 << 1, PTRACE_O_TRACEVFORK = 1 << 2, PTRACE_O_TRACECLONE = 1 << 3,
+  PTRACE_O_TRACEEXEC = 1 << 4, PTRACE_O_TRACEEXIT = 1 << 6, PTRACE_O_EXITKILL = 1 << 20,
+  PTRACE_EVENT_FORK = 1, PTRACE_EVENT_EXEC = 4, PTRACE_EVENT_EXIT = 6, PTRACE_EVENT_STOP = 128,
+  WALL = 0x40000000,
+  O_APPEND = 0x400,
+  AF_UNIX = 1, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000,
+  INSTRUCTIONS_MAXIMUM = 4096,
+#if defined(__x86_64__)
+  NUMBER_RENAMEAT2 = 316,
+#else
+  NUMBER_RENAMEAT2 = 276,
+#endif
+};
 
 static struct filter_instruction instructions[INSTRUCTIONS_MAXIMUM];
+static int failure_status = 1;
+
+_Noreturn static void fail(const char *what, const char *object, long result) {
+  fail_as("callgate", failure_status, what, object, result);
+}
+
+static bool is_word(const char *given, const char *word) {
+  while (*given != 0 && *given == *word) given++, word++;
+  return *given == *word;
+}
+
+// A positive decimal number that a process can have, or 0.
+static long process_id(const char *text) {
+  long number = 0;
+  const char *digit = text;
+  for (; *digit >= '0' && *digit <= '9' && number <= 1 << 22; digit++) number = number * 10 + (*digit - '0');
+  return *digit == 0 && number <= 1 << 22 ? number : 0;
+}
+
+static long wait_for(long pid, int *status) {
+  long result;
+  do result = CALL(wait4, pid, status, WALL, 0);
+  while (result == -EINTR);
+  return result;
+}
 
 static void write_all(int descriptor, const void *bytes, size_t length) {
   const uint8_t *at = bytes;
@@ -132,6 +172,122 @@ static void loads(const char **program, const char **environment) {
   }
 }
 
+// ── guard ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// The program that the process runs is FILE itself, not one that is named like it.
+static bool runs(long pid, const struct file_status *file) {
+  struct line path = {.length = 0};
+  put(&path, "/proc/");
+  put_number(&path, (uint64_t)pid);
+  put(&path, "/exe");
+  put_byte(&path, 0);
+  long program = CALL(openat, AT_FDCWD, path.text, O_PATH | O_CLOEXEC, 0);
+  struct file_status status;
+  if (program < 0 || CALL(fstat, program, &status) < 0) return false;
+  CALL(close, program);
+  return status.device == file->device && status.inode == file->inode;
+}
+
+static void report_stop(long log) {
+  static const char text[] =
+      "<3>callgate: error start-without-filter: the container was about to start another program than its configured "
+      "init, without callgate's filter (lxc-start -- CMD, -s lxc.init.cmd=…, lxc-execute): it was stopped\n";
+  if (log >= 0) CALL(write, log, text + 3, sizeof text - 4);
+  static const struct {
+    uint16_t family;
+    char path[10];
+  } syslog = {AF_UNIX, "/dev/log"};
+  long socket = CALL(socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket >= 0) CALL(sendto, socket, text, sizeof text - 2, MSG_NOSIGNAL, &syslog, sizeof syslog);
+}
+
+_Noreturn static void watch(long pid, const struct file_status *file, long log, int ready) {
+  CALL(setsid);
+  const int options =
+      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+  long result = CALL(ptrace, PTRACE_SEIZE, pid, 0, options);
+  if (result < 0) fail("start-host check: cannot trace the container's init", NULL, result);
+  // LXC waits until nobody has the hook's output any more.
+  long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+  if (null < 0) fail("start-host check: cannot open", "/dev/null", null);
+  CALL(write, ready, "+", 1);
+  CALL(close, ready);
+  for (int descriptor = 0; descriptor < 3; descriptor++) CALL(dup3, null, descriptor, 0);
+
+  for (;;) {
+    int status = 0;
+    if (wait_for(pid, &status) < 0) leave(1);
+    if ((status & 0xff) != 0x7f) leave(0); // the init has ended before
+    int event = status >> 16, signal = status >> 8 & 0xff;
+    if (event == PTRACE_EVENT_EXEC && runs(pid, file)) {
+      CALL(ptrace, PTRACE_DETACH, pid, 0, 0);
+      leave(0);
+    }
+    if (event >= PTRACE_EVENT_FORK && event <= PTRACE_EVENT_EXEC) {
+      CALL(kill, pid, SIGKILL);
+      report_stop(log);
+      leave(1);
+    }
+    bool stops = signal == SIGSTOP || signal == 20 || signal == 21 || signal == 22;
+    if (event == PTRACE_EVENT_STOP && stops)
+      CALL(ptrace, PTRACE_LISTEN, pid, 0, 0);
+    else
+      CALL(ptrace, PTRACE_CONT, pid, 0, event == 0 ? signal : 0);
+  }
+}
+
+// A start with a watcher has a profile that asks it. What comes in later refuses by itself.
+static void change_profile(const char *file) {
+  static const char init[] = "callgate.init", profile[] = "callgate.seccomp", later[] = "callgate.seccomp-attach";
+  size_t folder = 0;
+  while (file[folder] != 0) folder++;
+  if (folder < sizeof init - 1) return;
+  folder -= sizeof init - 1;
+  struct line from = {.length = 0}, to = {.length = 0};
+  if (folder + sizeof later > sizeof from.text) return; // too long for a watcher's socket, too
+  for (size_t i = 0; i < folder; i++) put_byte(&from, file[i]), put_byte(&to, file[i]);
+  put(&from, later);
+  put(&to, profile);
+  put_byte(&from, 0);
+  put_byte(&to, 0);
+  long result = call6(NUMBER_RENAMEAT2, WORD(AT_FDCWD), WORD(from.text), WORD(AT_FDCWD), WORD(to.text), 0, 0);
+  if (result < 0 && result != -ENOENT) fail("start-host check: cannot rename", from.text, result);
+}
+
+static void guard(const char *file, const char *log_file, const char **environment) {
+  static const char name[] = "LXC_PID=";
+  long pid = 0;
+  for (; *environment != NULL; environment++) {
+    size_t same = 0;
+    while (name[same] != 0 && (*environment)[same] == name[same]) same++;
+    if (name[same] == 0) pid = process_id(*environment + same);
+  }
+  if (pid == 0) fail("start-host check: LXC does not say which process the container's init is (LXC_PID)", NULL, 0);
+
+  change_profile(file);
+  struct file_status status;
+  long opened = CALL(openat, AT_FDCWD, file, O_PATH | O_CLOEXEC, 0);
+  if (opened < 0) fail("start-host check: cannot open", file, opened);
+  long result = CALL(fstat, opened, &status);
+  if (result < 0) fail("start-host check: cannot look at", file, result);
+  long log = CALL(openat, AT_FDCWD, log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+  int ends[2];
+  result = CALL(pipe2, ends, O_CLOEXEC);
+  if (result < 0) fail("start-host check: cannot make a pipe", NULL, result);
+  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) fail("start-host check: cannot make a process", NULL, child);
+  if (child == 0) {
+    CALL(close, ends[0]);
+    watch(pid, &status, log, ends[1]);
+  }
+  CALL(close, ends[1]);
+  char byte = 0;
+  do result = CALL(read, ends[0], &byte, 1);
+  while (result == -EINTR);
+  if (result != 1) leave(1); // the child has said why
+}
+
 // ── attach ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _Noreturn static void end_like(int status) {
@@ -214,7 +370,7 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   else if (argc >= 3 && is_word(argv[1], "loads"))
     loads(argv + 2, environment);
   else if (argc >= 4 && is_word(argv[1], "guard"))
-    hold_init(argv[2], argv[3], environment);
+    guard(argv[2], argv[3], environment);
   else if (argc >= 4 && is_word(argv[1], "attach"))
     attach(argv[2], argv + 3, environment);
   else

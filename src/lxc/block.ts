@@ -65,17 +65,9 @@ export interface BlockOptions {
   readonly hook: string;
   /** Statements that hold where the configuration has none of their own. */
   readonly statements: readonly string[];
-  /** Who is held until the first program has begun: lxc-start from its pre-start hook on, or the init by a hook of its own. */
-  readonly held: Held;
   /** Whether LXC is told where a watcher would be: it connects only in a start that is watched. */
   readonly watchable: boolean;
 }
-
-/** The start-host check's two forms (native/guard.h). */
-export type Held = "monitor" | "init";
-
-/** The words of the hook that holds lxc-start. */
-export const guardWords = ({ init, log }: ContainerFiles): string => `guard ${quote(init)} ${quote(log)}`;
 
 /** The block's lines, with its marks. */
 export function blockOf({
@@ -84,7 +76,6 @@ export function blockOf({
   tracer,
   hook: native,
   statements,
-  held,
   watchable,
 }: BlockOptions): readonly string[] {
   const files = filesOf(folder);
@@ -93,8 +84,8 @@ export function blockOf({
     begin,
     ...statements,
     // Where nothing has changed since the last start, the native hook needs no Node; else it executes the rest.
-    `lxc.hook.pre-start = ${quote(native)} ${held === "monitor" ? `${guardWords(files)} ` : ""}${quote(files.kept)} ${hook("pre-start")}`,
-    ...(held === "init" ? [`lxc.hook.start-host = ${quote(tracer)} ${guardWords(files)}`] : []),
+    `lxc.hook.pre-start = ${quote(native)} ${quote(files.kept)} ${hook("pre-start")}`,
+    `lxc.hook.start-host = ${quote(tracer)} guard ${quote(files.init)} ${quote(files.log)}`,
     `lxc.hook.clone = ${hook("clone")}`,
     `lxc.seccomp.profile = ${files.profile}`,
     "lxc.seccomp.allow_nesting = 1",

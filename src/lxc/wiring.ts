@@ -2,7 +2,7 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Diagnostic } from "../diagnostics/index.ts";
-import { filesOf, guardWords, type Held, initInside } from "./block.ts";
+import { filesOf, initInside } from "./block.ts";
 import { allValues, type ConfigLine, type ContainerConfig, lastValue } from "./config.ts";
 
 /** What is wrong with the lines that bring callgate into a container's start. */
@@ -33,18 +33,11 @@ export function wiringProblems(config: ContainerConfig, folder: string): readonl
       "lxc.mount.entry is emptied behind callgate's lines",
       lines.findLast((line) => line.key === "lxc.mount.entry"),
     );
-  const guard = guardWords(files);
-  const holds = (key: string): boolean => allValues(lines, key).some((value) => value.includes(guard));
-  if (holds("lxc.hook.pre-start")) {
-    const foreign = lineThatNeedsHeldInit(lines);
-    if (foreign !== undefined)
-      problem("this executes a program in the container before its init, and callgate would end it", foreign);
-  } else if (!holds("lxc.hook.start-host")) {
-    const emptied = lines.findLast(
-      ({ key }) => key === "lxc.hook.start-host" || key === "lxc.hook.pre-start",
+  if (!allValues(lines, "lxc.hook.start-host").some((value) => value.includes(files.init)))
+    problem(
+      "lxc.hook.start-host is emptied behind callgate's lines",
+      lines.findLast((line) => line.key === "lxc.hook.start-host"),
     );
-    problem("callgate's hooks are emptied behind its lines", emptied);
-  }
   const nesting = lastValue(lines, "lxc.seccomp.allow_nesting");
   if (nesting?.value !== "1")
     problem(
@@ -65,25 +58,6 @@ export function wiringProblems(config: ContainerConfig, folder: string): readonl
   );
   if (elsewhere !== undefined) problem("callgate's lines stand in an included file", elsewhere);
   return problems;
-}
-
-/**
- * Who can be held in a container's start. With lxc-start one hook is enough, but LXC must not execute anything in the container
- * before its init; and an ordinary user's lxc-start executes newuidmap, which has no rights while it is traced.
- */
-export function heldIn({ lines }: ContainerConfig, isOfRoot = process.getuid?.() === 0): Held {
-  return isOfRoot && lineThatNeedsHeldInit(lines) === undefined ? "monitor" : "init";
-}
-
-const hooksInside = ["lxc.hook.pre-mount", "lxc.hook.mount", "lxc.hook.autodev"];
-
-/** A hook that runs where the container's mounts are, or a root for which LXC may need a program there. */
-function lineThatNeedsHeldInit(lines: readonly ConfigLine[]): ConfigLine | undefined {
-  const root = lastValue(lines, "lxc.rootfs.path");
-  const isFolder = root === undefined || /^(?:dir:)?\//.test(root.value);
-  return (
-    lines.find(({ key, value }) => hooksInside.includes(key) && value !== "") ?? (isFolder ? undefined : root)
-  );
 }
 
 /** Whether a configuration file is the one in a folder, however either is reached. */

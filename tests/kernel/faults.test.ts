@@ -442,6 +442,7 @@ describe("callgate run with Node", () => {
 const elsewhere: Readonly<Record<string, string>> = {
   leave: "the end of a process; where it is refused, an instruction that traps",
   say_and_leave: "what is said after a step has failed",
+  fail_as: "the end of the other native programs",
   close_from_to: "Linux before 5.9, see launcher-front.test.ts",
   become_node: "a caller that has closed 0, 1 or 2, see launcher-front.test.ts",
   die_like_child: "after Node was killed",

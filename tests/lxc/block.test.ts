@@ -13,7 +13,6 @@ const block = (folder: string) =>
     tracer: "/opt/tracer",
     hook: "/opt/hook",
     statements: [],
-    held: "monitor",
     watchable: true,
   });
 
@@ -43,7 +42,7 @@ describe("the block", () => {
     const lines = block("/srv/it's here");
     assert.ok(
       lines.includes(
-        "lxc.hook.pre-start = /opt/hook guard /srv/it\\'s\\ here/callgate.init /srv/it\\'s\\ here/callgate.log /srv/it\\'s\\ here/callgate.kept /opt/call\\ gate/bin/callgate lxc hook pre-start /srv/it\\'s\\ here",
+        "lxc.hook.pre-start = /opt/hook /srv/it\\'s\\ here/callgate.kept /opt/call\\ gate/bin/callgate lxc hook pre-start /srv/it\\'s\\ here",
       ),
     );
     assert.ok(
@@ -104,7 +103,6 @@ describe("statements", () => {
         tracer: "/t",
         hook: "/h",
         statements: ["syscall.baseline = 6.18"],
-        held: "monitor",
         watchable: true,
       }),
     );

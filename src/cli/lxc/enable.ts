@@ -8,7 +8,7 @@ import { type Change, changesOf } from "../../lxc/changes.ts";
 import { type ContainerConfig, lastValue, readConfig, readConfigText } from "../../lxc/config.ts";
 import { type Container, defaultConfigFile, initOf } from "../../lxc/container.ts";
 import { type Protection, protectionOf } from "../../lxc/protection.ts";
-import { heldIn, wiringProblems } from "../../lxc/wiring.ts";
+import { wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { formatVersion, parseVersion } from "../../syscalls/index.ts";
@@ -68,7 +68,6 @@ function linesFor(container: Container, bare: string): readonly string[] {
     tracer: nativeProgram("tracer"),
     hook: nativeProgram("hook"),
     statements: baselineFor(config),
-    held: heldIn(config),
     // Another supervisor's address stays.
     watchable: lastValue(config.lines, "lxc.seccomp.notify.proxy") === undefined,
   });

@@ -88,7 +88,6 @@ function ownFiles(): readonly string[] {
   return [
     nativeProgram("launcher"),
     nativeProgram("tracer"),
-    nativeProgram("hook"),
     join(dirname(dirname(nativeProgram("launcher"))), "SHA256SUMS"),
     join(packageRoot(), "dist", "cli", "main.cjs"),
     ...(library === undefined ? [] : [library]),
