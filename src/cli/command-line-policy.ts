@@ -37,12 +37,8 @@ export function policyOfCommandLine(
     typeof text === "string"
       ? { policy: undefined, diagnostics: [unreadable(named, text)] }
       : readFound(text, { onRead: restOnContent });
-  const path = resolvePath(named);
-  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
   const file =
-    typeof text === "string" || builtinPolicyText(named) !== undefined || !isFile
-      ? undefined
-      : { ...text, path };
+    typeof text === "string" || builtinPolicyText(named) !== undefined ? undefined : fileOf(named, text);
   const rules: Rule[] = [];
   const diagnostics: Diagnostic[] = [...base.diagnostics];
   const selected: AbiSelection[number][] = [];
@@ -61,6 +57,12 @@ export function policyOfCommandLine(
   const idle = rules.length === 0 ? [] : unreachableRules(resolved, (rule) => added.has(rule));
   const all = [...found, ...idle.map((one): Diagnostic => ({ ...one, severity: "error" }))];
   return { policy: hasErrors(all) ? undefined : policy, diagnostics: [...diagnostics, ...all], file };
+}
+
+/** Undefined where what was read is a pipe or a device. (Only what was read: there may be no working directory.) */
+function fileOf(named: string, text: Omit<PolicyFile, "path">): PolicyFile | undefined {
+  const path = resolvePath(named);
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true ? { ...text, path } : undefined;
 }
 
 function abiOption(value: string): AbiSelection[number] {
