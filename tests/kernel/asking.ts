@@ -122,7 +122,9 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (!strcmp(what, "load")) {
-    for (int i = 0; i < 4; i++) if (fork() == 0) for (;;) syscall(SYS_keyctl, 0, -3, 0);
+    // Without a pid namespace only the program itself is ended; these must not outlive it.
+    for (int i = 0; i < 4; i++)
+      if (fork() == 0) for (prctl(PR_SET_PDEATHSIG, SIGKILL);;) syscall(SYS_keyctl, 0, -3, 0);
     try_one(0);
     pause();
   }
