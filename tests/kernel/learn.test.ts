@@ -119,8 +119,9 @@ const attacks = [
 /**
  * What the program never did is refused: each attack for real, as a program under the policy; and that it writes to what
  * a shell reads when somebody logs in.
+ * @param itsOwn what it did do
  */
-function refusesAttacks(policy: string): void {
+function refusesAttacks(policy: string, itsOwn: readonly string[] = []): void {
   const { status: refused, stdout } = run([
     "run",
     "--filter-only",
@@ -131,7 +132,8 @@ function refusesAttacks(policy: string): void {
     ...attacks,
   ]);
   assert.equal(refused, 1);
-  for (const attack of attacks) assert.match(stdout, new RegExp(`^${attack}: (?:EPERM|ENOSYS)`, "m"));
+  for (const attack of attacks.filter((one) => !itsOwn.includes(one)))
+    assert.match(stdout, new RegExp(`^${attack}: (?:EPERM|ENOSYS)`, "m"));
   const home = scratchPath(`home-${dirname(policy).split("/").pop()}-${basename(policy)}`);
   mkdirSync(home);
   const profile = join(home, ".bashrc");
@@ -189,7 +191,9 @@ describe("a learned policy lets the program work, and refuses what it never did"
       assert.match(under.stderr, /^(?:callgate: note: --filter-only: files and network are open, .*\n)?$/);
       assert.equal(under.status, plain.status);
       assert.equal(under.stdout, plain.stdout);
-      refusesAttacks(policy);
+      // Node 24 makes a ring of its own at every start, so that its policy permits one.
+      const hasRing = name === "node" && Number(process.versions.node.split(".")[0]) >= 24;
+      refusesAttacks(policy, hasRing ? ["io_uring_setup"] : []);
     });
   }
 
