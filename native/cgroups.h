@@ -26,6 +26,9 @@ static const struct filter_instruction keeper_filter[] =
     OWN_FILTER(LET(read), LET(write), LET(openat), LET(close), LET(unlinkat), LET(kill), LET(ppoll), LET(pread64),
                LET(pidfd_open), LET(pidfd_send_signal), LET(exit_group));
 
+static uint32_t group_count; // those of the plan that are made
+static struct payload group_entries[CGROUPS_MAXIMUM]; // where each stands in the plan
+static uint32_t group_events[CGROUPS_MAXIMUM];        // which of all events is its first
 static int group_parents[CGROUPS_MAXIMUM];
 static int group_members[CGROUPS_MAXIMUM]; // cgroup.procs, by which the program joins
 static int group_ends[CGROUPS_MAXIMUM];    // cgroup.kill, from Linux 5.14 on in v2; else -1
@@ -46,6 +49,20 @@ static void pass_settings(struct payload *payload, const struct cgroup_entry *gr
 
 static void pass_events(struct payload *payload, const struct cgroup_entry *group) {
   for (uint32_t i = 0; i < group->events; i++) take_cgroup_event(payload);
+}
+
+// The kernel's limits hold instead, which count otherwise: the user is to know.
+static void say_unheld(uint32_t controllers) {
+  if (report_descriptor >= 0) return;
+  struct line line = {.length = 0};
+  put(&line, prefix);
+  put(&line, "no control group can be made here: ");
+  if ((controllers & CONTROLLER_MEMORY) != 0) put(&line, "memory is limited for each process by itself");
+  if (controllers == CONTROLLERS) put(&line, ", ");
+  if ((controllers & CONTROLLER_PIDS) != 0)
+    put(&line, plan.namespaces.present ? "processes by the kernel's count for the sandbox's user" : "processes are not limited");
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
 }
 
 // callgate-PID-RANDOM/FILE
@@ -71,22 +88,46 @@ static void name_groups(void) {
   put_byte(&group_name, 0);
 }
 
+static long open_parent(const char *path) {
+  long parent = CALL(openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (parent < 0) fail_step(STEP_CGROUPS, "openat", path, parent, NULL);
+  return parent;
+}
+
+// Of entries whose folder is looked for, the first that can be had for each controller; v2 has one group for a process.
+static bool is_wanted(const struct cgroup_entry *group, bool has_unified) {
+  return (group->controllers & controllers_held) == 0 && !(group->version == 2 && has_unified);
+}
+
 static void open_parents(const struct cgroups_step *step) {
   struct payload payload = groups_of(step);
+  uint32_t events = 0, wanted = 0;
+  bool has_unified = false;
   for (uint32_t i = 0; i < step->count; i++) {
+    struct payload entry = payload;
     struct cgroup_entry group = take_cgroup(&payload);
-    long parent = CALL(openat, AT_FDCWD, group.parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (parent < 0) fail_step(STEP_CGROUPS, "openat", group.parent, parent, NULL);
-    group_parents[i] = (int)parent;
     pass_settings(&payload, &group);
     pass_events(&payload, &group);
+    long parent = -1;
+    if (group.version == 0) parent = open_parent(group.parent);
+    else if (is_wanted(&group, has_unified)) parent = find_group(group.version, group.controllers);
+    wanted |= group.controllers;
+    if (parent >= 0) {
+      group_entries[group_count] = entry;
+      group_events[group_count] = events;
+      group_parents[group_count++] = (int)parent;
+      controllers_held |= group.controllers;
+      has_unified = has_unified || group.version == 2;
+    }
+    events += group.events;
   }
+  if (step->says_absence && (wanted & ~controllers_held) != 0) say_unheld(wanted & ~controllers_held);
 }
 
 // ── Ending all that is in a group: by the keeper, and by outer ───────────────────────────────────────────────────
 
-static void open_groups(const struct cgroups_step *step) {
-  for (uint32_t i = 0; i < step->count; i++) {
+static void open_groups(void) {
+  for (uint32_t i = 0; i < group_count; i++) {
     struct line path;
     long members = CALL(openat, group_parents[i], path_in_group(&path, "cgroup.procs"), O_RDWR | O_CLOEXEC, 0);
     if (members < 0) fail_step(STEP_CGROUPS, "openat", path.text, members, NULL);
@@ -229,19 +270,18 @@ static void configure_group(uint32_t index, const struct cgroup_setting *setting
   shut(STEP_CGROUPS, file);
 }
 
-static void make_groups(const struct cgroups_step *step) {
-  struct payload payload = groups_of(step);
-  for (uint32_t i = 0; i < step->count; i++) {
+static void make_groups(void) {
+  for (uint32_t i = 0; i < group_count; i++) {
+    struct payload payload = group_entries[i];
     struct cgroup_entry group = take_cgroup(&payload);
     sweep(group_parents[i]);
     long result = CALL(mkdirat, group_parents[i], group_name.text, 0755);
-    if (result < 0) fail_step(STEP_CGROUPS, "mkdirat", group.parent, result, NULL);
+    if (result < 0) fail_step(STEP_CGROUPS, "mkdirat", *group.parent != 0 ? group.parent : group_name.text, result, NULL);
     groups_made = i + 1;
     for (uint32_t j = 0; j < group.settings; j++) {
       struct cgroup_setting setting = take_cgroup_setting(&payload);
       configure_group(i, &setting);
     }
-    pass_events(&payload, &group);
   }
 }
 
@@ -264,15 +304,15 @@ static bool has_happened(uint32_t index, const struct cgroup_event *event) {
 }
 
 // A bit for each event, in the order of the plan.
-static uint8_t what_has_happened(const struct cgroups_step *step) {
-  struct payload payload = groups_of(step);
-  uint8_t happened = 0, bit = 1;
-  for (uint32_t i = 0; i < step->count; i++) {
+static uint8_t what_has_happened(void) {
+  uint8_t happened = 0;
+  for (uint32_t i = 0; i < group_count; i++) {
+    struct payload payload = group_entries[i];
     struct cgroup_entry group = take_cgroup(&payload);
     pass_settings(&payload, &group);
-    for (uint32_t j = 0; j < group.events; j++, bit = (uint8_t)(bit << 1)) {
+    for (uint32_t j = 0; j < group.events; j++) {
       struct cgroup_event event = take_cgroup_event(&payload);
-      if (has_happened(i, &event)) happened |= bit;
+      if (has_happened(i, &event)) happened |= (uint8_t)(1U << (group_events[i] + j));
     }
   }
   return happened;
@@ -295,7 +335,7 @@ static void keep_needed_capabilities(void) {
   else if (result < 0) fail_step(STEP_CGROUPS, "capset", NULL, result, NULL);
 }
 
-static void keep_only_parents(const struct cgroups_step *step) {
+static void keep_only_parents(void) {
   enum { WRITE_FILE = 2, READ_FILE = 4, REMOVE_DIR = 0x10 };
   if (!plan.landlock.present) return;
   long version = CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION);
@@ -303,7 +343,7 @@ static void keep_only_parents(const struct cgroups_step *step) {
   struct landlock_ruleset attributes = {known_file_rights(version), version >= 4 ? 3 : 0, 0};
   long ruleset = CALL(landlock_create_ruleset, &attributes, version >= 4 ? 16 : 8, 0);
   if (ruleset < 0) fail_step(STEP_CGROUPS, "landlock_create_ruleset", NULL, ruleset, NULL);
-  for (uint32_t i = 0; i < step->count; i++) {
+  for (uint32_t i = 0; i < group_count; i++) {
     struct landlock_path_rule rule = {WRITE_FILE | READ_FILE | REMOVE_DIR, group_parents[i]};
     long result = CALL(landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &rule, 0);
     if (result < 0) fail_step(STEP_CGROUPS, "landlock_add_rule", NULL, result, NULL);
@@ -312,20 +352,20 @@ static void keep_only_parents(const struct cgroups_step *step) {
   if (result < 0) fail_step(STEP_CGROUPS, "landlock_restrict_self", NULL, result, NULL);
 }
 
-_Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
+_Noreturn static void be_keeper(int channel) {
   is_keeper = true;
   must(STEP_CGROUPS, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
   // The program is in outer's process group, and may send that whatever it likes: this one is in none with it.
   long result = CALL(setsid);
   if (result < 0) fail_step(STEP_CGROUPS, "setsid", NULL, result, NULL);
-  make_groups(step);
-  open_groups(step);
+  make_groups();
+  open_groups();
   keep_needed_capabilities();
   keep_own_privileges();
-  keep_only_parents(step);
+  keep_only_parents();
   int kept[3 * CGROUPS_MAXIMUM + 1] = {channel};
-  for (uint32_t i = 0; i < step->count; i++) kept[i + 1] = group_parents[i];
-  int count_kept = keep_groups(kept, (int)step->count + 1);
+  for (uint32_t i = 0; i < group_count; i++) kept[i + 1] = group_parents[i];
+  int count_kept = keep_groups(kept, (int)group_count + 1);
   bool done = become_ours(keeper_filter, sizeof keeper_filter / sizeof keeper_filter[0], kept, count_kept);
   if (!done || CALL(write, channel, &ready, 1) != 1) {
     remove_groups();
@@ -336,7 +376,7 @@ _Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
   long count;
   do count = CALL(read, channel, &byte, 1);
   while (count == -EINTR);
-  uint8_t happened = count == 1 ? what_has_happened(step) : 0;
+  uint8_t happened = count == 1 ? what_has_happened() : 0;
   remove_groups();
   if (count == 1) CALL(write, channel, &happened, 1);
   leave(0);
@@ -348,8 +388,9 @@ _Noreturn static void be_keeper(const struct cgroups_step *step, int channel) {
 static void start_keeper(const struct cgroups_step *step) {
   if (!step->present) return;
   enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
-  name_groups();
   open_parents(step);
+  if (group_count == 0) return;
+  name_groups();
   int ends[2];
   long result = CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
   if (result < 0) fail_step(STEP_CGROUPS, "socketpair", NULL, result, NULL);
@@ -357,18 +398,18 @@ static void start_keeper(const struct cgroups_step *step) {
   if (keeper < 0) fail_step(STEP_CGROUPS, "clone", NULL, keeper, NULL);
   if (keeper == 0) {
     shut(STEP_CGROUPS, ends[0]);
-    be_keeper(step, ends[1]);
+    be_keeper(ends[1]);
   }
   shut(STEP_CGROUPS, ends[1]);
   keeper_channel = ends[0];
   await_ours(STEP_CGROUPS, keeper_channel, keeper, ready, "the keeper of the groups has ended before it was ready");
-  open_groups(step);
-  for (uint32_t i = 0; i < step->count; i++) shut(STEP_CGROUPS, group_parents[i]);
+  open_groups();
+  for (uint32_t i = 0; i < group_count; i++) shut(STEP_CGROUPS, group_parents[i]);
 }
 
 // By the program-to-be, wherever its namespaces are: the kernel asks for the rights of who opened the descriptor.
-static void join_groups(const struct cgroups_step *step) {
-  for (uint32_t i = 0; i < step->count; i++) {
+static void join_groups(void) {
+  for (uint32_t i = 0; i < group_count; i++) {
     long result = CALL(write, group_members[i], "0", 1);
     if (result < 0) fail_step(STEP_CGROUPS, "write", "cgroup.procs", result, NULL);
     shut(STEP_CGROUPS, group_members[i]);

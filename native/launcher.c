@@ -406,6 +406,7 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 
 #include "namespaces.h"
 #include "mounts.h"
+#include "find-groups.h"
 #include "restrict.h"
 #include "ours.h"
 #include "cgroups.h"
@@ -687,7 +688,7 @@ _Noreturn static void carry_out(const char **environment) {
   enter_own_domain();
 
   // Only the program-to-be is here now: limits are its own, not those of the processes that look after it.
-  join_groups(&plan.cgroups);
+  join_groups();
   set_limits(&plan.limits);
   close_descriptors(&plan.close);
   reset_signals(&plan.signals);

@@ -26,7 +26,7 @@ enum {
   MOUNTS_MAXIMUM = 512,
   RESTRICTIONS_MAXIMUM = 512,   // rules of Landlock
   LIMITS_MAXIMUM = 16,
-  CGROUPS_MAXIMUM = 4,
+  CGROUPS_MAXIMUM = 8,
   CGROUP_SETTINGS_MAXIMUM = 16,
   CGROUP_EVENTS_MAXIMUM = 8,    // of all groups: a bit each
   HOST_NAME_MAXIMUM = 64,
@@ -67,6 +67,8 @@ enum { NAMESPACE_FLAGS = 0x7e020000 }; // NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWU
 enum { ID_MAP_OWN = 1, ID_MAP_ALL = 2 };
 enum { MOUNT_BIND = 1, MOUNT_TMPFS = 2, MOUNT_PROC = 3, MOUNT_DEVPTS = 4, MAKE_DIRECTORY = 5, MAKE_FILE = 6, MAKE_LINK = 7 };
 enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAGS = 7 };
+enum { CGROUPS_SAY_ABSENCE = 1 }; // that a limit is held by no group
+enum { CONTROLLER_MEMORY = 1, CONTROLLER_PIDS = 2, CONTROLLERS = 3 };
 enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
 enum { FILTER_WATCHED = 1 };
@@ -91,17 +93,19 @@ struct plan_header {
 // ── A plan that was checked ────────────────────────────────────────────────────────────────────────────────────
 // Views into the plan's bytes; "strings" are NUL-terminated and follow each other.
 
-struct cgroups_step { // u32 count, u32 0, count × cgroup_entry
-  bool present;
+struct cgroups_step { // u32 count, u32 flags, count × cgroup_entry
+  bool present, says_absence;
   uint32_t count;
   const uint8_t *entries;
   size_t size;
 };
 
-// One control group that is made for the sandbox.
-struct cgroup_entry { // u32 settings, u32 events, parent, settings × cgroup_setting, events × cgroup_event
-  uint32_t settings, events;
-  const char *parent; // the folder that it is made in
+// One control group that is made for the sandbox. With a version, its folder is looked for at the start, and of such entries
+// each adds the controllers that those before it could not have.
+// u32 settings, u32 events, u32 version or 0, u32 CONTROLLER_*, parent, settings × cgroup_setting, events × cgroup_event
+struct cgroup_entry {
+  uint32_t settings, events, version, controllers;
+  const char *parent; // the folder that it is made in, or empty
 };
 
 struct cgroup_setting { // u32 optional: not every kernel has it, file, value
@@ -171,10 +175,10 @@ struct host_name_step { // string
   const char *name;
 };
 
-struct limits_step { // u32 count, u32 wall time in seconds (0: none), count × (u32 RLIMIT_*, u32 0, u64 value)
+struct limits_step { // u32 count, u32 wall time in seconds (0: none), count × (u32 RLIMIT_*, u32 unless, u64 value)
   bool present;
   uint32_t count, wall_time;
-  const uint8_t *limits;
+  const uint8_t *limits; // unless: CONTROLLER_*; where a group that was found has one of them, it holds instead
 };
 
 struct explain_kill_step { // string: what is said when SIGSYS has ended the program
@@ -375,6 +379,8 @@ static inline struct cgroup_entry take_cgroup(struct payload *payload) {
   struct cgroup_entry entry = {0};
   entry.settings = take32(payload);
   entry.events = take32(payload);
+  entry.version = take32(payload);
+  entry.controllers = take32(payload);
   entry.parent = take_strings(payload, 1);
   return entry;
 }
@@ -405,8 +411,9 @@ static inline bool is_plain_name(const char *name) {
 
 static inline const char *check_cgroups(struct payload *payload, struct cgroups_step *step) {
   step->count = take32(payload);
-  uint32_t reserved = take32(payload);
-  if (reserved != 0) return "its cgroup step has unknown flags";
+  uint32_t flags = take32(payload);
+  if ((flags & ~(uint32_t)CGROUPS_SAY_ABSENCE) != 0) return "its cgroup step has unknown flags";
+  step->says_absence = flags != 0;
   if (step->count > CGROUPS_MAXIMUM) return "it has too many control groups";
   if (step->count == 0 && !payload->short_of) return "its cgroup step has no group";
   step->entries = payload->at;
@@ -415,7 +422,11 @@ static inline const char *check_cgroups(struct payload *payload, struct cgroups_
   for (uint32_t i = 0; i < step->count; i++) {
     struct cgroup_entry entry = take_cgroup(payload);
     if (payload->short_of) return NULL;
-    if (*entry.parent != '/') return "the folder of a control group is not absolute";
+    bool is_sought = entry.version == 2 || (entry.version == 1 && (entry.controllers & (entry.controllers - 1)) == 0);
+    bool is_given = entry.version == 0 && entry.controllers == 0;
+    if (is_sought ? entry.controllers == 0 || (entry.controllers & ~(uint32_t)CONTROLLERS) != 0 : !is_given)
+      return "a control group has unknown controllers";
+    if (is_sought ? *entry.parent != 0 : *entry.parent != '/') return "the folder of a control group is not absolute";
     events += entry.events;
     if (entry.settings > CGROUP_SETTINGS_MAXIMUM || entry.events > CGROUP_EVENTS_MAXIMUM || events > CGROUP_EVENTS_MAXIMUM)
       return "a control group has too many settings or events";
@@ -496,6 +507,8 @@ static inline const char *check_limits(struct payload *payload, struct limits_st
   step->wall_time = take32(payload);
   if (step->count > LIMITS_MAXIMUM) return "it has too many limits";
   step->limits = take(payload, (size_t)step->count * 16);
+  for (uint32_t i = 0; i < step->count && step->limits != NULL; i++)
+    if ((load32(step->limits + (size_t)i * 16 + 4) & ~(uint32_t)CONTROLLERS) != 0) return "a limit has unknown flags";
   step->present = true;
   return NULL;
 }

@@ -6,6 +6,7 @@
 static void set_limits(const struct limits_step *step) {
   for (uint32_t i = 0; i < step->count; i++) {
     const uint8_t *at = step->limits + (size_t)i * 16;
+    if ((load32(at + 4) & controllers_held) != 0) continue;
     uint64_t value = load64(at + 8);
     enum { RLIMIT_CPU = 0 };
     // At its end of processor time a program gets SIGXCPU, by which the end can be explained; a second later SIGKILL.

@@ -32,7 +32,7 @@
   X(mmap, 9) X(nanosleep, 35) X(recvfrom, 45) X(sendmsg, 46) X(recvmsg, 47) X(memfd_create, 319)                           \
   X(restart_syscall, 219) X(sched_setscheduler, 144) X(timer_create, 222) X(timer_settime, 223) X(clock_gettime, 228)                                 \
   X(getdents64, 217) X(mkdirat, 258) X(unlinkat, 263)      \
-  X(symlinkat, 266) X(prlimit64, 302) X(getcwd, 79) X(getgroups, 115) X(capget, 125) X(renameat, 264) X(statx, 332)
+  X(symlinkat, 266) X(prlimit64, 302) X(getcwd, 79) X(getgroups, 115) X(capget, 125) X(renameat, 264) X(statx, 332) X(fstatfs, 138)
 
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
 
@@ -52,7 +52,7 @@
   X(restart_syscall, 128) X(sched_setscheduler, 119) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
   X(nanosleep, 101) X(recvfrom, 207) X(sendmsg, 211) X(recvmsg, 212) X(mmap, 222) X(memfd_create, 279)                   \
   X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261) X(getcwd, 17)     \
-  X(renameat, 38) X(capget, 90) X(getgroups, 158) X(statx, 291)
+  X(renameat, 38) X(capget, 90) X(getgroups, 158) X(statx, 291) X(fstatfs, 44)
 
 #else
 #error "callgate's native programs know x86_64 and aarch64 (little-endian) only"

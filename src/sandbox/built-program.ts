@@ -74,16 +74,9 @@ export function buildProgram(
   const forOthers = planAs(false);
   const forRoot = settings === undefined ? undefined : planAs(true);
   for (const { plan } of forRoot === undefined ? [forOthers] : [forOthers, forRoot]) refuseTooMany(plan);
-  const { limits } = policy;
-  const single = settings !== undefined && (limits?.memory !== undefined || limits?.processes !== undefined);
-  const notes = single
-    ? [
-        "limits of memory and processes hold for each process or user: which control groups there are is not known yet",
-      ]
-    : [];
   return {
     bytes: attachPlan(readFileSync(launcher.path), forOthers.plan, forRoot?.plan),
-    notes: [...forOthers.notes, ...notes],
+    notes: forOthers.notes,
   };
 }
 

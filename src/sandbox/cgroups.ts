@@ -6,10 +6,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Limits } from "../policy/types.ts";
 import { restOnMore, statusOf, textOf } from "./lookups.ts";
-import type { Cgroup } from "./steps.ts";
-
-/** A controller by its name to the kernel. */
-export type Controller = "memory" | "pids";
+import type { Cgroup, Controller, SoughtCgroup } from "./steps.ts";
 
 export interface CgroupPlace {
   readonly version: 1 | 2;
@@ -132,53 +129,76 @@ export function groupLimits(limits: Limits, around: CgroupSurroundings): Grouped
   return { groups, memory: sets(/^memory\./), processes: sets(/^pids\./) };
 }
 
+/** What a group of a controller's says and does. */
+type Held = Pick<Cgroup, "holds" | "settings" | "events">;
+
 function memoryLimit(bytes: number, around: CgroupSurroundings): readonly Cgroup[] {
   const place = placeFor(["memory"], around);
-  if (place === undefined) return [];
+  return place === undefined ? [] : [{ ...place, ...heldMemory(bytes, place.version) }];
+}
+
+function heldMemory(bytes: number, version: 1 | 2): Held {
   const size = sizeText(bytes);
   const value = String(bytes);
   const holds = [`memory ${size}, of all together`];
-  const sentence = `the sandbox reached its memory limit of ${size} (cgroup v${place.version})`;
+  const sentence = `the sandbox reached its memory limit of ${size} (cgroup v${version})`;
   // Without swap: what is swapped out would come on top. And with all processes or none: a program that has lost one
   // to the limit is seldom of use.
-  if (place.version === 2)
-    return [
-      {
-        ...place,
-        holds,
-        settings: [
-          { file: "memory.max", value },
-          { file: "memory.swap.max", value: "0", optional: true },
-          { file: "memory.oom.group", value: "1", optional: true },
-        ],
-        events: [{ file: "memory.events", key: "oom_kill", sentence }],
-      },
-    ];
-  return [
-    {
-      ...place,
+  if (version === 2)
+    return {
       holds,
       settings: [
-        { file: "memory.limit_in_bytes", value },
-        { file: "memory.memsw.limit_in_bytes", value, optional: true },
+        { file: "memory.max", value },
+        { file: "memory.swap.max", value: "0", optional: true },
+        { file: "memory.oom.group", value: "1", optional: true },
       ],
-      events: [{ file: "memory.oom_control", key: "oom_kill", sentence }],
-    },
-  ];
+      events: [{ file: "memory.events", key: "oom_kill", sentence }],
+    };
+  return {
+    holds,
+    settings: [
+      { file: "memory.limit_in_bytes", value },
+      { file: "memory.memsw.limit_in_bytes", value, optional: true },
+    ],
+    events: [{ file: "memory.oom_control", key: "oom_kill", sentence }],
+  };
 }
 
 function processLimit(count: number, around: CgroupSurroundings): readonly Cgroup[] {
   const place = placeFor(["pids"], around);
-  if (place === undefined) return [];
-  const sentence = `the sandbox reached its limit of ${count} processes and threads (cgroup v${place.version})`;
-  return [
-    {
-      ...place,
-      holds: [`${count} processes and threads`],
-      settings: [{ file: "pids.max", value: String(count) }],
-      events: [{ file: "pids.events", key: "max", sentence }],
-    },
+  return place === undefined ? [] : [{ ...place, ...heldProcesses(count, place.version) }];
+}
+
+function heldProcesses(count: number, version: 1 | 2): Held {
+  const sentence = `the sandbox reached its limit of ${count} processes and threads (cgroup v${version})`;
+  return {
+    holds: [`${count} processes and threads`],
+    settings: [{ file: "pids.max", value: String(count) }],
+    events: [{ file: "pids.events", key: "max", sentence }],
+  };
+}
+
+/** The same for another machine: the groups that the launcher looks for, in this order. */
+export function groupsElsewhere({ memory, processes }: Limits): readonly SoughtCgroup[] {
+  const one = (version: 1 | 2): readonly SoughtCgroup[] => [
+    ...(memory === undefined
+      ? []
+      : [{ version, controllers: ["memory"], ...heldMemory(memory, version) } as const]),
+    ...(processes === undefined
+      ? []
+      : [{ version, controllers: ["pids"], ...heldProcesses(processes, version) } as const]),
   ];
+  const [first, second] = one(2);
+  if (first === undefined || second === undefined) return [...one(2), ...one(1)];
+  return [{ ...together(first, second), version: 2, controllers: ["memory", "pids"] }, ...one(2), ...one(1)];
+}
+
+function together(first: Held, second: Held): Held {
+  return {
+    holds: [...first.holds, ...second.holds],
+    settings: [...first.settings, ...second.settings],
+    events: [...first.events, ...second.events],
+  };
 }
 
 /** In v2 a process is in one group only. */
@@ -188,15 +208,7 @@ function merge(groups: readonly Cgroup[], around: CgroupSurroundings): readonly 
     return groups;
   const folder = placeFor(["memory", "pids"], around)?.folder;
   if (folder === undefined) return [first];
-  return [
-    {
-      version: 2,
-      folder,
-      holds: [...first.holds, ...second.holds],
-      settings: [...first.settings, ...second.settings],
-      events: [...first.events, ...second.events],
-    },
-  ];
+  return [{ version: 2, folder, ...together(first, second) }];
 }
 
 /** 67108864 as 64M. */

@@ -62,7 +62,8 @@ function wordsOf(step: PlanStep, policy: Policy, isSupervised: boolean): StepWor
       return words(
         "cgroup",
         ...step.groups.map(
-          ({ version, folder, holds }) => `${holds.join(", ")}: by cgroup v${version}, in ${text(folder)}`,
+          (group) =>
+            `${group.holds.join(", ")}: by cgroup v${group.version}, ${"folder" in group ? `in ${text(group.folder)}` : "where it can be made"}`,
         ),
       );
     case "namespaces":

@@ -3,7 +3,7 @@ import { homedir, userInfo } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import { listWords } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
-import { type GroupedLimits, groupLimits, noGroups, thisProcess } from "./cgroups.ts";
+import { type GroupedLimits, groupLimits, groupsElsewhere, noGroups, thisProcess } from "./cgroups.ts";
 import {
   type Files,
   handledFiles,
@@ -23,7 +23,7 @@ import { type Absence, describeAbsences, type Machine, thisMachine, whyNoNamespa
 import { realPath, restOnMore, textOf } from "./lookups.ts";
 import type { PlanStep } from "./plan.ts";
 import { PrepareError } from "./prepare-error.ts";
-import type { IdentityStep, LimitsStep, NamespaceKind, ResourceName } from "./steps.ts";
+import type { CgroupsStep, IdentityStep, LimitsStep, NamespaceKind, ResourceName } from "./steps.ts";
 
 /** What a caller says of the sandbox besides the policy. */
 export interface SandboxSettings {
@@ -84,7 +84,7 @@ export function hasNamespaces(): boolean {
  */
 export function refuseAbsences(policy: Policy, { portable }: SandboxSettings = {}): void {
   const accepted = policy.hardening?.missingLayers ?? [];
-  // Which control groups there are where a built file starts is not known, so that it has none.
+  // Which control groups there are where a built file starts is not known: perhaps none.
   const grouped = portable === true ? noGroups : groupsOf(policy);
   const missing = absences(policy, thisMachine(), grouped).filter(({ layer }) => !accepted.includes(layer));
   if (missing.length > 0) throw new PrepareError(describeAbsences(missing));
@@ -179,7 +179,11 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
         ? keptGroups({ groups: supplementaryGroups(), names: groupNames(), ...shownFiles(files, isAlone) })
         : [],
     first: [
-      ...(grouped.groups.length === 0 ? [] : [{ kind: "cgroups", groups: grouped.groups } as const]),
+      ...(portable
+        ? groupsSought(policy)
+        : grouped.groups.length === 0
+          ? []
+          : [{ kind: "cgroups", groups: grouped.groups } as const]),
       ...(isAlone
         ? ([
             { kind: "namespaces", namespaces },
@@ -189,7 +193,9 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
             { kind: "hostName", name: "callgate" },
           ] as const)
         : []),
-      ...limitSteps(policy, isAlone, grouped, start.isSupervised),
+      ...limitSteps(policy, isAlone, grouped, start.isSupervised).map((step) =>
+        portable ? { ...step, leftToGroups: true } : step,
+      ),
     ],
     workingDirectory: {
       kind: "workingDirectory",
@@ -248,6 +254,13 @@ function landlock(policy: Policy, files: Files, isAlone: boolean, machine: Machi
     paths: files.portable ? landlockElsewhere(paths, files) : paths,
     ports: isByPort ? (policy.network?.ports ?? []).map((port) => ({ port, rights: 3 })) : [],
   };
+}
+
+/** Who accepted that limits may be held by no group is not told of it at each start. */
+function groupsSought({ limits, hardening }: Policy): readonly CgroupsStep[] {
+  const groups = limits === undefined ? [] : groupsElsewhere(limits);
+  const saysAbsence = hardening?.missingLayers.includes("limits") !== true;
+  return groups.length === 0 ? [] : [{ kind: "cgroups", groups, saysAbsence }];
 }
 
 /** What control groups do not hold here is left to each process by itself. */

@@ -4,11 +4,11 @@
  */
 import type { PlanString } from "./plan.ts";
 
-/** A control group that is made for the program and all that it starts, and removed afterwards. */
-export interface Cgroup {
+/** A controller of control groups by its name to the kernel. */
+export type Controller = "memory" | "pids";
+
+interface CgroupContent {
   readonly version: 1 | 2;
-  /** The folder that it is made in. */
-  readonly folder: string;
   /** What it limits, in words. */
   readonly holds: readonly string[];
   /** Files of the group that are written; not every kernel has the optional ones. */
@@ -21,9 +21,23 @@ export interface Cgroup {
   readonly events: readonly { readonly file: string; readonly key: string; readonly sentence: string }[];
 }
 
+/** A control group that is made for the program and all that it starts, and removed afterwards. */
+export interface Cgroup extends CgroupContent {
+  /** The folder that it is made in. */
+  readonly folder: string;
+}
+
+/** One whose folder the launcher looks for when it starts. */
+export interface SoughtCgroup extends CgroupContent {
+  readonly controllers: readonly Controller[];
+}
+
+/** Of groups that are sought, each is made that adds a controller which those before it could not have. */
 export interface CgroupsStep {
   readonly kind: "cgroups";
-  readonly groups: readonly Cgroup[];
+  readonly groups: readonly (Cgroup | SoughtCgroup)[];
+  /** The launcher says on standard error which limits no group holds. */
+  readonly saysAbsence?: boolean;
 }
 
 /** Which namespaces are the program's own. With `pid`, two processes of ours stay beside the program. */
@@ -97,6 +111,8 @@ export type ResourceName = "cpu" | "fsize" | "data" | "core" | "nproc" | "nofile
 export interface LimitsStep {
   readonly kind: "limits";
   readonly resources: Readonly<Partial<Record<ResourceName, number>>>;
+  /** Limits of memory and processes hold only where no group that was sought holds them. */
+  readonly leftToGroups?: boolean;
   /** Seconds after which the program is killed. */
   readonly wallTime?: number;
 }
@@ -194,7 +210,7 @@ export function writeSandboxStep(writer: StepWriter, step: SandboxStep): void {
   switch (step.kind) {
     case "cgroups":
       writer.u32(step.groups.length);
-      writer.u32(0);
+      writer.u32(step.saysAbsence === true ? 1 : 0);
       for (const group of step.groups) writeCgroup(writer, group);
       break;
     case "namespaces":
@@ -219,7 +235,7 @@ export function writeSandboxStep(writer: StepWriter, step: SandboxStep): void {
         const value = limits.find(([one]) => one === name)?.[1];
         if (value === undefined) continue;
         writer.u32(number);
-        writer.u32(0);
+        writer.u32(step.leftToGroups === true ? controllersOf(name) : 0);
         writer.u64(BigInt(value));
       }
       break;
@@ -240,10 +256,22 @@ export function writeSandboxStep(writer: StepWriter, step: SandboxStep): void {
   }
 }
 
-function writeCgroup(writer: StepWriter, { folder, settings, events }: Cgroup): void {
+const controllerBits: Readonly<Record<Controller, number>> = { memory: 1, pids: 2 };
+
+/** Whose group counts what a resource limit counts. */
+function controllersOf(resource: string): number {
+  if (resource === "data") return controllerBits.memory;
+  return resource === "nproc" ? controllerBits.pids : 0;
+}
+
+function writeCgroup(writer: StepWriter, group: Cgroup | SoughtCgroup): void {
+  const { settings, events } = group;
+  const isSought = "controllers" in group;
   writer.u32(settings.length);
   writer.u32(events.length);
-  writer.string("the folder of a control group", folder);
+  writer.u32(isSought ? group.version : 0);
+  writer.u32(isSought ? group.controllers.reduce((bits, name) => bits + controllerBits[name], 0) : 0);
+  writer.string("the folder of a control group", isSought ? "" : group.folder);
   for (const { file, value, optional } of settings) {
     writer.u32(optional === true ? 1 : 0);
     writer.string("a file of a control group", file);

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { attachPlan } from "../../src/sandbox/attached-plan.ts";
-import { groupLimits, thisProcess } from "../../src/sandbox/cgroups.ts";
+import { groupLimits, groupsElsewhere, thisProcess } from "../../src/sandbox/cgroups.ts";
 import { encodePlan, type Plan, type PlanStep } from "../../src/sandbox/plan.ts";
 import type { Cgroup, FileIdentity, MountEntry } from "../../src/sandbox/steps.ts";
 import {
@@ -113,13 +113,15 @@ interface Scenario {
   readonly name: string;
   readonly transport: "plan" | "spawn" | "run" | "attached";
   readonly steps: readonly PlanStep[];
+  /** Started in control groups of this test's own, in which it looks for a place. */
+  readonly inGroups?: boolean;
   /** The program waits for the SIGTERM that it gets by way of callgate. */
   readonly waits: boolean;
   readonly user: { readonly uid?: number; readonly gid?: number };
 }
 
 function supervise(
-  { transport, steps, waits, user }: Scenario,
+  { transport, steps, waits, user, inGroups }: Scenario,
   launcher: string,
   mode: "list" | "fail" | "kill",
   errno: number,
@@ -134,9 +136,13 @@ function supervise(
     attached: () => [scratchFile("copy", attachPlan(readFileSync(launcher), plan), 0o755)],
   }[transport]();
   const ids = [user.uid ?? -1, user.gid ?? -1].map(String);
+  const members = inGroups === true ? memberships : [];
   const result = spawnSync(
-    supervisor,
-    [mode, String(errno), ...ids, transport, file, waits ? "1" : "0", ...command],
+    "/bin/sh",
+    [
+      ...["-c", `${members.map((one) => `echo $$ >'${one}'; `).join("")}exec "$@"`, "sh", supervisor],
+      ...[mode, String(errno), ...ids, transport, file, waits ? "1" : "0", ...command],
+    ],
     { input, encoding: "utf8", env: {}, maxBuffer: 1 << 26 },
   );
   assert.equal(result.stderr, "");
@@ -264,6 +270,16 @@ const groups: readonly Cgroup[] = isRoot
       return { ...group, folder: own };
     })
   : [];
+/** By which the starts of built files are put there; in v2 no group has both members and groups below it. */
+const memberships = groups.map(({ version, folder }) => {
+  if (version === 1) return join(folder, "cgroup.procs");
+  const session = join(folder, "session");
+  if (!existsSync(session)) {
+    mkdirSync(session);
+    process.prependListener("exit", () => rmdirSync(session));
+  }
+  return join(session, "cgroup.procs");
+});
 const grouped = (asRoot: boolean): readonly PlanStep[] =>
   asRoot && groups.length > 0 ? [{ kind: "cgroups", groups }] : [];
 
@@ -298,6 +314,19 @@ const landlockAndFilter = (asRoot: boolean): readonly PlanStep[] => [
   plain,
 ];
 
+/** As files of `callgate build` have it: what is there is looked for when they start. */
+const built = (asRoot: boolean): readonly PlanStep[] => [
+  { kind: "cgroups", groups: groupsElsewhere({ memory: 64 << 20, processes: 16 }), saysAbsence: true },
+  ...full(asRoot)
+    .filter(({ kind }) => kind !== "cgroups")
+    .map(
+      (step): PlanStep =>
+        step.kind === "limits"
+          ? { ...step, resources: { data: 64 << 20, nproc: 18, nofile: 20 }, leftToGroups: true }
+          : step,
+    ),
+];
+
 const filterOnly: readonly PlanStep[] = [
   { kind: "terminal", newSession: true },
   { kind: "noNewPrivileges" },
@@ -323,6 +352,7 @@ const scenarios: readonly Scenario[] = people.flatMap(({ who, user, asRoot }): r
     scenario("everything, by the library", "spawn", full(asRoot), false),
     scenario("Landlock and filter, by the library", "spawn", landlockAndFilter(asRoot), true),
     scenario("Landlock and filter", "plan", landlockAndFilter(asRoot), true),
+    { ...scenario("a built file", "attached", built(asRoot), true), inGroups: true },
     scenario("the filter alone, from the launcher's own file", "attached", filterOnly, false),
   ];
 });
@@ -376,7 +406,12 @@ for (const scenario of scenarios) {
           const mayBeRefused = errno === EPERM && isRightThatMayLack(call, calls);
           // Without a kept plan Node makes a fresh one: nothing there fails.
           const isOfKeptPlans = call.place.startsWith("kept-plan.h:");
-          if (call.within !== "leave" && !mayBeRefused && !isOfKeptPlans && !isTooLate(call, calls)) {
+          if (
+            !["leave", "say_unheld"].includes(call.within) &&
+            !mayBeRefused &&
+            !isOfKeptPlans &&
+            !isTooLate(call, calls)
+          ) {
             assertRefused(call, outcome, message);
           }
         }

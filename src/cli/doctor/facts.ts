@@ -3,8 +3,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { release } from "node:os";
 import { basename, join } from "node:path";
-import { type CgroupPlace, type Controller, placeFor, thisProcess } from "../../sandbox/cgroups.ts";
+import { type CgroupPlace, placeFor, thisProcess } from "../../sandbox/cgroups.ts";
 import { nativeProgram } from "../../sandbox/package-files.ts";
+import type { Controller } from "../../sandbox/steps.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { type AbiName, hostAbi } from "../../syscalls/index.ts";
 
