@@ -152,6 +152,13 @@ export const lxcCatalogue: readonly Documentation[] = [
     noExample: elsewhere,
   },
   {
+    id: "nobody-to-ask",
+    severity: "error",
+    what: "A statement, or a policy for a container, asks (ask).",
+    why: "A container starts without anybody at a terminal, and LXC answers what it cannot hand on with ENOSYS. Deny it: callgate lxc watch shows what is refused, and the rule that would permit it.",
+    noExample: elsewhere,
+  },
+  {
     id: "include-circle",
     severity: "error",
     what: "Files of a container's configuration include each other.",

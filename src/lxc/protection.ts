@@ -255,7 +255,7 @@ const handsUp = ({ syscalls }: Policy): boolean =>
     syscalls.default,
     syscalls.newer,
     ...[...syscalls.require, ...syscalls.rules].map((rule) => rule.action),
-  ].some(({ kind }) => kind === "notify" || kind === "ask");
+  ].some(({ kind }) => kind === "notify");
 
 /** LXC opens the memory of who makes a call that is handed up, and an ordinary user may not open that of mapped ids. */
 export const unwatchableOfUsers =

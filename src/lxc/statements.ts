@@ -112,7 +112,7 @@ class StatementReader {
   readonly #rules: Rule[] = [];
   readonly #policies: Policy[] = [];
   #default: { readonly action: Action; readonly line: ConfigLine } | undefined;
-  #newer: Action | undefined;
+  #newer: { readonly action: Action; readonly line: ConfigLine } | undefined;
   #baseline: KernelVersion | undefined;
   #abis: AbiSelection | undefined;
 
@@ -151,9 +151,11 @@ class StatementReader {
         if (action !== undefined) this.#default = { action, line };
         return;
       }
-      case "syscall.newer":
-        this.#newer = this.#action(line);
+      case "syscall.newer": {
+        const action = this.#action(line);
+        if (action !== undefined) this.#newer = { action, line };
         return;
+      }
       case "syscall.baseline":
         this.#version(line);
         return;
@@ -191,7 +193,7 @@ class StatementReader {
       syscalls: {
         default: fallback,
         ...(baseline === undefined ? {} : { baseline }),
-        newer: this.#newer ?? base?.syscalls.newer ?? { kind: "errno", errno: "ENOSYS" },
+        newer: this.#newer?.action ?? base?.syscalls.newer ?? { kind: "errno", errno: "ENOSYS" },
         abis: this.#abis ?? ["all"],
         otherAbis: base?.syscalls.otherAbis ?? { kind: "kill" },
         multiplexed: base?.syscalls.multiplexed ?? "strict",
@@ -199,8 +201,31 @@ class StatementReader {
         rules: [...this.#rules, ...this.#policies.flatMap((one) => one.syscalls.rules)],
       },
     };
+    this.#checkQuestions(policy);
     if (!hasErrors(this.#diagnostics)) this.#checkNames(policy);
     return policy;
+  }
+
+  /** Nobody could answer: LXC and the kernel would make ENOSYS of each question, which nobody has written. */
+  #checkQuestions({ syscalls }: Policy): void {
+    const stated = [this.#default, this.#newer].flatMap((one) =>
+      one?.action.kind === "ask" ? [one.line.valueSpan] : [],
+    );
+    const rules = [...syscalls.require, ...syscalls.rules].flatMap(({ action, span }) =>
+      action.kind === "ask" ? [span] : [],
+    );
+    for (const span of [...stated, ...rules]) {
+      const word = span === undefined ? undefined : { ...span, end: span.start + "ask".length };
+      const isWord = word?.source.text.slice(word.start, word.end) === "ask";
+      this.#diagnostics.push({
+        id: "nobody-to-ask",
+        severity: "error",
+        message: "a container can ask nobody: it has no terminal of yours, and LXC would answer ENOSYS",
+        ...(span === undefined ? {} : { span: isWord ? word : span }),
+        label: "write deny; callgate lxc watch shows what is refused, and the rule that would permit it",
+        ...(isWord ? { fix: { message: "write deny", edits: [{ span: word, text: "deny" }] } } : {}),
+      });
+    }
   }
 
   #checkNames(policy: Policy): void {

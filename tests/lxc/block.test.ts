@@ -1,6 +1,7 @@
 // The lines that enable adds, without any container.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { applyFixes } from "../../src/diagnostics/index.ts";
 import { blockOf, hasBlock, rewriteFolder, withBlock, withoutBlock } from "../../src/lxc/block.ts";
 import { readConfigText } from "../../src/lxc/config.ts";
 import { splitCommand } from "../../src/lxc/protection.ts";
@@ -118,6 +119,18 @@ describe("statements", () => {
     assert.ok((policy?.syscalls.rules.length ?? 0) > 20);
     assert.deepEqual(policy?.syscalls.baseline, { major: 5, minor: 4, patch: 0 });
   });
+
+  for (const line of ["syscall.rule = ask keyctl", "syscall.newer = ask", "syscall.default = ask # why"])
+    test(`nobody can be asked, and the caret stands under the word: ${line}`, () => {
+      const text = `${line}\nsyscall.baseline = 5.15\n`;
+      const { policy, diagnostics } = read(text);
+      assert.equal(policy, undefined);
+      const [told, ...more] = diagnostics;
+      assert.ok(told?.span !== undefined && more.length === 0);
+      assert.equal(told.id, "nobody-to-ask");
+      assert.equal(text.slice(told.span.start, told.span.end), "ask");
+      assert.equal(applyFixes(diagnostics, { name: "config", text }).text, text.replace("= ask", "= deny"));
+    });
 
   test("no statements, no policy", () => {
     assert.deepEqual(read("lxc.uts.name = a\nxsyscall.deny = read\n"), {

@@ -162,6 +162,10 @@ describe("mistakes stop the start, loudly", { skip: noContainers }, () => {
     ["syscall.inherit = some\n", /syscall\.inherit is profile .* or none/],
     ["syscall.abis = x86_46\n", /unknown-abi.*x86_46/],
     ["syscall.baseline = new\n", /bad-version/],
+    [
+      "syscall.rule = ask keyctl\n",
+      /:16 error nobody-to-ask: [\s\S]*\n +\| +\^{3}[\s\S]*write deny; callgate lxc watch/,
+    ],
   ];
   for (const [statements, message] of mistakes) {
     test(`${JSON.stringify(statements)} stops the start`, () => {
@@ -172,6 +176,21 @@ describe("mistakes stop the start, loudly", { skip: noContainers }, () => {
       assert.equal(container.callgate("check", container.name).status === 0, false);
     });
   }
+
+  test("a policy that begins to ask stops the next start: there is nobody to be asked", () => {
+    const policy = (rule: string): void =>
+      writeFileSync(
+        join(container.folder, "asks.toml"),
+        `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nrules = "${rule} keyctl"\n`,
+      );
+    policy("deny");
+    enabledWith("syscall.policy = asks.toml\n");
+    assert.equal(container.start().status, 0);
+    container.stop();
+    policy("ask");
+    assert.notEqual(container.start().status, 0);
+    assert.match(readFileSync(log, "utf8"), /asks\.toml:5:10 error nobody-to-ask/);
+  });
 
   test("lines behind callgate's that undo it stop the start", () => {
     for (const line of [
