@@ -113,6 +113,26 @@ static void say_of_limit(const char *text) {
   CALL(write, 2, line.text, line.length);
 }
 
+// Who is told of denials, and asks, is gone before everything was told. Where nobody asks any more, what the policy asks about is refused.
+static void explain_teller(int status) {
+  int signal = status & 0x7f;
+  if (report_descriptor >= 0 || supervisor_killed || status == TELLER_HAS_SAID << 8) return;
+  struct line line = {.length = 0};
+  put(&line, prefix);
+  put(&line, can_ask ? "nobody is asked any more, and what was denied is not told: " : "what was denied is not told: ");
+  put(&line, "callgate's own process for that ");
+  put(&line, signal != 0 ? "was ended by signal " : "has ended too early, with status ");
+  put_number(&line, (uint64_t)(signal != 0 ? signal : status >> 8 & 0xff));
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
+}
+
+// After the program's end: one that has told all ends with 0.
+static void note_teller_end(int status) {
+  teller = 0;
+  if (status != 0 && status != NOTHING_TO_TELL << 8) explain_teller(status);
+}
+
 // The sentences of the control groups' limits that were reached.
 static void explain_groups(uint8_t happened) {
   struct payload payload = groups_of(&plan.cgroups);
@@ -157,7 +177,7 @@ static void reap_until(long child) {
   for (long ended = 0; ended != child && ended != -ECHILD;) {
     int status;
     ended = CALL(wait4, -1, &status, 0, 0);
-    if (ended == teller) teller = 0;
+    if (ended > 0 && ended == teller) note_teller_end(status);
     if (ended == supervisor) supervisor = 0;
     if (ended == keeper) keeper = 0;
   }
@@ -173,8 +193,11 @@ static void await_report(void) {
   if (supervisor_control < 0) return;
   uint64_t awaited = 1ULL << (SIGCHLD - 1), leaving = 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1);
   uint64_t both = awaited | leaving;
-  int status;
-  while (teller > 0 && CALL(wait4, teller, &status, WNOHANG, 0) == 0) {
+  while (teller > 0) {
+    int status = 0;
+    long ended = CALL(wait4, teller, &status, WNOHANG, 0);
+    if (ended > 0) note_teller_end(status);
+    if (ended != 0) break;
     struct kernel_time second = {1, 0};
     struct signal_information information = {0};
     if (supervisor > 0) CALL(kill, supervisor, SIGCONT);
@@ -251,6 +274,8 @@ static void look_after(long program, bool late) {
     }
     if (changed == teller) {
       teller = 0;
+      // As long as the program runs, only one without a supervisor has a reason to end.
+      if (status != NOTHING_TO_TELL << 8) explain_teller(status);
     } else if (changed == keeper) {
       end_without_keeper(program);
     } else if (changed == supervisor) {

@@ -134,7 +134,7 @@ static void print_end(const struct record *record) {
 // Before there is anything to tell, and so before the program: no call is left to it but these.
 static bool become_printing_launcher(int records) {
   static const struct filter_instruction own_filter[] =
-      OWN_FILTER(LET(ppoll), LET(recvfrom), LET(sendto), LET(write), LET(restart_syscall), LET(exit_group));
+      OWN_FILTER(LET(recvfrom), LET(sendto), LET(write), LET(restart_syscall), LET(exit_group));
   int kept[2] = {2, records};
   keep_own_privileges();
   return become_ours(own_filter, sizeof own_filter / sizeof own_filter[0], kept, 2);
@@ -157,9 +157,11 @@ _Noreturn static void print_denials(int records) {
     if (record.length < head || record.length > sizeof record || record.text_length > TEXT_MAXIMUM) break;
     if (!receive_whole(records, record.text, record.length - head)) break;
     if (record.kind == RECORD_DENIAL) print_denial(&record);
-    if (record.kind == RECORD_END) print_end(&record);
+    if (record.kind != RECORD_END) continue;
+    print_end(&record);
+    leave(0);
   }
-  leave(0);
+  leave(STATUS_NOT_SAID);
 }
 
 #endif

@@ -24,7 +24,9 @@
 #include "report.h"
 
 enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096 };
-enum { SUPERVISOR_NOT_NEEDED = 3 };
+// What they end with where there is nobody to answer, and nothing to tell; and what the teller does when it has said why it
+// cannot tell. Any other end of theirs before the program's is one that outer has to say.
+enum { SUPERVISOR_NOT_NEEDED = 3, NOTHING_TO_TELL = 3, TELLER_HAS_SAID = 4 };
 enum { TELLER_RECORDS = 3, TELLER_POLICY = 4, TELLER_TARGET = 5, TELLER_TERMINAL = 6 };
 enum { MSG_PEEK = 2, MSG_DONTWAIT = 0x40, MSG_CMSG_CLOEXEC = 0x40000000 };
 
@@ -49,7 +51,7 @@ _Noreturn static void say_that_nobody_tells(long result) {
   put_error(&line, (int)-result);
   put_byte(&line, '\n');
   CALL(write, 2, line.text, line.length);
-  leave(1);
+  leave(TELLER_HAS_SAID);
 }
 
 static void put_at(long from, int to) {
@@ -114,15 +116,31 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
   bool by_launcher = (plan.report.flags & REPORT_BY_LAUNCHER) != 0;
   if (!(by_launcher ? become_printing_launcher(records) : close_others(kept, count))) leave(STATUS_NOT_SAID);
   if (CALL(sendto, records, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
-  struct poll waiting = {records, POLLIN, 0};
-  long result;
-  do result = CALL(ppoll, &waiting, 1, 0, 0, 0);
-  while (result == -EINTR);
   uint8_t byte;
-  // The end alone: there is nothing to tell.
-  if (result < 0 || CALL(recvfrom, records, &byte, 1, MSG_PEEK, 0, 0) != 1) leave(0);
+  long peeked;
+  do peeked = CALL(recvfrom, records, &byte, 1, MSG_PEEK, 0, 0);
+  while (peeked == -EINTR);
+  if (peeked == 0) leave(NOTHING_TO_TELL); // the end alone
+  if (peeked != 1) leave(STATUS_NOT_SAID);
   if (by_launcher) print_denials(records);
   become_printer(records, environment);
+}
+
+// No terminal is no mistake: then there is nobody to be asked. One that is there and cannot be opened is said.
+static void open_terminal(void) {
+  enum { O_NOCTTY = 0x100 };
+  long opened;
+  // That reading never waits is for this opening of it alone.
+  do opened = CALL(openat, AT_FDCWD, "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+  while (opened == -EINTR || opened == -EAGAIN);
+  terminal = opened < 0 ? -1 : (int)opened;
+  if (opened >= 0 || opened == -ENXIO || opened == -ENOENT) return;
+  struct line line = {.length = 0};
+  put(&line, prefix);
+  put(&line, "nobody is asked, since the terminal cannot be opened: ");
+  put_failure(&line, "openat", "/dev/tty", opened);
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
 }
 
 static void start_teller(const char **environment) {
@@ -133,10 +151,7 @@ static void start_teller(const char **environment) {
   if (records_end != 0) return;
   if ((plan.report.flags & REPORT_BY_NODE) != 0 && node_path == NULL)
     fail_step(STEP_REPORT, "the plan has reports printed by Node, which has not started this", NULL, 0, NULL);
-  // No terminal is no mistake: then there is nobody to be asked. That reading never waits is for this opening of it alone.
-  enum { O_NOCTTY = 0x100 };
-  bool by_node = (plan.report.flags & REPORT_BY_NODE) != 0;
-  if (asks && by_node) terminal = (int)CALL(openat, AT_FDCWD, "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+  if (asks && (plan.report.flags & REPORT_BY_NODE) != 0) open_terminal();
   can_ask = terminal >= 0;
   int ends[2];
   make_pair(ends);
@@ -269,7 +284,8 @@ static void stop_telling(void) {
 static bool send_record(struct record *record) {
   record->length = (uint32_t)((offsetof(struct record, text) + record->text_length + 7) & ~7UL);
   long count = CALL(sendto, records, record, record->length, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
-  if (count == -EAGAIN || count == -EINTR) return false;
+  // The kernel's own want of memory passes, too.
+  if (count == -EAGAIN || count == -EINTR || count == -ENOBUFS || count == -ENOMEM) return false;
   if (count != (long)record->length) stop_telling(); // nobody reads it any more
   return true;
 }

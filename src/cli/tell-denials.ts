@@ -4,7 +4,14 @@
  */
 import { appendFileSync, fstatSync, readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { type Denial, describeDenial, explainDenial, explainQuestion, isNews } from "../denials/index.ts";
+import {
+  type Denial,
+  decodeCall,
+  describeDenial,
+  explainDenial,
+  explainQuestion,
+  isNews,
+} from "../denials/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { type DenialRecord, recordReader, verdictBytes } from "../sandbox/denial-records.ts";
 import { hostAbi } from "../syscalls/index.ts";
@@ -30,7 +37,11 @@ export async function tellDenials(): Promise<number> {
       : askOnTerminal(terminal, told.policy, always, (key, turn, verdict) => {
           records.write(verdictBytes(key, turn, verdict));
         });
+  const refuse = ({ key, turn }: { readonly key: number; readonly turn: number }): void => {
+    records.write(verdictBytes(key, turn, "deny"));
+  };
   let isUnasked = false;
+  let hasEnded = false;
   const take = (record: DenialRecord): void => {
     if (record.kind === "denial") {
       const denial = explainDenial(told.policy, record.denial, native);
@@ -43,17 +54,26 @@ export async function tellDenials(): Promise<number> {
       if (known !== undefined) denials.set(record.key, { ...known, count: record.count });
     } else if (record.kind === "question") {
       const question = explainQuestion(told.policy, record.call, native);
-      if (question === undefined || asking === undefined)
-        records.write(verdictBytes(record.key, record.turn, "deny"));
-      else asking.take(record.key, record.turn, question);
+      if (question === undefined) {
+        // Filter and evaluation are proved equal: that they differ here is a mistake of ours, and it refuses.
+        printError(
+          `callgate: refused without asking: ${sanitise(decodeCall(record.call).text)}: internal error: the policy asks about no such call\n`,
+        );
+        refuse(record);
+      } else if (asking === undefined) {
+        isUnasked = true;
+        refuse(record);
+      } else asking.take(record.key, record.turn, question);
     } else if (record.kind === "withdrawn") {
       asking?.withdraw(record.key);
     } else if (record.kind === "end") {
       asking?.end();
-      if (isUnasked)
+      const problem = terminal?.problem();
+      if (isUnasked || problem !== undefined)
         printError(
-          "callgate: the policy asks about calls that were refused: there is no terminal to ask on\n",
+          `callgate: the policy asks about calls that were refused: ${problem === undefined ? "there is no terminal to ask on" : `the terminal to ask on is gone: ${problem}`}\n`,
         );
+      hasEnded = true;
       finish(record, [...denials.values()], told, write);
     }
   };
@@ -66,7 +86,8 @@ export async function tellDenials(): Promise<number> {
   return new Promise((resolve) => {
     records.on("close", () => {
       asking?.end();
-      resolve(0);
+      // Without the last record this is no whole report. The launcher says so: it knows who has ended.
+      resolve(hasEnded ? 0 : 1);
     });
     records.on("error", () => records.destroy());
     records.on("end", () => records.destroy());

@@ -1,10 +1,11 @@
 // Questions on a real terminal, by an interactive shell: each answer, job control, and what a program may try.
 // Debian packages: gcc, libc6-dev, python3
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { askingPolicy, askingProgram } from "./asking.ts";
-import { isRoot, scratchFile } from "./native.ts";
+import { isRoot, scratchFile, scratchPath } from "./native.ts";
 import { ctrl, inTerminal, line, press, prompt, type Step, see, type } from "./terminal.ts";
 
 const program = askingProgram();
@@ -246,6 +247,59 @@ test("inside another callgate that listens, nobody is asked, and that is said", 
       prompt,
     ],
     env(policyFile()),
+  );
+});
+
+test("who asks is killed: what waits is refused, and that is said", () => {
+  const said = "nobody is asked any more, and what was denied is not told: [^\\n]* was ended by signal 9\\r";
+  const refused = "results -1 -1\\r";
+  inTerminal(
+    [
+      run("twice", " &"),
+      see("has a question, and waits to be in front \\(fg\\)"),
+      type("kill -9 $(cut -d' ' -f1 /proc/$!/task/$!/children)\n"),
+      // Two processes say these, in whatever order.
+      see(`(?s)${said}.*${refused}|${refused}.*${said}`),
+    ],
+    env(policyFile()),
+  );
+});
+
+test("a terminal that hangs up while it is asked on: refused, and said", () => {
+  const said = scratchPath("hung-up.txt");
+  const script = scratchFile(
+    "hang-up.py",
+    `import os, pty, re, select, signal, sys
+pid, master = pty.fork()
+if pid == 0:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.execv(sys.argv[2], sys.argv[2:])
+seen = b""
+while b"o more?" not in seen:
+    if not select.select([master], [], [], 40)[0]: sys.exit("no question")
+    seen += os.read(master, 65536)
+os.close(master)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`,
+  );
+  const callgate = `${process.cwd()}/bin/callgate`;
+  const result = spawnSync(
+    "python3",
+    [
+      ...[script, said, callgate, "run", "--report=off", "--policy", policyFile()],
+      ...["--filter-only", "--", program, "twice"],
+    ],
+    { encoding: "utf8", timeout: 100_000 },
+  );
+  assert.deepEqual([result.status, result.stderr], [0, ""]);
+  const text = readFileSync(said, "utf8");
+  assert.match(text, /^results -1 -1$/m);
+  assert.match(
+    text,
+    /^callgate: the policy asks about calls that were refused: the terminal to ask on is gone: writing to it: EIO$/m,
   );
 });
 

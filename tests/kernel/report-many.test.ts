@@ -53,8 +53,10 @@ int main(int count, char **arguments) {
 }
 `;
 
-const supervisorOf = (pid: number | undefined): number =>
-  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[1]);
+/** The teller, the supervisor, and the program are made in this order. */
+const childOf = (pid: number | undefined, index: number): number =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[index]);
+const supervisorOf = (pid: number | undefined): number => childOf(pid, 1);
 
 test("half a million denials by five threads: each is counted, and memory does not grow", {
   timeout: 600_000,
@@ -147,6 +149,34 @@ test("a supervisor that is killed under load: the program is ended, and no denie
   };
   for (let one = 0; one < 4; one += 1) assert.equal(await found(one), "0 1 1\n");
   assert.match(stderr, /the supervisor, which answers denied calls, was killed/);
+});
+
+test("who would tell is killed: the program goes on, its calls are refused as ever, and the gap is said", {
+  timeout: 120_000,
+}, async () => {
+  const child = spawn(
+    callgate,
+    command("--report=end", "--", compileC("many", many, ["-pthread"]), "5", "5"),
+    {
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
+  const ended = once(child, "close");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  let said = "";
+  child.stderr.on("data", (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  assert.equal((await lines.next()).value, "wrong: 0");
+  process.kill(childOf(child.pid, 0), "SIGKILL");
+  child.stdin.write("\n");
+  assert.equal((await lines.next()).value, "wrong: 0");
+  child.stdin.write("\n");
+  assert.deepEqual(await ended, [0, null]);
+  assert.equal(
+    said,
+    "callgate: what was denied is not told: callgate's own process for that was ended by signal 9\n",
+  );
 });
 
 /** Filters of its own over the denied call: each is one more, and none makes it succeed. */

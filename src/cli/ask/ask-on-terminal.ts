@@ -76,8 +76,7 @@ export function askOnTerminal(
 
   const give = (key: number, { turn, question }: Open, given: Choice): void => {
     if (given === "none") {
-      isQuiet = true;
-      for (const [other, one] of [...open]) settle(other, one.turn, "deny");
+      refuseAll();
     } else if (given === "always") {
       terminal.write(`callgate: ${sanitise(always.write(question))}\n`);
       settle(key, turn, "run");
@@ -88,11 +87,19 @@ export function askOnTerminal(
     // What was typed before was not meant for this.
     while ((terminal.read() ?? "") !== "");
     const more = open.size > 1 ? `  (${open.size - 1} more wait)\n` : "";
-    terminal.write(
+    // A question that is not whole on the terminal is asked again, and nothing that is typed answers it.
+    const isWhole = terminal.write(
       `\ncallgate: ${whoAsks(question)} asks for\n  ${question.text}\n  ${describeReason(question, policy)}\n  ${sanitise(always.offer(question))}\n${more}${choices}`,
     );
+    if (!isWhole) return;
     shown = key;
     isWaiting = false;
+  };
+
+  /** Nobody can be asked on a terminal that is gone: what is open is refused, and so is what comes. */
+  const refuseAll = (): void => {
+    isQuiet = true;
+    for (const [key, one] of [...open]) settle(key, one.turn, "deny");
   };
 
   const hear = (key: number, one: Open): void => {
@@ -132,6 +139,7 @@ export function askOnTerminal(
       isWaiting = true;
     } else if (shown === undefined) show(key, one);
     else hear(key, one);
+    if (terminal.problem() !== undefined) refuseAll();
   };
 
   return {

@@ -6,9 +6,12 @@ import { readFileSync, readSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 
 export interface Terminal {
-  readonly write: (text: string) => void;
+  /** Whether all of it is on the terminal; false: it is held (Ctrl-S) or gone. */
+  readonly write: (text: string) => boolean;
   /** What was typed since; undefined: nothing. The empty text: its end (Ctrl-D, or it is gone). */
   readonly read: () => string | undefined;
+  /** Why nobody can be asked on it any more: the first error that does not pass. */
+  readonly problem: () => string | undefined;
   /** Whether a process, or the job that callgate itself belongs to, is in front. Otherwise what is typed is for others. */
   readonly isInFront: (pid: number) => boolean;
 }
@@ -16,9 +19,14 @@ export interface Terminal {
 /** Undefined where the launcher has found none. */
 export function terminalOn(descriptor: number): Terminal | undefined {
   if (!isatty(descriptor)) return undefined;
+  let problem: string | undefined;
+  const fail = (doing: string, error: unknown): void => {
+    problem ??= `${doing}: ${codeOf(error) ?? String(error)}`;
+  };
   return {
-    write: (text) => writeAll(descriptor, Buffer.from(text.replaceAll("\n", "\r\n"))),
-    read: () => readSome(descriptor),
+    write: (text) => writeAll(descriptor, Buffer.from(text.replaceAll("\n", "\r\n")), fail),
+    read: () => readSome(descriptor, fail),
+    problem: () => problem,
     isInFront: (pid) => {
       const own = jobOf(process.ppid);
       const asking = jobOf(pid);
@@ -28,27 +36,47 @@ export function terminalOn(descriptor: number): Terminal | undefined {
   };
 }
 
+type Fail = (doing: string, error: unknown) => void;
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/** Nothing is wrong: a signal came, or the terminal takes or has nothing just now. */
+function passes(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "EAGAIN" || code === "EINTR";
+}
+
 /** A terminal that is held (Ctrl-S) takes nothing. Nothing may wait for it for ever. */
 const patience = 400;
 
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let at = 0, failed = 0; at < bytes.length && failed < patience; ) {
+function writeAll(descriptor: number, bytes: Uint8Array, fail: Fail): boolean {
+  let failed = 0;
+  for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
+      if (!passes(error)) {
+        fail("writing to it", error);
+        return false;
+      }
       failed += 1;
+      if (failed === patience) return false;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+  return true;
 }
 
-function readSome(descriptor: number): string | undefined {
+function readSome(descriptor: number, fail: Fail): string | undefined {
   const bytes = Buffer.alloc(4096);
   try {
     return bytes.toString("utf8", 0, readSync(descriptor, bytes));
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EAGAIN" ? undefined : "";
+    if (passes(error)) return undefined;
+    fail("reading from it", error);
+    return "";
   }
 }
 

@@ -1,0 +1,96 @@
+/** What is asked on a terminal that is held, or gone: no question that was not shown whole is answered by anybody. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Asking, askOnTerminal } from "../../src/cli/ask/ask-on-terminal.ts";
+import type { Terminal } from "../../src/cli/ask/terminal.ts";
+import type { Answer, Question } from "../../src/denials/index.ts";
+import { readPolicy } from "../../src/index.ts";
+
+const { policy } = readPolicy('version = 1\n[syscalls]\nrules = "ask socket(domain == AF_NETLINK)"\n');
+const question: Question = {
+  abi: "x86_64",
+  syscall: "socket",
+  nr: 41,
+  by: "default",
+  rule: undefined,
+  permit: undefined,
+  args: [16n, 3n, 0n, 0n, 0n, 0n],
+  text: "socket(domain = AF_NETLINK)",
+  pid: process.pid,
+  program: "asker",
+};
+
+interface Scene {
+  readonly asking: Asking;
+  readonly answers: Map<number, Answer>;
+  /** What was tried to be written. */
+  readonly tried: string[];
+}
+
+function sceneOn(terminal: (tried: string[]) => Terminal): Scene {
+  const tried: string[] = [];
+  const answers = new Map<number, Answer>();
+  assert.ok(policy !== undefined);
+  const always = { offer: () => "offer", write: () => "written", permits: () => false };
+  const asking = askOnTerminal(terminal(tried), policy, always, (key, _turn, answer) => {
+    answers.set(key, answer);
+  });
+  return { asking, answers, tried };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries += 1) {
+    assert.ok(tries < 600, "waited for half a minute");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+test("a terminal that is gone refuses what is asked, and what comes, and knows why", async () => {
+  const { asking, answers, tried } = sceneOn((all) => ({
+    write: (text) => {
+      all.push(text);
+      return false;
+    },
+    read: () => undefined,
+    problem: () => (all.length === 0 ? undefined : "writing to it: EIO"),
+    isInFront: () => true,
+  }));
+  asking.take(1, 1, question);
+  asking.take(2, 1, question);
+  await until(() => answers.size === 2);
+  asking.take(3, 1, question);
+  assert.deepEqual([...answers.values()], ["deny", "deny", "deny"]);
+  assert.equal(tried.filter((one) => one.includes("asks for")).length, 1);
+});
+
+test("a terminal that is held is tried again; what is typed before the question is whole on it is no answer", async () => {
+  let isHeld = true;
+  let typed: string | undefined;
+  const { asking, answers, tried } = sceneOn((all) => ({
+    write: (text) => {
+      all.push(text);
+      return !isHeld;
+    },
+    read: () => {
+      const now = typed;
+      typed = undefined;
+      return now;
+    },
+    problem: () => undefined,
+    isInFront: () => true,
+  }));
+  asking.take(1, 1, question);
+  await until(() => tried.length > 2);
+  typed = "r\n";
+  await until(() => typed === undefined);
+  const before = tried.length;
+  await until(() => tried.length > before + 1);
+  assert.equal(answers.size, 0);
+  isHeld = false;
+  const held = tried.length;
+  await until(() => tried.length > held);
+  typed = "o\n";
+  await until(() => answers.size === 1);
+  assert.deepEqual([...answers], [[1, "once"]]);
+  assert.ok(tried.every((one) => one.includes("asks for")));
+});
