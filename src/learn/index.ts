@@ -10,7 +10,7 @@ export { addressUse, describeAddress } from "./addresses.ts";
 export { type FileFacts, type FileUse, fileUse, fold } from "./files.ts";
 export { addGrants } from "./grant-text.ts";
 export { type GrantPlace, type LearnedGrants, learnedGrants } from "./grants.ts";
-export { answerNumber, encodeJob } from "./job.ts";
+export { answerNumber, encodeJob, type JobOptions } from "./job.ts";
 export { type LearnedRule, type LearnedRules, learnedRules, servingFrom } from "./learned-rules.ts";
 export {
   addRules,

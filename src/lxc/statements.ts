@@ -114,6 +114,8 @@ class StatementReader {
   #default: { readonly action: Action; readonly line: ConfigLine } | undefined;
   #newer: { readonly action: Action; readonly line: ConfigLine } | undefined;
   #baseline: KernelVersion | undefined;
+  /** What `enable` wrote: a policy's own goes before it. */
+  #managedBaseline: KernelVersion | undefined;
   #abis: AbiSelection | undefined;
 
   constructor(diagnostics: Diagnostic[]) {
@@ -174,7 +176,7 @@ class StatementReader {
   policy(kernel: string): Policy {
     const [base] = this.#policies;
     const fallback = this.#default?.action ?? base?.syscalls.default ?? { kind: "allow" };
-    const baseline = this.#baseline ?? base?.syscalls.baseline;
+    const baseline = this.#baseline ?? base?.syscalls.baseline ?? this.#managedBaseline;
     if (baseline === undefined && (fallback.kind === "allow" || fallback.kind === "log")) {
       const missing = missingBaseline(parseVersion(kernel) ?? newestVersion, undefined);
       const place = this.#default?.line.valueSpan ?? this.#seen.values().next().value?.keySpan;
@@ -301,7 +303,8 @@ class StatementReader {
         `${JSON.stringify(text)} is not a Linux version`,
         "write 6.1, for example",
       );
-    this.#baseline = version;
+    if (line.isManaged) this.#managedBaseline = version;
+    else this.#baseline = version;
   }
 
   #abiList(line: ConfigLine): void {

@@ -1,7 +1,7 @@
 /** Watches what a container's processes do beyond what a policy permits, until the last of them has ended. */
 import { spawn } from "node:child_process";
 import { Socket } from "node:net";
-import { encodeJob, type Observation, readRecords } from "../learn/index.ts";
+import { encodeJob, type JobOptions, type Observation, readRecords } from "../learn/index.ts";
 import { nativeProgram } from "./package-files.ts";
 
 export interface ContainerWatch {
@@ -10,11 +10,13 @@ export interface ContainerWatch {
   readonly status: number | null;
 }
 
+/** What the watcher is to do: the container's first program has to have installed this filter. */
+export type WatchJob = Omit<JobOptions, "container">;
+
 /**
  * @param init the container's first process, which has installed the filter and waits for its first answer
- * @param filter the watch filter that it has installed
  */
-export function watchContainer(init: number, filter: Uint8Array): Promise<ContainerWatch> {
+export function watchContainer(init: number, job: WatchJob): Promise<ContainerWatch> {
   const child = spawn(nativeProgram("watcher"), ["container", String(init)], {
     stdio: ["ignore", "inherit", "inherit", "pipe", "pipe"],
   });
@@ -25,7 +27,7 @@ export function watchContainer(init: number, filter: Uint8Array): Promise<Contai
     if (jobs instanceof Socket) {
       // A watcher that did not even read its job says so itself.
       jobs.on("error", () => {});
-      jobs.end(encodeJob({ filter, container: true }));
+      jobs.end(encodeJob({ ...job, container: true }));
     }
     if (records instanceof Socket) {
       records.on("data", (chunk: Buffer) => chunks.push(chunk));

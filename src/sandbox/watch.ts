@@ -123,7 +123,7 @@ function hasEnded(chunk: Buffer): boolean {
  * The errno that each call gets where no rule of the policy decides: `newer`'s or the default's. A notification can
  * only be answered by an errno, so that a default which kills is EPERM here.
  */
-function answersOf(policy: Policy, native: AbiName): (call: Syscall | undefined) => number {
+export function answersOf(policy: Policy, native: AbiName): (call: Syscall | undefined) => number {
   const { resolved } = resolve(policy, native);
   const calls = new Map(
     resolved.abis.flatMap((own) =>

@@ -111,6 +111,9 @@ describe("statements", () => {
     const { policy, diagnostics } = read(`${own}syscall.baseline = 5.4\n`);
     assert.deepEqual(policy?.syscalls.baseline, { major: 5, minor: 4, patch: 0 });
     assert.deepEqual(diagnostics, []);
+    const { baseline } = read("syscall.policy = container\n").policy?.syscalls ?? {};
+    assert.ok(baseline !== undefined);
+    assert.deepEqual(read(`${own}syscall.policy = container\n`).policy?.syscalls.baseline, baseline);
   });
 
   test("a policy's rules come after the statements, its values after theirs", () => {

@@ -2,7 +2,7 @@
 // `callgate lxc learn`: a container is watched from its start to its end, and starts again under what was learned.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { probePath } from "../kernel/native.ts";
@@ -12,26 +12,31 @@ import { atEnd, type Container, createContainer, noContainers, putProgram, users
 async function learnFrom(
   container: Container,
   line: string,
-): Promise<{ status: number | null; said: string }> {
-  const args = ["lxc", "learn", "-P", container.lxcpath, container.name];
+  options: readonly string[] = [],
+): Promise<{ status: number | null; said: string; printed: string }> {
+  const args = ["lxc", "learn", ...options, "-P", container.lxcpath, container.name];
   const { user } = container;
   const child = spawn(container.callgatePath, args, {
     cwd: "/",
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1", HOME: usersHome() },
     ...(user === undefined ? {} : { uid: user, gid: user }),
   });
   atEnd(() => child.kill("SIGKILL"));
   let said = "";
+  let printed = "";
   let status: number | null | undefined;
   child.stderr.on("data", (chunk: Buffer) => {
     said += chunk.toString();
+  });
+  child.stdout.on("data", (chunk: Buffer) => {
+    printed += chunk.toString();
   });
   child.on("close", (code) => {
     status = code;
   });
   const until = async (holds: () => boolean): Promise<void> => {
-    for (const end = Date.now() + 90_000; !holds(); ) {
+    for (const end = Date.now() + 180_000; !holds(); ) {
       if (Date.now() > end) throw new Error(`this never came: ${said}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -41,7 +46,7 @@ async function learnFrom(
   container.inside(line);
   child.kill("SIGINT");
   await until(() => status !== undefined);
-  return { status: status ?? null, said };
+  return { status: status ?? null, said, printed };
 }
 
 for (const kind of ["privileged", "user"] as const) {
@@ -57,6 +62,10 @@ for (const kind of ["privileged", "user"] as const) {
       assert.equal(container.callgate("enable", container.name).status, 0);
       const { status, said } = await learnFrom(container, "/probe userfaultfd; /probe keyctl; mkdir /made");
       assert.equal(status, 0, said);
+      assert.match(
+        said,
+        /tried: started again under .*learned\.toml: nothing was denied; it ran .* s, until it was stopped/,
+      );
       const text = readFileSync(join(container.folder, "learned.toml"), "utf8");
       assert.match(text, /^allow userfaultfd.* # \S+ ×1$/m);
       assert.match(text, /^allow mkdir .*# \S+ ×1$/m);
@@ -78,3 +87,69 @@ for (const kind of ["privileged", "user"] as const) {
     });
   });
 }
+
+describe("the start that confirms what was learned", { skip: noContainers }, () => {
+  const container = createContainer({
+    config: "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n",
+  });
+  const file = join(container.folder, "learned.toml");
+  if (noContainers === false) {
+    putProgram(container, probePath, "probe");
+    // What the first start does not do, every later one does.
+    writeFileSync(
+      join(container.rootfs, "other"),
+      "#!/bin/sh\nif [ -e /before ]; then /probe userfaultfd >/other.out; else echo >/before; fi\n",
+      { mode: 0o755 },
+    );
+    appendFileSync(join(container.rootfs, "etc", "inittab"), "\n::sysinit:/other\n");
+    container.configure(`${container.original}syscall.deny = keyctl\n`);
+    assert.equal(container.callgate("enable", container.name).status, 0);
+  }
+
+  test("what is missing there is refused, told and added, and the next start lacks nothing", async () => {
+    const { status, said, printed } = await learnFrom(container, "sleep 8; mkdir /made", ["--json"]);
+    assert.equal(status, 0, said);
+    assert.match(said, /this was still missing, and is added:\n {2}allow userfaultfd/);
+    assert.match(readFileSync(file, "utf8"), /^allow userfaultfd/m);
+    const told = JSON.parse(printed);
+    assert.equal(told.container, container.name);
+    assert.equal(told.file, file);
+    assert.deepEqual([told.end, told.confirmed, told.runs], ["ctrl-c", true, 1]);
+    assert.ok(told.added.rules.some(({ text }: { text: string }) => text.startsWith("allow mkdir")));
+    const missing: readonly (readonly string[])[] = told.trials.map(
+      (trial: { missing: { rules: { text: string }[] } }) => trial.missing.rules.map(({ text }) => text),
+    );
+    assert.deepEqual(missing.at(-1), []);
+    assert.ok(
+      missing[0]?.some((text) => text.startsWith("allow userfaultfd")),
+      printed,
+    );
+    // In the last of these starts it was permitted.
+    assert.match(readFileSync(join(container.rootfs, "other.out"), "utf8"), /userfaultfd: (?!EPERM|ENOSYS)/);
+  });
+
+  test("where nothing new was seen, and with --once, there is no further start", async () => {
+    // What ends when makes a difference of a call now and then.
+    let again = await learnFrom(container, "sleep 1; mkdir /made", ["--json"]);
+    for (let more = 4; more > 0 && !again.said.includes("nothing new"); more -= 1)
+      again = await learnFrom(container, "sleep 1; mkdir /made", ["--json"]);
+    assert.equal(again.status, 0, again.said);
+    assert.match(again.said, /not tried: nothing new was seen/);
+    assert.deepEqual(JSON.parse(again.printed).trials, []);
+    const once = await learnFrom(container, "true", ["--once", "--force"]);
+    assert.match(once.said, /not tried: --once/);
+    assert.equal(once.printed, "");
+  });
+
+  test("a policy with files is none for a container, and is left as it was", () => {
+    const text = `version = 1\n[syscalls]\ndefault = "deny"\nbaseline = "5.0"\n[files]\nread = ["/etc"]\n`;
+    writeFileSync(file, text);
+    const { status, stderr } = container.callgate("learn", container.name);
+    assert.equal(status, 2);
+    assert.match(
+      stderr,
+      /learned\.toml has \[files\]: for a container, LXC's own configuration decides that/,
+    );
+    assert.equal(readFileSync(file, "utf8"), text);
+  });
+});

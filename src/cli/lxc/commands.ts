@@ -168,7 +168,7 @@ export const lxcCommands: readonly Command[] = [
     operands: "NAME",
     description: [
       "Starts the container under a watch filter, and writes a policy that permits what its init and everything below it did until Ctrl-C stops it, or it ends by itself. LXC's own calls come before that filter and are not among it. While it learns, the container may do whatever the profile below lets it do, and what its statements do not refuse.",
-      "Where the file is a policy already, only what it does not permit is watched, and added. syscall.policy = FILE in the container's configuration enforces it. The exit status is 0 when the policy was written.",
+      "Then the container is started again under what was written, for as long as before and a minute at most, and what was missing is added. Where the file is a policy already, only what it does not permit is watched, and added. syscall.policy = FILE in the container's configuration enforces it. The exit status is 0 when the policy was written and nothing was missing, 1 when something was, or it ended otherwise.",
     ],
     options: [
       {
@@ -179,7 +179,9 @@ export const lxcCommands: readonly Command[] = [
         completes: "file",
       },
       { name: "force", help: "replace FILE instead of extending it" },
+      { name: "once", help: "do not start the container again under the policy" },
       ...place,
+      json,
       help,
     ],
     examples: [{ command: "callgate lxc learn web", comment: "use it as usual meanwhile, then Ctrl-C" }],
