@@ -24,7 +24,7 @@ export {
   sandboxSource,
 } from "./describe-denial.ts";
 export { type Answer, explainQuestion, type Question } from "./explain-question.ts";
-export { constantsOf, nameValue } from "./name-value.ts";
+export { nameValue } from "./name-value.ts";
 export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
 export { pathArguments } from "./path-arguments.ts";
 export { permittingRule } from "./permitting-rule.ts";

@@ -1,32 +1,7 @@
 /** Names for an argument's value: as a value of the policy language, so that it can be shown and put in a rule. */
 import type { Value } from "../policy/types.ts";
-import { type AbiName, type Constant, constantsNamed, constantValue } from "../syscalls/index.ts";
-import type { ArgumentKind, Names } from "./argument-kinds.ts";
-
-const lists = new Map<string, readonly Constant[]>();
-
-/** The constants of a list, in its order. */
-export function constantsOf(abi: AbiName, names: Names): readonly Constant[] {
-  const key = `${abi} ${names}`;
-  const known = lists.get(key);
-  if (known !== undefined) return known;
-  const words = names.split(" ");
-  const left = words.filter((word) => word.startsWith("-")).map((word) => word.slice(1));
-  const isLeft = (name: string): boolean =>
-    left.some((word) => (word.endsWith("*") ? name.startsWith(word.slice(0, -1)) : name === word));
-  const found = words
-    .filter((word) => !word.startsWith("-"))
-    .flatMap((word) => expand(abi, word))
-    .filter(({ name }) => !isLeft(name));
-  lists.set(key, found);
-  return found;
-}
-
-function expand(abi: AbiName, word: string): readonly Constant[] {
-  if (word.endsWith("*")) return constantsNamed(abi, word.slice(0, -1));
-  const value = constantValue(abi, word);
-  return value === undefined ? [] : [{ name: word, value }];
-}
+import { type AbiName, type Constant, constantsOf, constantValue } from "../syscalls/index.ts";
+import type { ArgumentKind } from "./argument-kinds.ts";
 
 /** `A | B`, `0xff` or a name, as a number. */
 export function maskValue(abi: AbiName, mask: string): bigint {

@@ -37,7 +37,10 @@ export interface EqualityOptions {
 }
 
 const words = 16;
-const defaultBudget = 4_000_000;
+/** A second or two. Filters and policies that are in use take fewer than 50,000 (tests/proof/real-filters). */
+const mostSteps = 250_000;
+/** What a set costs is less than a step; the hardest policies of the tests make 630,000. */
+const mostSets = 2_000_000;
 
 class OutOfBudget extends Error {}
 
@@ -72,7 +75,8 @@ export function compareStacks(
   options: EqualityOptions = {},
 ): Equality {
   const sets = new WordSets(options.width ?? 32);
-  const budget = options.budget ?? defaultBudget;
+  const budget = options.budget ?? mostSteps;
+  const setBudget = options.budget ?? mostSets;
   const possible: WordSet[] = new Array<WordSet>(words).fill(sets.full);
   for (const [word, k] of options.known ?? []) {
     possible[word] = sets.split(sets.full, { mask: sets.ones, test: "equal", k }).holds ?? sets.full;
@@ -108,7 +112,7 @@ export function compareStacks(
   /** Looks at one group; where a question is open, the group waits on the stack for its parts. */
   const enter = (group: readonly Decisions[]): void => {
     steps += 1;
-    if (steps > budget || sets.size > budget) throw new OutOfBudget();
+    if (steps > budget || sets.size > setBudget) throw new OutOfBudget();
     const settled = settleAll(group);
     const all = settled.map(({ at }) => at);
     const first = settled.find(({ at }) => at.kind === "question");
@@ -160,7 +164,10 @@ export function compareStacks(
     walk();
   } catch (error) {
     if (error instanceof OutOfBudget)
-      return { verdict: "undecided", reason: `the comparison takes more than ${budget} steps` };
+      return {
+        verdict: "undecided",
+        reason: `the comparison takes more than ${budget} steps or ${setBudget} sets`,
+      };
     if (error instanceof Enough) return { verdict: "undecided", reason: "the walk was ended before its end" };
     throw error;
   }

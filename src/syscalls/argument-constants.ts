@@ -1,94 +1,122 @@
 /** Which names the values of an argument go by, for whoever prints a call: `socket(AF_UNIX, …)`, not `socket(1, …)`. */
 import type { AbiName } from "./abi.ts";
-import { type Constant, constantsNamed } from "./constants.ts";
+import { constantsOf } from "./constant-list.ts";
 
-/** What the names of an argument's values begin with; `flags` are or-ed together, others are one of a list. */
+/** The names of an argument's values: a list of constants in which no two have one value. */
 export interface NamedValues {
-  readonly prefixes: readonly string[];
+  readonly names: string;
+  /** Or-ed together; else one of the list. */
   readonly flags: boolean;
 }
 
-const one = (...prefixes: string[]): NamedValues => ({ prefixes, flags: false });
-const flags = (...prefixes: string[]): NamedValues => ({ prefixes, flags: true });
+const one = (names: string): NamedValues => ({ names, flags: false });
+const flags = (names: string): NamedValues => ({ names, flags: true });
 
-const openFlags = flags("O_");
-const protection = flags("PROT_");
+// The headers give the values of other arguments, of fields and of masks names that begin alike: each list leaves
+// these out, so that a value has one name, and that is the argument's own.
+const signal = one("SIG* -SIG_* -SIGEV_* -SIGSTKSZ -SIGIOT -SIGCLD -SIGPOLL -SIGUNUSED -SIGRTMIN -SIGRTMAX");
+const fileCommand = one(
+  "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE",
+);
+const deviceRequest = one(
+  "TIOC* TC* FIO* SIOC* FS_IOC_* -TIOCM_* -TIOCPKT_* -TIOCSER_* -TIOCINQ -TCP_* -TCSANOW -TCSADRAIN -TCSAFLUSH -TCION -TCIOFF -TCOON -TCOOFF -TCIFLUSH -TCOFLUSH -TCIOFLUSH -SIOCINQ -SIOCOUTQ -SIOCGSTAMP_OLD -SIOCGSTAMPNS_OLD -SIOCDEVPRIVATE -SIOCPROTOPRIVATE",
+);
+const processOption = one(
+  "PR_SET_* PR_GET_* PR_CAPBSET_* PR_TASK_PERF_* PR_MPX_* PR_CAP_AMBIENT PR_MCE_KILL PR_MCE_KILL_GET -PR_SET_MM_* -PR_SET_VMA_* -PR_SET_PTRACER_ANY",
+);
+const traceRequest = one(
+  "PTRACE_* -PTRACE_O_* -PTRACE_EVENT_* -PTRACE_EVENTMSG_* -PTRACE_SYSCALL_INFO_* -PTRACE_PEEKSIGINFO_SHARED -PTRACE_GETFDPIC_* -PTRACE_CFI_* -PTRACE_PROT",
+);
+const keyOperation = one("KEYCTL_* -KEYCTL_CAPS0_* -KEYCTL_CAPS1_* -KEYCTL_SUPPORTS_* -KEYCTL_MOVE_EXCL");
+const machineCode = one("ARCH_* -ARCH_XCOMP_* -ARCH_SHSTK_SHSTK -ARCH_SHSTK_WRSS");
+const futexOperation = one(
+  "FUTEX_* -FUTEX_OP_* -FUTEX_ROBUST_* -FUTEX_32 -FUTEX_PRIVATE_FLAG -FUTEX_CLOCK_REALTIME -FUTEX_CMD_MASK -FUTEX_NO_NODE -FUTEX_WAITV_MAX -FUTEX_TID_MASK -FUTEX_OWNER_DIED -FUTEX_WAITERS -FUTEX_BITSET_MATCH_ANY",
+);
+const protection = flags("PROT_*");
+const mapping = flags("MAP_* -MAP_ANON -MAP_RENAME -MAP_FILE -MAP_HUGE_*");
+const openFlags = flags("O_* -O_NDELAY -O_FSYNC -O_RSYNC -O_NOTIFICATION_PIPE");
+// In clone the lowest byte is a signal, in unshare and setns it is not.
+const cloneFlags = flags(
+  "SIGCHLD CLONE_* -CLONE_ARGS_SIZE_* -CLONE_NEWTIME -CLONE_CLEAR_SIGHAND -CLONE_INTO_CGROUP -CLONE_AUTOREAP -CLONE_NNP -CLONE_PIDFD_AUTOKILL -CLONE_EMPTY_MNTNS",
+);
+const domain = one("AF_* -AF_LOCAL -AF_FILE -AF_ROUTE -AF_MAX");
+const socketType = one(
+  "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET SOCK_NONBLOCK SOCK_CLOEXEC",
+);
+const level = one("SOL_* -SOL_CAN_BASE");
+const clock = one(
+  "CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID CLOCK_THREAD_CPUTIME_ID CLOCK_MONOTONIC_RAW CLOCK_REALTIME_COARSE CLOCK_MONOTONIC_COARSE CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM CLOCK_TAI",
+);
+const resource = one("RLIMIT_* -RLIMIT_OFILE");
 
 /** By `call.argument` with the manual page's names. */
 const named: Readonly<Record<string, NamedValues>> = {
-  "arch_prctl.op": one("ARCH_"),
-  "arch_prctl.code": one("ARCH_"),
-  "bpf.cmd": one("BPF_"),
-  "clone.flags": flags("CLONE_"),
-  "fcntl.op": one("F_"),
-  "fcntl.cmd": one("F_"),
-  "fcntl64.op": one("F_"),
-  "fcntl64.cmd": one("F_"),
-  "futex.futex_op": one("FUTEX_"),
-  "ioctl.op": one("TIOC", "TC", "FIO", "SIOC", "FS_IOC_"),
-  "ioctl.request": one("TIOC", "TC", "FIO", "SIOC", "FS_IOC_"),
-  "keyctl.op": one("KEYCTL_"),
-  "keyctl.operation": one("KEYCTL_"),
-  "kill.sig": one("SIG"),
-  "tgkill.sig": one("SIG"),
-  "tkill.sig": one("SIG"),
-  "madvise.advice": one("MADV_"),
+  "arch_prctl.op": machineCode,
+  "arch_prctl.code": machineCode,
+  "bpf.cmd": one(
+    "BPF_MAP_* BPF_PROG_* BPF_OBJ_* BPF_LINK_* BPF_RAW_TRACEPOINT_OPEN BPF_TASK_FD_QUERY BPF_ENABLE_STATS BPF_ITER_CREATE BPF_TOKEN_CREATE -BPF_MAP_TYPE_* -BPF_PROG_TYPE_* -BPF_LINK_TYPE_* -BPF_OBJ_NAME_LEN -BPF_PROG_TEST_RUN",
+  ),
+  "clock_getres.clockid": clock,
+  "clock_gettime.clockid": clock,
+  "clock_nanosleep.clockid": clock,
+  "clock_settime.clockid": clock,
+  "clone.flags": cloneFlags,
+  "fcntl.op": fileCommand,
+  "fcntl.cmd": fileCommand,
+  "fcntl64.op": fileCommand,
+  "fcntl64.cmd": fileCommand,
+  "flock.operation": flags("LOCK_SH LOCK_EX LOCK_NB LOCK_UN"),
+  "futex.futex_op": futexOperation,
+  "getrlimit.resource": resource,
+  "getsockopt.level": level,
+  "ioctl.op": deviceRequest,
+  "ioctl.request": deviceRequest,
+  "keyctl.op": keyOperation,
+  "keyctl.operation": keyOperation,
+  "kill.sig": signal,
+  "madvise.advice": one("MADV_*"),
+  "memfd_create.flags": flags("MFD_* -MFD_HUGE_*"),
   "mmap.prot": protection,
   "mmap2.prot": protection,
-  "mmap.flags": flags("MAP_"),
-  "mmap2.flags": flags("MAP_"),
-  "mount.mountflags": flags("MS_"),
+  "mmap.flags": mapping,
+  "mmap2.flags": mapping,
+  "mount.mountflags": flags(
+    "MS_* -MS_ASYNC -MS_SYNC -MS_INVALIDATE -MS_VERBOSE -MS_RMT_MASK -MS_MGC_VAL -MS_MGC_MSK",
+  ),
   "mprotect.prot": protection,
   "open.flags": openFlags,
   "openat.flags": openFlags,
-  "personality.persona": one("PER_"),
+  "personality.persona": one("PER_* -PER_MASK"),
   "pkey_mprotect.prot": protection,
-  "prctl.op": one(
-    "PR_SET_",
-    "PR_GET_",
-    "PR_CAPBSET_",
-    "PR_TASK_PERF_",
-    "PR_MPX_",
-    "PR_CAP_AMBIENT",
-    "PR_MCE_KILL",
-  ),
-  "prctl.option": one(
-    "PR_SET_",
-    "PR_GET_",
-    "PR_CAPBSET_",
-    "PR_TASK_PERF_",
-    "PR_MPX_",
-    "PR_CAP_AMBIENT",
-    "PR_MCE_KILL",
-  ),
-  "ptrace.op": one("PTRACE_"),
-  "ptrace.request": one("PTRACE_"),
-  "seccomp.operation": one("SECCOMP_SET_", "SECCOMP_GET_"),
-  "setns.nstype": flags("CLONE_NEW"),
-  "setsockopt.level": one("SOL_"),
-  "getsockopt.level": one("SOL_"),
-  "socket.domain": one("AF_"),
-  "socket.type": one("SOCK_"),
-  "socketcall.call": one("SYS_"),
-  "socketpair.domain": one("AF_"),
-  "socketpair.type": one("SOCK_"),
-  "umount2.flags": flags("MNT_", "UMOUNT_"),
-  "unshare.flags": flags("CLONE_"),
+  "prctl.op": processOption,
+  "prctl.option": processOption,
+  "prlimit64.resource": resource,
+  "process_madvise.advice": one("MADV_*"),
+  "ptrace.op": traceRequest,
+  "ptrace.request": traceRequest,
+  "seccomp.operation": one("SECCOMP_SET_* SECCOMP_GET_*"),
+  "setns.nstype": flags("CLONE_NEW*"),
+  "setrlimit.resource": resource,
+  "setsockopt.level": level,
+  "socket.domain": domain,
+  "socket.type": socketType,
+  "socketcall.call": one("SYS_* -SYS_SECCOMP -SYS_USER_DISPATCH"),
+  "socketpair.domain": domain,
+  "socketpair.type": socketType,
+  "tgkill.sig": signal,
+  "tkill.sig": signal,
+  "umount2.flags": flags("MNT_FORCE MNT_DETACH MNT_EXPIRE UMOUNT_NOFOLLOW"),
+  "unshare.flags": flags("CLONE_NEW* CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_SYSVSEM CLONE_THREAD CLONE_VM"),
 };
-
-/** Names that a better one exists for, and values of other arguments that begin alike. */
-const unusual =
-  /^(?:AF_LOCAL|AF_FILE|AF_ROUTE|AF_MAX|O_NDELAY|O_FSYNC|MAP_ANON|SOCK_(?:MAX|TXREHASH|SNDBUF|RCVBUF|DESTROY|BUF).*|PR_SET_MM_.*|PR_CAP_AMBIENT_.*|PR_MCE_KILL_(?!GET).*|.*_MASK)$/;
 
 /** How the values of a call's argument are named; undefined where they are plain numbers. */
 export function namedValues(call: string, argument: string): NamedValues | undefined {
-  return named[`${call}.${argument}`];
+  return Object.hasOwn(named, `${call}.${argument}`) ? named[`${call}.${argument}`] : undefined;
 }
 
-function candidates(abi: AbiName, { prefixes }: NamedValues): readonly Constant[] {
-  return prefixes
-    .flatMap((prefix) => constantsNamed(abi, prefix))
-    .filter(({ name, value }) => value >= 0n && !unusual.test(name));
+/** Every argument whose values have names, for the tests. */
+export function argumentsWithNames(): readonly (readonly [argument: string, values: NamedValues])[] {
+  return Object.entries(named);
 }
 
 /**
@@ -100,7 +128,7 @@ export function namesOfValue(
   values: NamedValues,
   value: bigint,
 ): readonly string[] | undefined {
-  const known = candidates(abi, values);
+  const known = constantsOf(abi, values.names).filter((constant) => constant.value >= 0n);
   const exact = known.find((constant) => constant.value === value);
   if (exact !== undefined) return [exact.name];
   if (!values.flags || value === 0n) return undefined;

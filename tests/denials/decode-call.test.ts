@@ -4,7 +4,6 @@ import { describe, test } from "node:test";
 import { callsWithMatters, mattersOf } from "../../src/denials/argument-kinds.ts";
 import {
   type ArgumentKind,
-  constantsOf,
   decodeCall,
   describedArguments,
   permittingRule,
@@ -16,6 +15,7 @@ import {
   type AbiName,
   abis,
   argumentNamed,
+  constantsOf,
   constantValue,
   syscallByName,
   syscallNumber,

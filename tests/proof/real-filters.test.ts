@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { emulate, filterOf, RET_ALLOW, RET_K, ret } from "../../src/bpf/index.ts";
+import { DecisionMaker } from "../../src/proof/decisions.ts";
 import { diff } from "../../src/proof/diff.ts";
+import { compareStacks } from "../../src/proof/equality.ts";
+import { decisionsOfFilter } from "../../src/proof/filter.ts";
 import { inspectFilters } from "../../src/proof/inspect.ts";
 import { compareStackMembers } from "../../src/proof/stack.ts";
 import { syscallByName } from "../../src/syscalls/index.ts";
@@ -32,6 +35,16 @@ describe("each real filter", () => {
         return differences.length > 0;
       });
       assert.ok(found);
+    });
+
+    // The bound that keeps a comparison to a second or two is five times as far away.
+    test(`${name} is compared in few steps`, () => {
+      const maker = new DecisionMaker();
+      const [first, second] = [filters, [...filters, ...filters].reverse()].map((members) =>
+        members.map(({ instructions }) => decisionsOfFilter(instructions, maker)),
+      );
+      assert.ok(first !== undefined && second !== undefined);
+      assert.equal(compareStacks(first, second, { budget: 50_000 }).verdict, "equal");
     });
 
     test(`${name} is told as the emulator runs it`, () => {

@@ -274,3 +274,30 @@ describe(`random filters that compare words (seed ${seed})`, () => {
     );
   });
 });
+
+describe("relations of the instruction pointer alone", () => {
+  // Half of the addresses have to be told from the other half, bit by bit, in three ways at once.
+  const about = (...steps: readonly Instruction[]): Filter => filterOf([...x86_64, ...steps, deny, allow]);
+  const ordered = about(load(8), toX, load(12), jump(JGT_X, 0, 0, 1));
+  const summed = about(load(8), toX, load(12), instruction(ALU_ADD_X), jump(JGT_K, 0x1234_5678, 0, 1));
+  const numbered = about(load(0), toX, load(8), instruction(ALU_ADD_X), jump(JGT_K, 0x1234, 0, 1));
+  const compared = (first: readonly Filter[], second: readonly Filter[]) =>
+    compareStackMembers(
+      first.map((filter) => ({ filter })),
+      second.map((filter) => ({ filter })),
+    );
+
+  test("two in another order are equal", () => {
+    assert.equal(compared([ordered, summed], [summed, ordered]).verdict, "equal");
+  });
+
+  test("three take more steps than the proof is given, which is said and taken for neither answer", () => {
+    const verdict = compared([ordered, summed, numbered], [numbered, summed, ordered]);
+    assert.equal(verdict.verdict, "undecided");
+    assert.match("reason" in verdict ? verdict.reason : "", /takes more than 250000 steps/);
+  });
+
+  test("a difference is found all the same where it is near", () => {
+    assert.equal(compared([ordered, summed], [ordered, numbered]).verdict, "different");
+  });
+});
