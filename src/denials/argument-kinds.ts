@@ -113,7 +113,9 @@ const clock = one(
 const access = flags("R_OK W_OK X_OK", { mask: "0", names: "F_OK" });
 const directory = one("AT_FDCWD");
 const advice = one("MADV_*");
-const command = one("F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_*");
+const command = one(
+  "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE",
+);
 // By name: what prctl's other arguments are called begins alike, and has small numbers too.
 const prctlOption = one(
   "PR_SET_* PR_GET_* PR_CAPBSET_* PR_TASK_PERF_* PR_MPX_* PR_CAP_AMBIENT PR_MCE_KILL PR_MCE_KILL_GET PR_PAC_RESET_KEYS PR_PAC_SET_ENABLED_KEYS PR_PAC_GET_ENABLED_KEYS PR_PPC_GET_DEXCR PR_PPC_SET_DEXCR PR_RISCV_SET_ICACHE_FLUSH_CTX PR_RISCV_V_GET_CONTROL PR_RISCV_V_SET_CONTROL PR_SCHED_CORE PR_SME_SET_VL PR_SME_GET_VL PR_SVE_SET_VL PR_SVE_GET_VL PR_LOCK_SHADOW_STACK_STATUS PR_FUTEX_HASH PR_RSEQ_SLICE_EXTENSION PR_TIMER_CREATE_RESTORE_IDS -PR_SET_MM_* -PR_SET_VMA_* -PR_SET_PTRACER_ANY",
@@ -173,22 +175,26 @@ const kinds: Readonly<Record<string, Readonly<Record<string, ArgumentKind>>>> = 
       { mask: "PER_MASK", names: "PER_LINUX PER_LINUX32" },
     ),
   },
-  ptrace: { request: one("PTRACE_TRACEME PTRACE_* -PTRACE_O_* -PTRACE_EVENT_* -PTRACE_SYSCALL_INFO_*") },
+  ptrace: {
+    request: one(
+      "PTRACE_TRACEME PTRACE_* -PTRACE_O_* -PTRACE_EVENT_* -PTRACE_EVENTMSG_* -PTRACE_SYSCALL_INFO_* -PTRACE_PEEKSIGINFO_SHARED -PTRACE_GETFDPIC_* -PTRACE_CFI_* -PTRACE_PROT",
+    ),
+  },
   seccomp: {
     operation: one(
       "SECCOMP_SET_MODE_STRICT SECCOMP_SET_MODE_FILTER SECCOMP_GET_ACTION_AVAIL SECCOMP_GET_NOTIF_SIZES",
     ),
   },
-  keyctl: { operation: one("KEYCTL_* -KEYCTL_CAPS* -KEYCTL_SUPPORTS_*") },
+  keyctl: { operation: one("KEYCTL_* -KEYCTL_CAPS* -KEYCTL_SUPPORTS_* -KEYCTL_MOVE_EXCL") },
   bpf: {
     cmd: one(
       "BPF_MAP_CREATE BPF_MAP_LOOKUP_ELEM BPF_MAP_UPDATE_ELEM BPF_MAP_DELETE_ELEM BPF_MAP_GET_NEXT_KEY BPF_PROG_LOAD BPF_OBJ_PIN BPF_OBJ_GET BPF_PROG_ATTACH BPF_PROG_DETACH BPF_LINK_CREATE",
     ),
   },
-  membarrier: { cmd: one("MEMBARRIER_CMD_* -MEMBARRIER_CMD_FLAG_CPU") },
-  prlimit64: { resource: one("RLIMIT_*") },
-  getrlimit: { resource: one("RLIMIT_*") },
-  setrlimit: { resource: one("RLIMIT_*") },
+  membarrier: { cmd: one("MEMBARRIER_CMD_* -MEMBARRIER_CMD_SHARED -MEMBARRIER_CMD_FLAG_CPU") },
+  prlimit64: { resource: one("RLIMIT_* -RLIMIT_OFILE") },
+  getrlimit: { resource: one("RLIMIT_* -RLIMIT_OFILE") },
+  setrlimit: { resource: one("RLIMIT_* -RLIMIT_OFILE") },
   clock_gettime: { clockid: clock },
   clock_settime: { clockid: clock },
   clock_getres: { clockid: clock },
