@@ -22,7 +22,7 @@ static const struct filter_instruction first_process_filter[] =
 static const struct filter_instruction outer_filter[] =
     OWN_FILTER(LET(rt_sigtimedwait), LET(wait4), LET(kill), LET(getpid), LET(read), LET(write), LET(close),
                LET(rt_sigaction), LET(rt_sigprocmask), LET(clock_gettime), LET(ppoll), LET(pread64), LET(pidfd_open),
-               LET(pidfd_send_signal), LET(restart_syscall), LET(exit_group));
+               LET(pidfd_send_signal), LET(sendto), LET(restart_syscall), LET(exit_group));
 
 // ── The first process ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,7 +266,11 @@ static void look_after(long program, bool late) {
     if (changed == 0) return;
     bool has_stopped = (status & 0xff) == 0x7f;
     if (changed == program && !has_stopped) end_like(status, late);
-    if (changed == program) do_to_oneself(status >> 8 & 0xff);
+    if (changed == program) {
+      do_to_oneself(status >> 8 & 0xff);
+      // Here it goes on. Nothing is lost where this finds no room.
+      if (can_ask && supervisor_control >= 0) CALL(sendto, supervisor_control, &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+    }
     // Of ours none has a reason to stop: the program has stopped it, where no namespace keeps it from that.
     if (has_stopped) {
       CALL(kill, changed, SIGCONT);

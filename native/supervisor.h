@@ -438,6 +438,12 @@ static void ask_again(uint32_t number) {
   }
 }
 
+// The program was stopped and goes on: the shell's text is on the terminal now, behind the question that still waits.
+static void ask_all_again(void) {
+  for (uint32_t number = 0; number < question_count; number++)
+    if (questions[number].state == ASKED) ask_about(&questions[number]);
+}
+
 // A call that a signal has interrupted comes again at once under another id, if it comes again. So one is gone when it
 // is not there twice in a row.
 static void look_for_askers(void) {
@@ -573,8 +579,9 @@ static int receive_listener(int control) {
     uint32_t flags, reserved2;
   } message = {0, 0, 0, WORD(&part), 1, WORD(extra), sizeof extra, 0, 0};
   long count;
+  // Who has stopped and continued the program to be has outer say so.
   do count = CALL(recvmsg, control, &message, MSG_CMSG_CLOEXEC);
-  while (count == -EINTR);
+  while (count == -EINTR || (count == 1 && byte == go));
   if (count != 1 || byte != 'l') return -1;
   if (extra[0] != 20) leave(STATUS_NOT_SAID); // it did not come along: outer ends the program
   return (int)(uint32_t)extra[2];
@@ -585,7 +592,7 @@ _Noreturn static void supervise(int control) {
   uint32_t rounds = 0;
   for (;;) {
     waiting[0] = (struct poll){listener, POLLIN, 0};
-    waiting[1] = (struct poll){has_ended ? -1 : control, 0, 0};
+    waiting[1] = (struct poll){has_ended ? -1 : control, POLLIN, 0};
     waiting[2] = (struct poll){records, may_tell() ? POLLIN | POLLOUT : POLLIN, 0};
     if (listener < 0 && has_told) leave(0);
     for (uint32_t i = 0; i < reading_count; i++) waiting[3 + i] = (struct poll){readings[i].text, POLLIN, 0};
@@ -604,6 +611,9 @@ _Noreturn static void supervise(int control) {
       CALL(close, listener);
       listener = -1;
     }
+    uint8_t byte;
+    if ((waiting[1].returned & POLLIN) != 0 && CALL(recvfrom, control, &byte, 1, MSG_DONTWAIT, 0, 0) == 1 && byte == go)
+      ask_all_again();
     if ((waiting[1].returned & (POLLHUP | POLLERR)) != 0) {
       end_readings();
       has_ended = true;

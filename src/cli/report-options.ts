@@ -1,7 +1,7 @@
 /** What a command line says of reports: `--report=MODE` and `--report-to FILE|N`. */
 import { deserialize, serialize } from "node:v8";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { hasQuestions } from "../denials/index.ts";
+import { canTypeAnswers, hasQuestions } from "../denials/index.ts";
 import type { Policy } from "../policy/types.ts";
 import type { ReportOptions } from "../sandbox/prepare.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
@@ -73,7 +73,7 @@ export function reportOptions(
   return {
     live: mode === "live",
     all: mode === "all" || mode === "json",
-    asks: true,
+    asks: !canTypeAnswers(policy),
     to: {
       kind: "node",
       policy: deflateRawSync(serialize(told), { level: 1 }),

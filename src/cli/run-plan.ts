@@ -1,7 +1,7 @@
 /** The plan that `run` carries out and `plan` shows, from the options and the command that they have in common. */
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
 import { TooLargeError } from "../compiler/index.ts";
-import { hasQuestions } from "../denials/index.ts";
+import { canTypeAnswers, hasQuestions } from "../denials/index.ts";
 import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts";
 import { resolve } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
@@ -54,6 +54,10 @@ export function showPlan(
   caller: Caller,
 ): string {
   const asked = { ...askedRun(parsed), hasTerminal: caller.hasTerminal() };
+  if (plan.steps.some((step) => step.kind === "report" && step.asks) && !canOpenTerminal())
+    printError(
+      "callgate: nobody is asked (what the policy asks about fails with EPERM): there is no terminal here\n",
+    );
   const state = keptState(asked, "problem" in kept ? kept.problem : undefined);
   return hasOption(parsed, "json")
     ? `${JSON.stringify({ ...planFacts(plan, policy), groups: groups(), kept: state }, null, 2)}\n`
@@ -116,7 +120,8 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
   }
   const given = sandboxOfCommandLine(parsed, policy, caller);
   if (given === undefined) return "policy";
-  const asks = hasQuestions(policy);
+  const hasSome = hasQuestions(policy);
+  const asks = hasSome && !canTypeAnswers(policy);
   const sandbox =
     asks && given.settings === undefined ? { ...given, policy: withTerminalKept(given.policy) } : given;
   // Who is told of denials also asks.
@@ -138,11 +143,27 @@ function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kep
     file,
   );
   if (made === undefined) return "policy";
-  const notes = [...made.notes, ...fateOfForeignAbi(found.path, foreign, policy)].map(
-    (note) => `callgate: ${sanitise(note)}\n`,
-  );
+  const notes = [
+    ...made.notes,
+    ...(hasSome && !asks ? [typedAnswers] : []),
+    ...fateOfForeignAbi(found.path, foreign, policy),
+  ].map((note) => `callgate: ${sanitise(note)}\n`);
   for (const note of notes) printError(note);
   return { plan: made.plan, policy: sandbox.policy, groups: made.groups, notes };
+}
+
+/** Calls of other ABIs are under no rule, and so not under the one that refuses TIOCSTI. */
+const typedAnswers =
+  "nobody is asked (what the policy asks about fails with EPERM): where other-abis lets calls through, the program could type the answers";
+
+/** As the launcher does, which asks there. */
+function canOpenTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** As bin/callgate finds it. What is there may be a script that finds the Node which runs this. */
@@ -195,11 +216,10 @@ function withReport(
     }
   }
   const found = planWithNotes(prepared, program);
-  if (request.mode === "off" && !hasQuestions(prepared.policy)) return found;
+  const isAsked = hasQuestions(prepared.policy) && !canTypeAnswers(prepared.policy);
+  if (request.mode === "off" && !isAsked) return found;
   const why = problem ?? "the policy is too large for a filter that hands calls up";
-  const asks = hasQuestions(prepared.policy)
-    ? "nobody is asked (what the policy asks about fails with EPERM), and "
-    : "";
+  const asks = isAsked ? "nobody is asked (what the policy asks about fails with EPERM), and " : "";
   return { ...found, notes: [...found.notes, `${asks}no reports of denied calls: ${why}`] };
 }
 

@@ -31,3 +31,4 @@ export { permittingRule } from "./permitting-rule.ts";
 export { type ReportRow, reportRows } from "./report-rows.ts";
 export { callWords, type Refusal, type RuleNumbers, ruleNumbers } from "./rule-numbers.ts";
 export { handedUp, hasQuestions, withoutQuestions } from "./supervised.ts";
+export { canTypeAnswers, unaskedQuestions } from "./unasked.ts";

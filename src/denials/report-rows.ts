@@ -1,8 +1,14 @@
 /** What the supervisor is to look at in each call that a policy can refuse: the rows of a plan's report step. */
 import { resolveSound } from "../policy/resolve.ts";
-import type { Decisions, ResolvedCall } from "../policy/resolved.ts";
+import {
+  type Decisions,
+  type ResolvedCall,
+  type ResolvedCondition,
+  type WordIndex,
+  wordsOfArgument,
+} from "../policy/resolved.ts";
 import type { Action, Policy } from "../policy/types.ts";
-import { type AbiName, type Argument, multiplexedOf, syscallByNumber } from "../syscalls/index.ts";
+import { type Abi, type AbiName, type Argument, multiplexedOf, syscallByNumber } from "../syscalls/index.ts";
 import { visibleMatters } from "./narrow-selector.ts";
 import { pathArguments } from "./path-arguments.ts";
 
@@ -11,7 +17,7 @@ export interface ReportRow {
   /** AUDIT_ARCH_* */
   readonly arch: number;
   readonly nr: number;
-  /** How many bits of each argument register are a scalar: two bits each, for 0, 16, 32, 64. */
+  /** How many bits of each argument register tell questions apart: two bits each, for 0, 16, 32, 64. */
   readonly widths: number;
   /** The register that points to a path, and 1; 0 for none. */
   readonly text: number;
@@ -22,7 +28,7 @@ export interface ReportRow {
 /** Sorted by architecture and number. @throws TypeError where the policy has errors */
 export function reportRows(policy: Policy, native: AbiName): readonly ReportRow[] {
   const rows = resolveSound(policy, native).abis.flatMap(({ abi, calls }) =>
-    calls.filter(canBeRefused).map((call) => rowOf(abi.name, abi.arch, call.nr)),
+    calls.filter(canBeRefused).map((call) => rowOf(abi, call)),
   );
   return rows.sort((a, b) => a.arch - b.arch || a.nr - b.nr);
 }
@@ -36,7 +42,8 @@ function isRefusing({ entries, fallback }: Decisions): boolean {
   return refuses(fallback.action) || entries.some(({ rule }) => refuses(rule.action));
 }
 
-function rowOf(abi: AbiName, arch: number, nr: number): ReportRow {
+function rowOf({ name: abi, arch, endian }: Abi, resolved: ResolvedCall): ReportRow {
+  const { nr } = resolved;
   const call = syscallByNumber(abi, nr);
   const args = call?.args ?? [];
   const masks = [0n, 0n, 0n, 0n, 0n, 0n];
@@ -48,7 +55,57 @@ function rowOf(abi: AbiName, arch: number, nr: number): ReportRow {
     const { index, mask } = behind.selector;
     masks[index] = (masks[index] ?? 0n) | BigInt(mask);
   }
-  return { abi, arch, nr, widths: widthsOf(args), text: textOf(call?.name, args), masks };
+  const looked = wordsLookedAt(resolved);
+  const isLookedAt = ({ place }: Argument): boolean => {
+    if (place.kind !== "word") return true;
+    const { low, high } = wordsOfArgument(place.index, endian);
+    return looked.has(low) || looked.has(high);
+  };
+  const addresses = Object.hasOwn(addressLike, call?.name ?? "") ? addressLike[call?.name ?? ""] : undefined;
+  const told = args.filter((one) => addresses?.includes(one.name) !== true || isLookedAt(one));
+  return { abi, arch, nr, widths: widthsOf(told), text: textOf(call?.name, args), masks };
+}
+
+/**
+ * Arguments that are a number or an address, as another argument has it, or an address that nothing is read from. They make no
+ * new question, unless a rule looks at them: the address of a buffer is another one each time.
+ */
+const addressLike: Readonly<Record<string, readonly string[]>> = {
+  arch_prctl: ["addr"],
+  clone: ["stack", "tls"],
+  fcntl: ["arg"],
+  fcntl64: ["arg"],
+  ioctl: ["arg"],
+  madvise: ["addr"],
+  mmap: ["addr"],
+  mmap2: ["addr"],
+  mprotect: ["addr"],
+  ptrace: ["addr", "data"],
+  semctl: ["arg"],
+};
+
+/** The words that any rule on a call has a condition on. */
+function wordsLookedAt(call: ResolvedCall): ReadonlySet<WordIndex> {
+  const all = [call, ...(call.behind?.calls ?? [])].flatMap(({ entries }) =>
+    entries.flatMap(({ condition }) => wordsIn(condition)),
+  );
+  return new Set(all);
+}
+
+function wordsIn(condition: ResolvedCondition): readonly WordIndex[] {
+  switch (condition.kind) {
+    case "and":
+    case "or":
+      return condition.items.flatMap(wordsIn);
+    case "not":
+      return wordsIn(condition.item);
+    case "test":
+      return condition.field.high === undefined
+        ? [condition.field.low]
+        : [condition.field.low, condition.field.high];
+    default:
+      return [];
+  }
 }
 
 function widthsOf(args: readonly Argument[]): number {

@@ -288,6 +288,13 @@ export const catalogue: readonly Documentation[] = [
     instead: "ask socket(domain == AF_NETLINK)",
   },
   {
+    id: "unasked-question",
+    severity: "warning",
+    what: "A policy that asks (`ask`) goes where nobody answers: into a file of `callgate build`, or a filter of `callgate compile`.",
+    why: "A built file has no callgate beside it to ask, and refuses with EPERM. A filter hands the call up (SECCOMP_RET_USER_NOTIF) to whoever loads it; the kernel says ENOSYS where nobody listens.",
+    noExample: "check does not know where the policy goes",
+  },
+  {
     id: "number-without-abi",
     severity: "error",
     what: "A number below 424 stands without an ABI.",

@@ -72,6 +72,24 @@ describe("answers", () => {
     }
   }
 
+  test("another address is no other question", { timeout }, async () => {
+    const reading = prepare(
+      'version = 1\nextends = ["default"]\n[syscalls]\nrules = "ask ioctl(request == FIONREAD)"\n',
+    );
+    for (const [answer, results] of [
+      ["run", "results 0 0 0\n"],
+      ["deny", "results 0 -1 -1\n"],
+    ] as const) {
+      let asked = 0;
+      const answering: OnAsk = async () => {
+        asked += 1;
+        return answer;
+      };
+      assert.equal((await run(["ioctls"], answering, reading)).stdout, results);
+      assert.equal(asked, 1);
+    }
+  });
+
   test("a promise may take its time, and many are open at once", { timeout }, async () => {
     let open = 0;
     let most = 0;

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { askingPolicy, askingProgram } from "./asking.ts";
-import { isRoot, scratchFile, scratchPath } from "./native.ts";
+import { compileC, isRoot, scratchFile, scratchPath } from "./native.ts";
 import { ctrl, inTerminal, line, press, prompt, type Step, see, type } from "./terminal.ts";
 
 const program = askingProgram();
@@ -16,6 +16,22 @@ const env = (policy: string): Readonly<Record<string, string>> => ({
   run: `${process.cwd()}/bin/callgate run --report=off --policy ${policy}`,
   asker: program,
 });
+/** A 32-bit program that types an answer by TIOCSTI, over and over for two seconds. */
+const foreignTypist = `
+static long call(long number, long a, long b, long c) {
+  long result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c) : "memory");
+  return result;
+}
+void _start(void) {
+  long nap[2] = {0, 100000000};
+  for (int i = 0; i < 20; i++) {
+    for (const char *key = "a\\n"; *key != 0; key++) call(54, 0, 0x5412, (long)key);
+    call(162, (long)nap, 0, 0);
+  }
+  call(1, 0, 0, 0);
+}
+`;
 const policyFile = (text = askingPolicy): string => scratchFile("asking.toml", text);
 const run = (args: string, more = ""): Step => type(`$run --filter-only -- $asker ${args}${more}\n`);
 const answer = (text: string): Step => type(`${text}\n`);
@@ -161,6 +177,37 @@ test("Ctrl-Z at a question stops the program, and it is asked again when it goes
     ],
     env(policyFile()),
   );
+});
+
+test("Ctrl-Z and fg at once: the question stands there again", () => {
+  inTerminal(
+    [
+      run("twice"),
+      question,
+      press(ctrl.z, "Stopped"),
+      type("fg\n"),
+      question,
+      // It may be printed once more by whoever notices later, and what was typed before that does not count.
+      press({ type: "r\n" }, "results 0 0\r"),
+    ],
+    env(policyFile()),
+  );
+});
+
+test("where other ABIs are let through, nobody is asked: they could type", () => {
+  const foreign = compileC("foreign", foreignTypist, ["-m32", "-static", "-nostdlib", "-fno-pie", "-no-pie"]);
+  const policy = policyFile(
+    `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nother-abis = "allow"\nrules = "ask socket(domain == AF_NETLINK)"\n`,
+  );
+  const { whole } = inTerminal(
+    [
+      type(`$run --filter-only -- sh -c '${foreign} & $asker twice; wait'\n`),
+      see("nobody is asked .*: where other-abis lets calls through, the program could type the answers"),
+      see("results -1 -1\r"),
+    ],
+    env(policy),
+  );
+  assert.equal(whole.includes("asks for"), false, whole);
 });
 
 test("Ctrl-D refuses", () => {

@@ -2,6 +2,7 @@
 import { linkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ProofError, TooLargeError } from "../../compiler/index.ts";
+import { unaskedQuestions } from "../../denials/index.ts";
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { type BuiltProgram, buildProgram, type ProgramToBuild } from "../../sandbox/built-program.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
@@ -55,6 +56,8 @@ export function main(given: ParsedArguments): number {
     printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
     return 1;
   }
+  const unasked = unaskedQuestions(policy, "file");
+  if (unasked.length > 0) printError(renderDiagnostics(unasked, terminalOptions(2)));
   for (const note of built.notes) printError(`callgate: ${sanitise(note)}\n`);
   const problem = writeProgram(out, built.bytes, hasOption(given, "force"));
   if (problem === undefined) return 0;

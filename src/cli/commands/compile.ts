@@ -2,6 +2,7 @@
 import type { Filter } from "../../bpf/index.ts";
 import { compile, ProofError, TooLargeError } from "../../compiler/index.ts";
 import { compileStack } from "../../compiler/stack.ts";
+import { unaskedQuestions } from "../../denials/index.ts";
 import { renderDiagnostics } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { evaluate } from "../../policy/evaluate.ts";
@@ -24,7 +25,8 @@ export function main(parsed: ParsedArguments): number {
     throw new UsageError("several filters are several files: --stack goes with -o FILE");
   const { target } = output;
   const { policy, diagnostics } = loadPolicy(file, { target });
-  if (diagnostics.length > 0) printError(renderDiagnostics(diagnostics, terminalOptions(2)));
+  const said = [...diagnostics, ...(policy === undefined ? [] : unaskedQuestions(policy, "filter"))];
+  if (said.length > 0) printError(renderDiagnostics(said, terminalOptions(2)));
   if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
   const filters = compiled(policy, output, asStack);
   if (typeof filters === "number") return filters;
