@@ -16,7 +16,7 @@
 #ifndef CALLGATE_KEPT_PLAN_H
 #define CALLGATE_KEPT_PLAN_H
 
-enum { KEPT_VERSION = 1, KEPT_KEY = 32, KEPT_HASH = 64, KEPT_NAME = 32, KEPT_FACTS_MAXIMUM = 8192 };
+enum { KEPT_VERSION = 2, KEPT_KEY = 32, KEPT_HASH = 64, KEPT_NAME = 32, KEPT_FACTS_MAXIMUM = 8192 };
 
 // ── BLAKE2b, RFC 7693, with all 64 bytes of result ─────────────────────────────────────────────────────────────────
 
@@ -398,14 +398,15 @@ enum {
   FACT_ABSENT = 1,    // lstat answers this error
   FACT_SAME = 2,      // it is the same thing, with the same owner and mode
   FACT_UNCHANGED = 3, // and neither it nor its content was changed
-  FACT_CONTENT = 4,   // and its content has this hash
+  FACT_CONTENT = 4,   // and its content is this
   FACT_NOTE = 5,      // not a fact: what Node said to the user when it made the plan
 };
 
 struct fact {
   uint32_t kind, error, mode, uid, gid;
   uint64_t device, inode, born, size, modified, changed;
-  const uint8_t *hash;
+  uint32_t length;
+  const uint8_t *content;
   const char *text; // a path; a note
 };
 
@@ -425,27 +426,30 @@ static struct fact take_fact(struct payload *payload) {
     fact.modified = take64(payload);
     fact.changed = take64(payload);
   }
-  if (fact.kind == FACT_CONTENT) fact.hash = take(payload, KEPT_HASH);
+  if (fact.kind == FACT_CONTENT) {
+    fact.length = take32(payload);
+    fact.content = take(payload, fact.length);
+  }
   fact.text = take_strings(payload, 1);
   if (fact.kind == 0 || fact.kind > FACT_NOTE) payload->short_of = true;
   return fact;
 }
 
-static bool has_content(const char *path, const uint8_t *wanted) {
+static bool has_content(const char *path, const uint8_t *wanted, size_t length) {
   struct open_how how = {O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   long file = CALL(openat2, AT_FDCWD, path, &how, sizeof how);
   if (file < 0) return false;
-  struct hash hash;
-  hash_begin(&hash, NULL);
-  uint8_t bytes[8192], found[KEPT_HASH];
-  long length;
+  uint8_t bytes[8192];
+  bool same = true;
+  long count;
   do {
-    length = read_whole(file, bytes, sizeof bytes);
-    if (length > 0) hash_add(&hash, bytes, (size_t)length);
-  } while (length == (long)sizeof bytes);
+    count = read_whole(file, bytes, sizeof bytes);
+    same = count >= 0 && (size_t)count <= length;
+    for (long i = 0; same && i < count; i++) same = bytes[i] == wanted[i];
+    if (same) wanted += count, length -= (size_t)count;
+  } while (same && count == (long)sizeof bytes);
   CALL(close, file);
-  hash_end(&hash, found);
-  return length >= 0 && same_hash(found, wanted);
+  return same && length == 0;
 }
 
 static bool holds(const struct fact *fact) {
@@ -460,7 +464,7 @@ static bool holds(const struct fact *fact) {
   if (now.size != fact->size || nanoseconds_of(&now.modified) != fact->modified ||
       nanoseconds_of(&now.changed) != fact->changed)
     return false;
-  return fact->kind == FACT_UNCHANGED || has_content(fact->text, fact->hash);
+  return fact->kind == FACT_UNCHANGED || has_content(fact->text, fact->content, fact->length);
 }
 
 static bool facts_hold(uint8_t *facts, size_t length) {

@@ -86,7 +86,7 @@ struct plan_header {
   uint32_t length; // of the whole plan, in bytes
   uint32_t steps;
   uint32_t architecture; // AUDIT_ARCH_*: numbers in filters mean nothing on another one
-  uint64_t checksum;     // FNV-1a, 64 bits, over the whole plan with this field as zero: against garbling only
+  uint64_t checksum;     // FNV-1a, 64 bits, by words of 32: over the whole plan with this field as zero; against garbling only
   uint64_t reserved;     // zero
 };
 
@@ -337,11 +337,12 @@ static inline size_t length_of(const char *string) { return (size_t)(next_string
 static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
   const size_t field = offsetof(struct plan_header, checksum);
   uint64_t hash = 0xcbf29ce484222325U;
-  for (size_t i = 0; i < length; i++) {
-    uint8_t byte = i >= field && i < field + 8 ? 0 : bytes[i];
-    hash = (hash ^ byte) * 0x100000001b3U;
-  }
-  return hash;
+  size_t i = 0;
+  for (; i + 4 <= length; i += 4) hash = (hash ^ (i == field || i == field + 4 ? 0 : load32(bytes + i))) * 0x100000001b3U;
+  if (i == length) return hash;
+  uint32_t rest = 0;
+  for (int shift = 0; i < length; i++, shift += 8) rest |= (uint32_t)bytes[i] << shift;
+  return (hash ^ rest) * 0x100000001b3U;
 }
 
 static inline const char *check_report(struct payload *payload, struct report_step *step) {

@@ -95,8 +95,10 @@ function build(machine, architecture) {
     copy(join("dist", "cli", part), `${home}/dist/cli/${part}`);
   const folder = `linux-${machine}`;
   copy(join("native", "prebuilt", folder), `${home}/native/prebuilt/${folder}`);
-  const sums = readFileSync(join("native", "prebuilt", "SHA256SUMS"), "utf8").split("\n");
-  put(`${home}/native/prebuilt/SHA256SUMS`, `${sums.filter((line) => line.includes(folder)).join("\n")}\n`);
+  for (const name of ["SHA256SUMS", "FINGERPRINTS"]) {
+    const sums = readFileSync(join("native", "prebuilt", name), "utf8").split("\n");
+    put(`${home}/native/prebuilt/${name}`, `${sums.filter((line) => line.includes(folder)).join("\n")}\n`);
+  }
   mkdirSync(at("usr/bin"), { recursive: true });
   symlinkSync("../lib/callgate/bin/callgate", at("usr/bin/callgate"));
 

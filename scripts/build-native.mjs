@@ -68,18 +68,27 @@ function build(compiler, architecture) {
   return undefined;
 }
 
-/** `sha256sum -c` in native/prebuilt reads it. */
+/** As src/sandbox/fingerprint.ts has it. */
+function fingerprint(bytes) {
+  return (BigInt(`0x${bytes.toString("hex")}`) % (2n ** 64n - 59n)).toString(16).padStart(16, "0");
+}
+
+/** `sha256sum -c` in native/prebuilt reads the first file, and so does callgate; the second is for `callgate run` (verify-launcher.ts). */
 function writeChecksums() {
-  const lines = [];
+  const hashes = [];
+  const sums = [];
   for (const architecture of ["aarch64", "x86_64"]) {
     for (const program of programs) {
       const file = join(`linux-${architecture}`, program);
       const path = join(native, "prebuilt", file);
       if (!existsSync(path)) continue;
-      lines.push(`${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${file}\n`);
+      const bytes = readFileSync(path);
+      hashes.push(`${createHash("sha256").update(bytes).digest("hex")}  ${file}\n`);
+      sums.push(`${fingerprint(bytes)}  ${file}\n`);
     }
   }
-  writeFileSync(join(native, "prebuilt", "SHA256SUMS"), lines.join(""));
+  writeFileSync(join(native, "prebuilt", "SHA256SUMS"), hashes.join(""));
+  writeFileSync(join(native, "prebuilt", "FINGERPRINTS"), sums.join(""));
 }
 
 /** Why there is no launcher for this machine, or undefined when there is one. */

@@ -2,12 +2,11 @@
  * Kept plans: what the launcher has to look at before it uses a plan again, and where it keeps it. The launcher finds,
  * writes and checks them (native/kept-plan.h); here is said what a plan rests on, and when one may be kept at all.
  */
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { sanitise } from "../diagnostics/index.ts";
 import type { Grant } from "./grants.ts";
-import { entriesOf, type Fact, type Lookups, restOnFile, statusOf } from "./lookups.ts";
+import { type Fact, type Lookups, restOnFile, restOnFilesIn, statusOf } from "./lookups.ts";
 import { packageRoot } from "./package-files.ts";
 import type { Plan, PlanStep } from "./plan.ts";
 
@@ -37,19 +36,19 @@ const keptSteps: ReadonlySet<PlanStep["kind"]> = new Set([
 ]);
 
 const mostFacts = 8192;
+/** Of the contents of files, in bytes: they are written down with the plan. */
+const mostContent = 256 * 1024;
 /** A clock's tick, amply: what was changed since can be changed again without a sign of it. */
 const youngMilliseconds = 50;
 
 /** Files of callgate's own that decide what a plan says. Called in a recording. */
 export function restOnCallgate(): void {
   const cli = join(packageRoot(), "dist", "cli");
-  const folders = [cli, join(cli, "tables")];
-  const files = folders.flatMap((folder) =>
-    entriesOf(folder).flatMap(({ name, isFolder }) => (isFolder ? [] : [join(folder, name)])),
-  );
-  const sums = join(packageRoot(), "native", "prebuilt", "SHA256SUMS");
+  restOnFilesIn(cli);
+  restOnFilesIn(join(cli, "tables"));
+  restOnFile(join(packageRoot(), "native", "prebuilt", "FINGERPRINTS"));
   // Node too: it prints reports, with the caller's rights.
-  for (const file of [...files, sums, process.execPath]) restOnFile(file);
+  restOnFile(process.execPath);
 }
 
 /** Why a plan cannot be kept; undefined where it can. */
@@ -58,6 +57,9 @@ export function keepProblem(plan: Plan, lookups: Lookups): string | undefined {
   const step = plan.steps.find(({ kind }) => !keptSteps.has(kind));
   if (step !== undefined) return `it has the step ${step.kind}`;
   if (lookups.facts.length > mostFacts) return "it rests on too many files";
+  const contents = lookups.facts.map((fact) => (fact.kind === "content" ? fact.content.length : 0));
+  if (contents.reduce((sum, length) => sum + length, 0) > mostContent)
+    return "the files that it rests on are too large";
   const now = Date.now();
   const young = lookups.facts.find(
     (fact) => fact.kind === "unchanged" && now - Number(fact.status.ctimeMs) < youngMilliseconds,
@@ -72,40 +74,49 @@ const kinds = { absent: 1, same: 2, unchanged: 3, content: 4, note: 5 } as const
  * The bytes are described in native/kept-plan.h.
  */
 export function encodeFacts(facts: readonly Fact[], notes: readonly string[]): Uint8Array {
-  const parts = [...facts.map(encodeFact), ...notes.map((note) => [numbers32(kinds.note, 0), text(note)])];
-  return Buffer.concat(parts.flat());
+  const most = facts.reduce(
+    (sum, fact) =>
+      sum + mostFactBytes + 3 * fact.path.length + (fact.kind === "content" ? fact.content.length : 0),
+    notes.reduce((sum, note) => sum + mostFactBytes + 3 * note.length, 0),
+  );
+  // All in one buffer: there are a hundred facts and more, and this runs in processes that have just started.
+  const bytes = Buffer.alloc(most);
+  let at = 0;
+  for (const fact of facts) at = writeFact(bytes, at, fact);
+  for (const note of notes) at = writeText(bytes, writeNumbers(bytes, at, kinds.note, 0), note);
+  return bytes.subarray(0, at);
 }
 
-function encodeFact(fact: Fact): readonly Uint8Array[] {
-  if (fact.kind === "absent") return [numbers32(kinds.absent, fact.errno), text(fact.path)];
+/** Numbers, and the zero behind the path. */
+const mostFactBytes = 80;
+
+/** Each of these answers where the next thing begins. */
+function writeFact(bytes: Buffer, start: number, fact: Fact): number {
+  if (fact.kind === "absent")
+    return writeText(bytes, writeNumbers(bytes, start, kinds.absent, fact.errno), fact.path);
   const { mode, uid, gid, dev, ino, birthtimeNs, size, mtimeNs, ctimeNs } = fact.status;
-  return [
-    numbers32(kinds[fact.kind], 0, Number(mode), Number(uid), Number(gid)),
-    numbers64(dev, ino, birthtimeNs),
-    ...(fact.kind === "same" ? [] : [numbers64(size, mtimeNs, ctimeNs)]),
-    ...(fact.kind === "content" ? [createHash("blake2b512").update(fact.content).digest()] : []),
-    text(fact.path),
-  ];
+  let at = writeNumbers(bytes, start, kinds[fact.kind], 0, Number(mode), Number(uid), Number(gid));
+  at = writeLongs(bytes, at, dev, ino, birthtimeNs);
+  if (fact.kind !== "same") at = writeLongs(bytes, at, size, mtimeNs, ctimeNs);
+  if (fact.kind === "content") {
+    at = writeNumbers(bytes, at, fact.content.length);
+    bytes.set(fact.content, at);
+    at += fact.content.length;
+  }
+  return writeText(bytes, at, fact.path);
 }
 
-function numbers32(...values: readonly number[]): Uint8Array {
-  const bytes = Buffer.alloc(values.length * 4);
-  values.forEach((value, index) => {
-    bytes.writeUInt32LE(value, index * 4);
-  });
-  return bytes;
+function writeNumbers(bytes: Buffer, start: number, ...values: readonly number[]): number {
+  return values.reduce((at, value) => bytes.writeUInt32LE(value, at), start);
 }
 
-function numbers64(...values: readonly bigint[]): Uint8Array {
-  const bytes = Buffer.alloc(values.length * 8);
-  values.forEach((value, index) => {
-    bytes.writeBigInt64LE(BigInt.asIntN(64, value), index * 8);
-  });
-  return bytes;
+function writeLongs(bytes: Buffer, start: number, ...values: readonly bigint[]): number {
+  return values.reduce((at, value) => bytes.writeBigInt64LE(BigInt.asIntN(64, value), at), start);
 }
 
-function text(value: string): Uint8Array {
-  return Buffer.from(`${value}\0`);
+/** The bytes behind it are zero already. */
+function writeText(bytes: Buffer, start: number, value: string): number {
+  return start + bytes.write(value, start) + 1;
 }
 
 // ── The folder ─────────────────────────────────────────────────────────────────────────────────────────────────

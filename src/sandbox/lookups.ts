@@ -213,6 +213,19 @@ export function restOnContent(path: string, content: Uint8Array): void {
   else recording.facts.set(real, { kind: "content", path: real, status, content });
 }
 
+/** The plan rests on every file that lies in a folder, and on there being no others. */
+export function restOnFilesIn(folder: string): void {
+  const real = recording === undefined ? undefined : realPath(folder);
+  if (real === undefined) return;
+  // Without walking to each of them from the root once more.
+  for (const { name } of entriesOf(real)) {
+    const path = `${real}/${name}`;
+    const status = statusOf(path);
+    if (status?.isFile() === true) restOnUnchanged(path);
+    else if (status?.isSymbolicLink() === true) restOnFile(path);
+  }
+}
+
 /** The plan rests on a file that is asked for by other means: before that, what is there is written down. */
 export function restOnFile(path: string): void {
   if (recording === undefined) return;
