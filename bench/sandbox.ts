@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { loadPolicy } from "../src/formats/load.ts";
 import type { Policy } from "../src/policy/types.ts";
+import { compiledFilters } from "../src/sandbox/compiled-filters.ts";
 import { nativeProgram, packageRoot } from "../src/sandbox/package-files.ts";
 import { encodePlan, type Plan } from "../src/sandbox/plan.ts";
 import { PrepareError, planFor, preparePlan } from "../src/sandbox/prepare.ts";
@@ -28,7 +29,7 @@ export function printSandboxes(harness: Harness): void {
   const plain = { name: program, command: [program] };
   const filterOnly = started(
     "launcher, filter only",
-    planFor(preparePlan(defaultPolicy()), { path: program, arguments: ["true"] }),
+    planFor(preparePlan(defaultPolicy(), undefined, compiledFilters), { path: program, arguments: ["true"] }),
   );
   const whole = wholePlan(folder);
   const everything = typeof whole === "string" ? undefined : started("launcher, everything", whole);
@@ -92,7 +93,11 @@ function defaultPolicy(): Policy {
 /** The plan for everything, started in a folder; a sentence where this machine does not have all of it. */
 function wholePlan(folder: string, path = program, name = "true"): Plan | string {
   try {
-    return planFor(preparePlan(defaultPolicy(), {}), { path, arguments: [name], cwd: folder });
+    return planFor(preparePlan(defaultPolicy(), {}, compiledFilters), {
+      path,
+      arguments: [name],
+      cwd: folder,
+    });
   } catch (error) {
     if (error instanceof PrepareError) return error.message;
     throw error;

@@ -5,22 +5,34 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
 const out = join("dist", "cli");
 const entry = join("src", "cli", "main.ts");
 
-/** The parts in the order of their need: each has what its modules import and no part before it has. */
+const run = "src/cli/commands/run.ts";
+const check = ["src/cli/commands/check.ts", "src/lint/index.ts"];
+
+/**
+ * The parts in the order of their need: each has what its modules import and no part before it has; `shared` is what
+ * every one of these lists of modules imports.
+ */
 const parts = [
-  { name: "core", modules: [entry, "src/cli/commands/check.ts", "src/lint/index.ts"] },
+  { name: "main", modules: [entry], shared: [[run], check] },
+  { name: "run", modules: [run] },
+  { name: "core", modules: check },
   {
     name: "filter",
-    modules: ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/commands/run.ts"],
+    modules: ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/read-start.ts"],
   },
   { name: "other", modules: undefined },
 ];
 
 mkdirSync(join(out, "tables"), { recursive: true });
+
+/** The tables by their files' names. */
+const tables = new Map();
 
 /** `export const NAME = \`…\`` of a generated table becomes a text file and a property that reads it. */
 const tablesAsTexts = {
@@ -38,6 +50,7 @@ const tablesAsTexts = {
       const [, name, text] = table;
       const file = `${basename(path, ".ts")}.txt`;
       writeFileSync(join(out, "tables", file), text);
+      tables.set(file, text);
       const read = `require("node:fs").readFileSync(require("node:path").join(__dirname, "tables", ${JSON.stringify(file)}), "utf8")`;
       return {
         loader: "js",
@@ -69,20 +82,29 @@ const chunks = new Map(
   }),
 );
 
-// 2. Each chunk goes to the first part that needs it.
-const partOf = new Map();
-for (const { name, modules } of parts) {
+/** The chunks of some modules, and all that these import. */
+function closureOf(modules) {
   const wanted = [...chunks.keys()].filter(
     (chunk) => modules === undefined || modules.includes(chunks.get(chunk).entryPoint),
   );
   if (modules !== undefined && wanted.length !== modules.length)
-    throw new Error(`not every module of the part ${name} is loaded by import()`);
+    throw new Error(`not each of these modules is loaded by import(): ${modules.join(", ")}`);
+  const found = new Set();
   for (let chunk = wanted.pop(); chunk !== undefined; chunk = wanted.pop()) {
-    if (partOf.has(chunk)) continue;
-    partOf.set(chunk, name);
+    if (found.has(chunk)) continue;
+    found.add(chunk);
     for (const { path, kind, external } of chunks.get(chunk).imports)
       if (kind === "import-statement" && !external) wanted.push(path);
   }
+  return found;
+}
+
+// 2. Each chunk goes to the first part that needs it.
+const partOf = new Map();
+for (const { name, modules, shared = [] } of parts) {
+  const [first = new Set(), ...others] = shared.map(closureOf);
+  const common = [...first].filter((chunk) => others.every((other) => other.has(chunk)));
+  for (const chunk of [...closureOf(modules), ...common]) if (!partOf.has(chunk)) partOf.set(chunk, name);
 }
 
 // 3. A part is an object of functions, a chunk each, which the loader calls when the chunk is first imported.
@@ -99,7 +121,7 @@ for (const { name } of parts) {
       supported: { "dynamic-import": false },
       minify: true,
     });
-    functions.push(`"./${basename(chunk)}"(exports,require,module,__dirname){${code}}`);
+    functions.push(`"./${basename(chunk)}"(exports,require,module,__dirname,callgateBuild){${code}}`);
   }
   const text = `({${functions.join(",\n")}})`;
   if (/[^\0-\x7f]/.test(text)) throw new Error(`${name}.js is not ASCII, which the loader reads it as`);
@@ -107,14 +129,31 @@ for (const { name } of parts) {
   digest.update(text);
 }
 
-// The caches go by the parts' hash: another build's cache must never be run in its place.
+for (const [file, text] of [...tables].sort()) digest.update(`${file}\0${text}\0`);
+const buildId = digest.digest("hex").slice(0, 32);
+
+// The caches go by this hash: another build's cache must never be run in its place.
 const loader = readFileSync(join("scripts", "cli-loader.cjs"), "utf8")
-  .replace('"BUILD"', JSON.stringify(digest.digest("hex").slice(0, 16)))
+  .replace('"BUILD"', JSON.stringify(buildId))
   .replace(
     '"PARTS"',
     JSON.stringify(Object.fromEntries([...partOf].map(([c, p]) => [`./${basename(c)}`, p]))),
   );
 writeFileSync(join(out, "main.cjs"), loader);
+// 4. The filters that are made and proved beforehand, by the same modules as they came from tsc. Their files name the
+// build too.
+const ready = join(out, "ready");
+mkdirSync(ready, { recursive: true });
+const { readyFileTexts } = await import(pathToFileURL(join("dist", "src", "sandbox", "make-ready.js")).href);
+for (const [name, text] of readyFileTexts(buildId)) writeFileSync(join(ready, name), text);
+
+// 5. V8's caches.
 for (const file of readdirSync(out)) if (file.endsWith(".cache")) rmSync(join(out, file));
 // Without the caches the command is slower and works all the same.
-spawnSync(process.execPath, [join("scripts", "warm-cli.cjs")], { stdio: "ignore" });
+spawnSync(
+  "sh",
+  ["-c", '"$0" "$1" 3>&1 >/dev/null | cat', process.execPath, join("scripts", "warm-cli.cjs")],
+  {
+    stdio: "ignore",
+  },
+);

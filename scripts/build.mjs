@@ -36,6 +36,8 @@ writeFileSync(
 const begun = Date.now();
 tool("tsc", "-p", "tsconfig.json");
 
+// Before the command: that starts the launcher once while its caches are made.
+await import("./build-native.mjs");
 await import("./build-cli.mjs");
 await import("./build-texts.mjs");
 
@@ -44,5 +46,3 @@ for (const file of readdirSync("dist", { recursive: true, withFileTypes: true })
   const path = join(file.parentPath, file.name);
   if (file.isFile() && statSync(path).mtimeMs < begun - 1000) rmSync(path, { force: true });
 }
-
-await import("./build-native.mjs");

@@ -5,7 +5,7 @@ const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { Script } = require("node:vm");
 
-/** The hash of the parts, put in by the build: V8 takes a cache for any source of the same length. */
+/** The hash of the parts and tables, put in by the build: V8 takes a cache for any source of the same length. */
 const build = "BUILD";
 /** Which part has which chunk, put in by the build. */
 const partOf = "PARTS";
@@ -42,7 +42,7 @@ function load(name) {
   if (module === undefined) {
     module = { exports: {} };
     modules.set(name, module);
-    loadPart(part).chunks[name](module.exports, load, module, __dirname);
+    loadPart(part).chunks[name](module.exports, load, module, __dirname, build);
   }
   return module.exports;
 }

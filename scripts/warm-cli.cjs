@@ -1,4 +1,5 @@
 // Runs the command's usual ways once, in one process, and keeps what V8 compiled for them: see cli-loader.cjs.
+// Descriptor 3 is a pipe that somebody reads, so that `run` hands its plans over as it does to the launcher.
 const { writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
@@ -8,10 +9,14 @@ const ways = [
   ["check", "default"],
   ["check", "--json", "default"],
   ["explain", "default", "socket(AF_INET)"],
+  ["run", "--", "true"],
   ["run", "--dry-run", "--deny", "keyctl(operation == 0)", "--", "true"],
   ["run", "--help"],
   ["compile", "-o", "/dev/null", "default"],
 ];
+
+// A command that has ended ends Node, too; here more of them follow.
+process.exit = () => {};
 
 (async () => {
   process.argv = [process.execPath, main, ...ways[0]];
@@ -27,5 +32,4 @@ const ways = [
       join(folder, `${name}-${build}-${process.version}-${process.arch}.cache`),
       script.createCachedData(),
     );
-  process.exitCode = 0;
 })();

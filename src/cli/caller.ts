@@ -3,7 +3,6 @@
  * gave this process an empty standard input and closed the rest, since all of that is the program's.
  */
 import { fstatSync, statSync } from "node:fs";
-import { isatty } from "node:tty";
 import { UsageError } from "./arguments.ts";
 
 /** Where what the user names is found. */
@@ -50,7 +49,11 @@ export const directCaller: Caller = {
       return false;
     }
   },
-  hasTerminal: () => standardStreams.some((descriptor) => isatty(descriptor)),
+  hasTerminal() {
+    // Asked for where it is needed: Node loads its network with it.
+    const { isatty } = process.getBuiltinModule("node:tty");
+    return standardStreams.some((descriptor) => isatty(descriptor));
+  },
 };
 
 /** Who called the launcher, this process's parent. */

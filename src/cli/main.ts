@@ -107,9 +107,8 @@ function reportFailure(error: unknown): void {
 
 const args = process.argv.slice(2);
 main(args).then(
-  (status) => {
-    process.exitCode = status;
-  },
+  // At once: everything is written when a command has ended, and Node's own way there is longer.
+  (status) => process.exit(status),
   (error: unknown) => {
     reportFailure(error);
     process.exitCode = findCommand(args)?.usageStatus ?? 2;

@@ -1,9 +1,7 @@
 /** What a command line says of reports: `--report=MODE` and `--report-to FILE|N`. */
-import { deserialize, serialize } from "node:v8";
-import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { canTypeAnswers, hasQuestions } from "../denials/index.ts";
-import type { Policy } from "../policy/types.ts";
-import type { ReportOptions } from "../sandbox/prepare.ts";
+import { hasQuestions } from "../denials/supervised.ts";
+import { canTypeAnswers } from "../denials/unasked.ts";
+import type { PreparedPlan, ReportOptions } from "../sandbox/prepare.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { PolicyFile } from "./ask/always.ts";
 import type { Caller } from "./caller.ts";
@@ -46,29 +44,30 @@ export function reportRequest(
   return { mode, to: descriptor };
 }
 
-/** What `callgate tell-denials` has to know: it runs when the program has ended, whatever has become of files meanwhile. */
-export interface ToldPolicy {
-  readonly policy: Policy;
+/** How denials are told: with the rules all that `callgate tell-denials` knows, whatever has become of files meanwhile. */
+export interface ReportManner {
   readonly mode: ReportMode;
-  readonly file: string | undefined;
+  readonly file?: string;
   /** A descriptor of the caller's. */
   readonly hasTarget: boolean;
   /** The policy's own file, to which "always" adds a rule. */
-  readonly policyFile: PolicyFile | undefined;
+  readonly policyFile?: PolicyFile;
 }
 
-/** The report of a plan. @param policy the one that the filter is equal to @param policyFile where it was read from */
+const lineEnd = 0x0a;
+
+/** The report of a plan. @param policyFile where its policy was read from */
 export function reportOptions(
   { mode, to }: ReportRequest,
-  policy: Policy,
+  { policy, filterSet }: Pick<PreparedPlan, "policy" | "filterSet">,
   policyFile: PolicyFile | undefined,
 ): ReportOptions {
-  const told: ToldPolicy = {
-    policy,
+  const isTarget = typeof to === "number";
+  const manner: ReportManner = {
     mode,
-    file: typeof to === "string" ? to : undefined,
-    hasTarget: typeof to === "number",
-    policyFile: hasQuestions(policy) ? policyFile : undefined,
+    ...(typeof to === "string" ? { file: to } : {}),
+    hasTarget: isTarget,
+    ...(policyFile !== undefined && hasQuestions(policy) ? { policyFile } : {}),
   };
   return {
     live: mode === "live",
@@ -76,13 +75,15 @@ export function reportOptions(
     asks: !canTypeAnswers(policy),
     to: {
       kind: "node",
-      policy: deflateRawSync(serialize(told), { level: 1 }),
-      target: typeof to === "number" ? to : undefined,
+      policy: Buffer.concat([Buffer.from(`${JSON.stringify(manner)}\n`), filterSet.toldRules()]),
+      target: isTarget ? to : undefined,
     },
   };
 }
 
-/** The same, read back from the launcher, which had it from `reportOptions`. */
-export function toldPolicy(bytes: Uint8Array): ToldPolicy {
-  return deserialize(inflateRawSync(bytes));
+/** The same, as `tell-denials` has it from the launcher. */
+export function readReport(bytes: Uint8Array): { readonly manner: ReportManner; readonly rules: Uint8Array } {
+  const end = bytes.indexOf(lineEnd);
+  const manner: ReportManner = JSON.parse(Buffer.from(bytes.subarray(0, end)).toString());
+  return { manner, rules: bytes.subarray(end + 1) };
 }

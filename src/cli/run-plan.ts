@@ -1,19 +1,16 @@
 /** The plan that `run` carries out and `plan` shows, from the options and the command that they have in common. */
-import { accessSync, closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
-import { TooLargeError } from "../compiler/index.ts";
-import { canTypeAnswers, hasQuestions } from "../denials/index.ts";
-import { listWords, renderDiagnostics, sanitise } from "../diagnostics/index.ts";
-import { resolve } from "../policy/resolve.ts";
+import { readFileSync } from "node:fs";
+import { TooLargeError } from "../compiler/too-large-error.ts";
+import { hasQuestions } from "../denials/supervised.ts";
+import { canTypeAnswers } from "../denials/unasked.ts";
+import { listWords, sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
-import { describePlan, planFacts } from "../sandbox/describe.ts";
 import { findProgram, programAbi } from "../sandbox/find-program.ts";
-import { describeGroups, type KeptGroup } from "../sandbox/groups.ts";
+import type { KeptGroup } from "../sandbox/groups.ts";
 import { keepProblem, restOnCallgate } from "../sandbox/kept-plans.ts";
-import { type AskedRun, describeKept, keptState } from "../sandbox/kept-state.ts";
 import { type Fact, recordLookups } from "../sandbox/lookups.ts";
 import type { Plan, PlanString } from "../sandbox/plan.ts";
 import {
-  filteredPolicy,
   isAlone,
   type PreparedPlan,
   PrepareError,
@@ -21,16 +18,15 @@ import {
   planWithNotes,
   preparePlan,
 } from "../sandbox/prepare.ts";
-import { withTerminalKept } from "../sandbox/sandbox-rules.ts";
 import { whyNoSupervisor } from "../sandbox/supervision.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { PolicyFile } from "./ask/always.ts";
-import { type Caller, launcherIsWaiting } from "./caller.ts";
-import { policyOfCommandLine } from "./command-line-policy.ts";
-import { printError, terminalOptions } from "./output.ts";
+import type { Caller } from "./caller.ts";
+import { printError } from "./output.ts";
 import { noReport, type ReportRequest, reportOptions, reportRequest } from "./report-options.ts";
-import { type CommandLineSandbox, sandboxOfCommandLine } from "./sandbox-options.ts";
+import { sandboxOfCommandLine } from "./sandbox-options.ts";
+import type { StartPolicy } from "./start-policy.ts";
 
 /** Why there is no plan; the user has been told. */
 export type NoPlan = "unreadable" | "policy" | "not-found" | "not-executable";
@@ -47,43 +43,18 @@ export interface FoundPlan {
   readonly kept: { readonly facts: readonly Fact[] } | { readonly problem: string };
 }
 
-/** The plan in words, or as facts; behind it the groups that stay, and whether `run` would use a kept plan instead. */
-export function showPlan(
-  { plan, policy, groups, kept }: FoundPlan,
+/**
+ * The plan for a command line.
+ * @throws what `from` does
+ */
+export function planOfCommandLine(
   parsed: ParsedArguments,
   caller: Caller,
-): string {
-  const asked = { ...askedRun(parsed), hasTerminal: caller.hasTerminal() };
-  if (plan.steps.some((step) => step.kind === "report" && step.asks) && !canOpenTerminal())
-    printError(
-      "callgate: nobody is asked (what the policy asks about fails with EPERM): there is no terminal here\n",
-    );
-  const state = keptState(asked, "problem" in kept ? kept.problem : undefined);
-  return hasOption(parsed, "json")
-    ? `${JSON.stringify({ ...planFacts(plan, policy), groups: groups(), kept: state }, null, 2)}\n`
-    : `${describePlan(plan, policy)}${describeGroups(groups())}${describeKept(state)}`;
-}
-
-/**
- * The `run` that this command speaks of: `plan` has its options, and `run --dry-run` two more. (What stands behind an
- * option that takes a value cannot be one of the two.)
- */
-function askedRun({ operands }: ParsedArguments): Pick<AskedRun, "commandLine" | "pid"> {
-  const isFront = launcherIsWaiting();
-  const line = stringsOf(isFront ? `/proc/${process.ppid}/cmdline` : "/proc/self/cmdline").map(String);
-  // launcher run NODE CLI ARGUMENT…, and NODE CLI plan ARGUMENT… or NODE CLI run ARGUMENT…
-  const [node = "", cli = ""] = isFront ? line.slice(2) : [nodeInPath() ?? line[0], line[1]];
-  const rest = isFront ? line.slice(4) : line.slice(3);
-  const end = rest.length - operands.length;
-  const options = rest.slice(0, end).filter((one) => one !== "--json" && one !== "--dry-run");
-  return { commandLine: [node, cli, ...options, ...rest.slice(end)], pid: isFront ? process.ppid : "self" };
-}
-
-/** The plan for a command line. */
-export function planOfCommandLine(parsed: ParsedArguments, caller: Caller): FoundPlan | NoPlan {
+  from: StartPolicy,
+): FoundPlan | NoPlan {
   const { result, lookups } = recordLookups(() => {
     restOnCallgate();
-    return makePlan(parsed, caller);
+    return makePlan(parsed, caller, from);
   });
   if (typeof result === "string") return result;
   const problem = unkeptOption(parsed) ?? keepProblem(result.plan, lookups);
@@ -102,99 +73,67 @@ function unkeptOption(parsed: ParsedArguments): string | undefined {
   return undefined;
 }
 
-function makePlan(parsed: ParsedArguments, caller: Caller): Omit<FoundPlan, "kept"> | NoPlan {
+function makePlan(
+  parsed: ParsedArguments,
+  caller: Caller,
+  from: StartPolicy,
+): Omit<FoundPlan, "kept"> | NoPlan {
   const [command] = parsed.operands;
   if (command === undefined) throw new UsageError("the command is missing: it stands behind --");
   const keepDescriptors = descriptorsOf(parsed, caller);
-  const { policy, diagnostics, file } = policyOfCommandLine(parsed, caller.fileNamed);
-  if (policy === undefined) {
-    printError(renderDiagnostics(diagnostics, terminalOptions(2)));
-    printError("callgate: the policy has errors: nothing was started\n");
-    return diagnostics.some((one) => one.id === "unreadable") ? "unreadable" : "policy";
-  }
+  const read = from.policy(parsed, caller);
+  if (typeof read === "string") return read;
+  const { policy, file } = read;
   const [program = command, ...rest] = rawOperands(parsed.operands);
   const found = findProgram(program, rawPath());
   if (found.kind !== "found") {
     printError(`callgate: ${found.message}\n`);
     return found.kind;
   }
-  const given = sandboxOfCommandLine(parsed, policy, caller);
+  const given = sandboxOfCommandLine(parsed, policy, caller, from.limits);
   if (given === undefined) return "policy";
   const hasSome = hasQuestions(policy);
   const asks = hasSome && !canTypeAnswers(policy);
   const sandbox =
-    asks && given.settings === undefined ? { ...given, policy: withTerminalKept(given.policy) } : given;
+    asks && given.settings === undefined ? { ...given, policy: from.keepTerminal(given.policy) } : given;
   // Who is told of denials also asks.
   const report =
     reportRequest(parsed, caller, sandbox.settings !== undefined) ?? (asks ? noReport : undefined);
-  const foreign = foreignAbi(found.path, policy);
-  const made = planOfSandbox(
-    sandbox,
-    {
-      path: found.path,
-      arguments: [program, ...rest],
-      keepDescriptors,
-      // With the filter alone nobody stays to say it.
-      ...(sandbox.settings === undefined && report === undefined
-        ? {}
-        : { explainKill: whyKilled(foreign, policy) }),
-    },
-    report,
-    file,
-  );
-  if (made === undefined) return "policy";
-  const notes = [
-    ...made.notes,
-    ...(hasSome && !asks ? [typedAnswers] : []),
-    ...fateOfForeignAbi(found.path, foreign, policy),
-  ].map((note) => `callgate: ${sanitise(note)}\n`);
-  for (const note of notes) printError(note);
-  return { plan: made.plan, policy: sandbox.policy, groups: made.groups, notes };
+  try {
+    const prepared = preparePlan(sandbox.policy, sandbox.settings, from.filters);
+    const { abis } = prepared.filterSet;
+    const foreign = foreignAbi(found.path, abis);
+    const made = withReport(
+      prepared,
+      {
+        path: found.path,
+        arguments: [program, ...rest],
+        keepDescriptors,
+        // With the filter alone nobody stays to say it.
+        ...(sandbox.settings === undefined && report === undefined
+          ? {}
+          : { explainKill: whyKilled(foreign, abis) }),
+      },
+      report,
+      file,
+    );
+    const notes = [
+      ...made.notes,
+      ...(hasSome && !asks ? [typedAnswers] : []),
+      ...fateOfForeignAbi(found.path, foreign, policy, abis),
+    ].map((note) => `callgate: ${sanitise(note)}\n`);
+    for (const note of notes) printError(note);
+    return { plan: made.plan, policy: sandbox.policy, groups: made.groups, notes };
+  } catch (error) {
+    if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
+    printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
+    return "policy";
+  }
 }
 
 /** Calls of other ABIs are under no rule, and so not under the one that refuses TIOCSTI. */
 const typedAnswers =
   "nobody is asked (what the policy asks about fails with EPERM): where other-abis lets calls through, the program could type the answers";
-
-/** As the launcher does, which asks there. */
-function canOpenTerminal(): boolean {
-  try {
-    closeSync(openSync("/dev/tty", constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** As bin/callgate finds it. What is there may be a script that finds the Node which runs this. */
-function nodeInPath(): string | undefined {
-  return (process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin")
-    .split(":")
-    .map((folder) => `${folder === "" ? "." : folder}/node`)
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return statSync(path).isFile();
-      } catch {
-        return false;
-      }
-    });
-}
-
-function planOfSandbox(
-  { policy, settings }: CommandLineSandbox,
-  program: ProgramStart,
-  report: ReportRequest | undefined,
-  file: PolicyFile | undefined,
-): ReturnType<typeof planWithNotes> | undefined {
-  try {
-    return withReport(preparePlan(policy, settings), program, report, file);
-  } catch (error) {
-    if (!(error instanceof PrepareError || error instanceof TooLargeError)) throw error;
-    printError(error.message.replace(/^(?! )/gm, "callgate: ").concat("\n"));
-    return undefined;
-  }
-}
 
 /** The plan with denials told, where that can be done. */
 function withReport(
@@ -207,10 +146,8 @@ function withReport(
   const problem = whyNoSupervisor(isAlone(prepared));
   if (problem === undefined) {
     try {
-      return planWithNotes(prepared, {
-        ...program,
-        report: reportOptions(request, filteredPolicy(prepared.policy, prepared.sandbox), file),
-      });
+      const report = reportOptions(request, prepared, file);
+      return planWithNotes(prepared, { ...program, report });
     } catch (error) {
       if (!(error instanceof TooLargeError)) throw error;
     }
@@ -255,7 +192,8 @@ function rawPath(): PlanString | undefined {
     ?.subarray(5);
 }
 
-function stringsOf(file: string): readonly Buffer[] {
+/** What stands in a file of the kernel's, each with a NUL byte behind it. */
+export function stringsOf(file: string): readonly Buffer[] {
   const strings: Buffer[] = [];
   const whole = readFileSync(file);
   for (let start = 0; start < whole.length; ) {
@@ -267,13 +205,9 @@ function stringsOf(file: string): readonly Buffer[] {
 }
 
 /** The ABI of a program that the policy has no rules for. */
-export function foreignAbi(path: PlanString, policy: Policy): AbiName | undefined {
+export function foreignAbi(path: PlanString, known: readonly AbiName[]): AbiName | undefined {
   const abi = programAbi(path);
-  return abi === undefined || knownAbis(policy).includes(abi) ? undefined : abi;
-}
-
-function knownAbis(policy: Policy): readonly AbiName[] {
-  return resolve(policy).resolved.abis.map((one) => one.abi.name);
+  return abi === undefined || known.includes(abi) ? undefined : abi;
 }
 
 function programOf(abi: AbiName): string {
@@ -281,23 +215,28 @@ function programOf(abi: AbiName): string {
 }
 
 /** A program of an ABI that the policy has no rules for dies at its first call: that is said before it starts. */
-function fateOfForeignAbi(path: PlanString, abi: AbiName | undefined, policy: Policy): readonly string[] {
+function fateOfForeignAbi(
+  path: PlanString,
+  abi: AbiName | undefined,
+  policy: Policy,
+  known: readonly AbiName[],
+): readonly string[] {
   const { kind } = policy.syscalls.otherAbis;
   if (abi === undefined || kind === "allow" || kind === "log") return [];
   const fate =
     kind === "errno" ? "all its system calls will be refused" : "its first system call will end it";
   return [
-    `${Buffer.from(path).toString()} is ${programOf(abi)}, and the policy has rules for ${listWords(knownAbis(policy), "and")} only: ` +
+    `${Buffer.from(path).toString()} is ${programOf(abi)}, and the policy has rules for ${listWords(known, "and")} only: ` +
       `${fate}. To let it run: --abi ${abi}`,
   ];
 }
 
 /** What is said of a death by SIGSYS: the status tells no more than that a filter killed or trapped. */
-export function whyKilled(foreign: AbiName | undefined, policy: Policy): string {
-  const known = listWords(knownAbis(policy), "and");
+export function whyKilled(foreign: AbiName | undefined, known: readonly AbiName[]): string {
+  const names = listWords(known, "and");
   const why =
     foreign === undefined
-      ? `it made a call that the policy kills or traps for, or a call of an ABI that the policy has no rules for (it has them for ${known})`
-      : `it is ${programOf(foreign)}, and the policy has rules for ${known} only: --abi ${foreign}`;
+      ? `it made a call that the policy kills or traps for, or a call of an ABI that the policy has no rules for (it has them for ${names})`
+      : `it is ${programOf(foreign)}, and the policy has rules for ${names} only: --abi ${foreign}`;
   return `the program was killed by SIGSYS: ${why}`;
 }

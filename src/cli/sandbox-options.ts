@@ -1,12 +1,10 @@
 /** What a command line says of the sandbox around the filter: it adds to the policy. */
-import { hasErrors, renderDiagnostics } from "../diagnostics/index.ts";
-import { readPolicy } from "../formats/index.ts";
-import type { EnvironmentRules, NetworkRules, Policy } from "../policy/types.ts";
+import type { EnvironmentRules, Limits, NetworkRules, Policy } from "../policy/types.ts";
 import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";
 import { layerNames } from "../sandbox/layer-names.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
-import { printError, terminalOptions } from "./output.ts";
+import { printError } from "./output.ts";
 
 export interface CommandLineSandbox {
   readonly policy: Policy;
@@ -14,7 +12,15 @@ export interface CommandLineSandbox {
   readonly settings: SandboxSettings | undefined;
 }
 
-const limitNames = ["memory", "processes", "cpu-time", "wall-time", "file-size", "open-files"] as const;
+/** The options that limit something: limit-options.ts reads them. */
+export const limitNames = [
+  "memory",
+  "processes",
+  "cpu-time",
+  "wall-time",
+  "file-size",
+  "open-files",
+] as const;
 const aroundTheFilter = [
   ...["read", "write", "home", "net", "port", "tty", "new-session", "user", "as-root", "missing"],
   ...limitNames,
@@ -40,6 +46,7 @@ export function sandboxOfCommandLine(
   parsed: ParsedArguments,
   policy: Policy,
   caller: Caller,
+  limitsOf: (parsed: ParsedArguments) => Limits | undefined,
 ): CommandLineSandbox | undefined {
   const variables = withVariables(parsed, policy);
   if (hasOption(parsed, "filter-only")) {
@@ -128,20 +135,6 @@ function portOf(value: string): number {
   if (port < 1 || port > 65535)
     throw new UsageError(`${JSON.stringify(value)} is no port: --port takes a number from 1 to 65535`);
   return port;
-}
-
-/** As a policy has them, and with its messages. */
-function limitsOf(parsed: ParsedArguments): Policy["limits"] | undefined {
-  const given = limitNames.flatMap((name): readonly (readonly [string, string])[] => {
-    const value = valueOfOption(parsed, name);
-    return value === undefined ? [] : [[name, value]];
-  });
-  if (given.length === 0) return {};
-  const { policy, diagnostics } = readPolicy({ version: 1, limits: Object.fromEntries(given) });
-  if (policy !== undefined && !hasErrors(diagnostics)) return policy.limits ?? {};
-  printError(renderDiagnostics(diagnostics, terminalOptions(2)));
-  printError("callgate: the limits have errors: nothing was started\n");
-  return undefined;
 }
 
 /** Where `--env` was given: what the policy keeps, or else the short list, and these. */

@@ -4,6 +4,7 @@
  */
 import { appendFileSync, fstatSync, readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { inflateRawSync } from "node:zlib";
 import {
   type Denial,
   decodeCall,
@@ -13,18 +14,26 @@ import {
   isNews,
 } from "../denials/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
+import { policyOfText } from "../policy/policy-text.ts";
+import type { Policy } from "../policy/types.ts";
 import { type DenialRecord, recordReader, verdictBytes } from "../sandbox/denial-records.ts";
 import { hostAbi } from "../syscalls/index.ts";
 import { alwaysInto } from "./ask/always.ts";
 import { askOnTerminal } from "./ask/ask-on-terminal.ts";
 import { terminalOn } from "./ask/terminal.ts";
 import { printError } from "./output.ts";
-import { type ToldPolicy, toldPolicy } from "./report-options.ts";
+import { type ReportManner, readReport } from "./report-options.ts";
 
 const descriptors = { records: 3, policy: 4, target: 5, terminal: 6 } as const;
 
+/** What is told, by whom and how. */
+interface Told extends ReportManner {
+  readonly policy: Policy;
+}
+
 export async function tellDenials(): Promise<number> {
-  const told = toldPolicy(wholeFile(descriptors.policy));
+  const { manner, rules } = readReport(wholeFile(descriptors.policy));
+  const told: Told = { ...manner, policy: policyOfText(inflateRawSync(rules).toString()) };
   const write = writerOf(told);
   const native = hostAbi() ?? "x86_64";
   const denials = new Map<number, Denial>();
@@ -102,7 +111,7 @@ function wholeFile(descriptor: number): Uint8Array {
 
 const terminalSignals = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;
 
-function isTold(denial: Denial, { mode }: ToldPolicy): boolean {
+function isTold(denial: Denial, { mode }: Told): boolean {
   if (mode === "off") return false;
   return mode === "all" || mode === "json" || isNews(denial);
 }
@@ -111,7 +120,7 @@ function isTold(denial: Denial, { mode }: ToldPolicy): boolean {
 function finish(
   { lost, withoutRoute }: Extract<DenialRecord, { kind: "end" }>,
   denials: readonly Denial[],
-  { policy, mode }: ToldPolicy,
+  { policy, mode }: Told,
   write: (text: string) => void,
 ): void {
   if (mode === "off") return;
@@ -155,7 +164,7 @@ function describeNetwork({ count, errno, permit }: ReturnType<typeof networkDeni
 }
 
 /** To standard error, a file's end, or a descriptor. A report that cannot be written is said to be so. */
-function writerOf({ file, mode, hasTarget }: ToldPolicy): (text: string) => void {
+function writerOf({ file, mode, hasTarget }: Told): (text: string) => void {
   return (text) => {
     if (text === "") return;
     try {

@@ -18,9 +18,11 @@ import { type Assembly, assemble } from "./assemble.ts";
 import { Graph } from "./graph.ts";
 import { lower } from "./lower.ts";
 import { optimize } from "./passes/index.ts";
+import { TooLargeError } from "./too-large-error.ts";
 import { type Optimize, weightsFor } from "./weights.ts";
 
 export { returnValueOf, returnValueOfDecision } from "./return-value.ts";
+export { TooLargeError } from "./too-large-error.ts";
 export type { Optimize } from "./weights.ts";
 
 export interface CompileOptions {
@@ -45,17 +47,6 @@ export class ProofError extends Error {
         : `the compiled filter could not be proved equal to the policy: ${verdict.reason}`,
     );
     this.witness = verdict.verdict === "refuted" ? verdict.witness : undefined;
-  }
-}
-
-/** The filter has more instructions than the kernel takes. */
-export class TooLargeError extends Error {
-  override readonly name = "TooLargeError";
-  /** How many instructions it has. */
-  readonly instructions: number;
-  constructor(instructions: number) {
-    super(`the filter has ${instructions} instructions, but the kernel takes ${MAX_INSTRUCTIONS} at most`);
-    this.instructions = instructions;
   }
 }
 

@@ -4,21 +4,15 @@
  */
 import { readFileSync } from "node:fs";
 import { resolve as resolvePath } from "node:path";
-import { TooLargeError } from "../compiler/index.ts";
+import { TooLargeError } from "../compiler/too-large-error.ts";
 import type { Policy } from "../policy/types.ts";
 import { attachPlan } from "./attached-plan.ts";
+import { compiledFilters, policyOfFilters } from "./compiled-filters.ts";
 import type { SandboxSettings } from "./full-sandbox.ts";
 import { findLauncher } from "./launcher.ts";
 import type { Plan, PlanStep } from "./plan.ts";
-import {
-  filteredPolicy,
-  type PreparedPlan,
-  PrepareError,
-  type ProgramStart,
-  planWithNotes,
-  preparePlan,
-} from "./prepare.ts";
-import { toldByLauncher } from "./supervision.ts";
+import { type PreparedPlan, PrepareError, type ProgramStart, planWithNotes, preparePlan } from "./prepare.ts";
+import { toldByLauncher } from "./told-by-launcher.ts";
 
 /** The program's home, empty, whoever it is. */
 const builtHome = "/home/callgate";
@@ -57,7 +51,7 @@ export function buildProgram(
     // Whom root starts the program as is nobody else's business.
     const { user, asRoot, ...shared } = settings ?? {};
     const own = settings && { ...shared, ...(isRoot ? settings : {}), portable: true };
-    const { plan, notes } = withReport(preparePlan(policy, own), program.report, {
+    const { plan, notes } = withReport(preparePlan(policy, own, compiledFilters), program.report, {
       path: resolvePath(program.path),
       arguments: program.arguments,
       cwd: builtHome,
@@ -88,7 +82,7 @@ function withReport(
 ): ReturnType<typeof planWithNotes> {
   if (request === undefined) return planWithNotes(prepared, start);
   try {
-    const told = toldByLauncher(filteredPolicy(prepared.policy, prepared.sandbox), request.all);
+    const told = toldByLauncher(policyOfFilters(prepared), request.all);
     if (told !== undefined)
       return planWithNotes(prepared, { ...start, report: { ...request, ...told, asks: false } });
   } catch (error) {

@@ -6,17 +6,15 @@ import { sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
 import { sizeText } from "./cgroups.ts";
 import type { Plan, PlanStep, PlanString } from "./plan.ts";
-import type { ReportStep } from "./report-step.ts";
+import { countRows, type ReportStep } from "./report-step.ts";
 import type { LandlockStep, LimitsStep, MountEntry } from "./steps.ts";
+import { titleWidth } from "./title-width.ts";
 
 /** What a step is called, and what it does: a line, or several where there is more to say. */
 interface StepWords {
   readonly title: string;
   readonly lines: readonly string[];
 }
-
-/** Wide enough for the longest title. */
-export const titleWidth = 19;
 
 /** The plan as people read it; lines are not wrapped, since paths and commands are in them. */
 export function describePlan(plan: Plan, policy: Policy): string {
@@ -215,7 +213,7 @@ function words(title: string, ...lines: readonly string[]): StepWords {
 /** What a step is made of, as JSON has it; of a filter its size, and of variables that are set only the names. */
 function factsOf(step: PlanStep): object {
   if (step.kind === "report")
-    return { live: step.live, all: step.all, asks: step.asks, to: step.to.kind, calls: step.rows.length };
+    return { live: step.live, all: step.all, asks: step.asks, to: step.to.kind, calls: countRows(step.rows) };
   if ("bytes" in step)
     return { instructions: step.bytes.length / 8, launchKey: (step.patches?.length ?? 0) > 0 };
   if (step.kind === "environment") return { keep: step.keep, set: Object.keys(step.set) };

@@ -5,9 +5,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { sanitise } from "../diagnostics/index.ts";
-import { titleWidth } from "./describe.ts";
 import { isWithin } from "./grants.ts";
 import { realPath } from "./lookups.ts";
+import { titleWidth } from "./title-width.ts";
 
 /** One group that stays. */
 export interface KeptGroup {

@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { sanitise } from "../diagnostics/index.ts";
-import { titleWidth } from "./describe.ts";
 import { nativeProgram } from "./package-files.ts";
+import { titleWidth } from "./title-width.ts";
 
 /** Something that a kept plan rests on and that is not as it was. */
 interface Change {

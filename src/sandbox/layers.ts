@@ -1,5 +1,4 @@
 /** Which parts of a sandbox there are on this machine, what is open without one, and how to get it. */
-import { spawnSync } from "node:child_process";
 import { constants, release } from "node:os";
 import type { Layer } from "./layer-names.ts";
 import { nativeProgram } from "./package-files.ts";
@@ -18,26 +17,35 @@ let found: Machine | undefined;
 
 /** Tried once in a process, by the launcher: namespaces can be there and yet not be usable. */
 export function thisMachine(): Machine {
-  if (found !== undefined) return found;
+  found ??= machineOf(tried());
+  return found;
+}
+
+function tried(): string {
+  // Asked for where it is needed: it costs a cold start some milliseconds.
+  const { spawnSync } = process.getBuiltinModule("node:child_process");
   const { stdout, status } = spawnSync(nativeProgram("launcher"), ["layers"], {
     encoding: "utf8",
     timeout: 30_000,
     stdio: ["ignore", "pipe", "ignore"],
   });
+  return status === 0 ? stdout : "";
+}
+
+function machineOf(text: string): Machine {
   const facts = new Map(
-    (status === 0 ? stdout : "")
+    text
       .trim()
       .split("\n")
       .map((line): [string, number] => [line.replace(/ .*/, ""), Number(line.replace(/.* /, ""))]),
   );
   const [major = 0, minor = 0] = release().split(/[.-]/).map(Number);
-  found = {
+  return {
     landlock: facts.get("landlock") ?? 0,
     namespaces: facts.get("namespaces") ?? constants.errno.ENOSYS,
     proc: facts.get("proc") ?? constants.errno.ENOSYS,
     mdwe: major > 6 || (major === 6 && minor >= 3),
   };
-  return found;
 }
 
 /** Why there are no namespaces, and what to do: the error says which of the switches it is. */

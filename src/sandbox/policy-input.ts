@@ -9,6 +9,7 @@ import {
 } from "../formats/index.ts";
 import type { PolicyDocument } from "../formats/object.ts";
 import type { Policy } from "../policy/types.ts";
+import { compiledFilters } from "./compiled-filters.ts";
 import { asksForSandbox, type PreparedPlan, PrepareError, preparePlan } from "./prepare.ts";
 
 /**
@@ -66,7 +67,7 @@ export function prepare(policy: PolicyInput, options: PrepareOptions = {}): Prep
     throw new PrepareError(
       "the policy asks for more than a filter (files, network, limits or hardening), and with the filter alone the program would start without it",
     );
-  return preparePlan(found, asks || sandbox === "whole" ? {} : undefined);
+  return preparePlan(found, asks || sandbox === "whole" ? {} : undefined, compiledFilters);
 }
 
 function read(input: string | PolicyDocument, options: PrepareOptions): Policy {

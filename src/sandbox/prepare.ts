@@ -1,10 +1,10 @@
 /**
  * From a policy to the plan that the launcher carries out. TypeScript decides here; the launcher only executes.
  */
-import { TooLargeError } from "../compiler/index.ts";
-import { withoutQuestions } from "../denials/index.ts";
+import { TooLargeError } from "../compiler/too-large-error.ts";
 import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
+import type { FilterMaker, FilterSet, Supervision } from "./filter-set.ts";
 import {
   hasNamespaces,
   keptVariables,
@@ -16,8 +16,6 @@ import type { KeptGroup } from "./groups.ts";
 import type { FilterStep, Plan, PlanArchitecture, PlanStep, PlanString } from "./plan.ts";
 import { PrepareError } from "./prepare-error.ts";
 import type { ReportStep } from "./report-step.ts";
-import { withSandboxRules } from "./sandbox-rules.ts";
-import { filterSteps, type Supervision, supervisionOf } from "./supervision.ts";
 
 export { PrepareError } from "./prepare-error.ts";
 
@@ -29,11 +27,9 @@ export interface PreparedPlan {
   readonly kind: "plan";
   readonly policy: Policy;
   readonly architecture: PlanArchitecture;
-  /**
-   * Proved equal to the policy, with the rules that its other layers have in the filter: one filter, or as many as it
-   * takes, in the order in which they are installed.
-   */
+  /** `filterSet.filters` */
   readonly filters: readonly FilterStep[];
+  readonly filterSet: FilterSet;
   /** What is set up around the filter; without it nothing is. */
   readonly sandbox?: SandboxSettings;
 }
@@ -83,29 +79,30 @@ export function asksForSandbox(policy: Policy): boolean {
 const keptIgnored = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTSTP: 20, SIGTTIN: 21, SIGTTOU: 22 } as const;
 
 /**
- * Compiles a policy for running programs on this machine.
+ * What a policy comes to for running programs on this machine.
  * @param sandbox what is set up around the filter; undefined: nothing, whatever the policy says
- * @throws PrepareError where the policy asks for what cannot be given; ProofError and TooLargeError as `compile`
+ * @throws PrepareError where the policy asks for what cannot be given; what `filters` throws
  */
-export function preparePlan(policy: Policy, sandbox?: SandboxSettings): PreparedPlan {
+export function preparePlan(
+  policy: Policy,
+  sandbox: SandboxSettings | undefined,
+  filters: FilterMaker,
+): PreparedPlan {
   const architecture = planArchitecture(hostAbi());
   refuseUnanswered(policy);
   if (sandbox !== undefined) {
     refuseContradictions(policy);
     refuseAbsences(policy, sandbox);
   }
+  const filterSet = filters(policy, sandbox === undefined ? undefined : hasNamespaces());
   return {
     kind: "plan",
     policy,
     architecture,
     ...(sandbox === undefined ? {} : { sandbox }),
-    filters: filterSteps(withoutQuestions(filteredPolicy(policy, sandbox))),
+    filters: filterSet.filters,
+    filterSet,
   };
-}
-
-/** The policy that the filter is equal to: with the rules that stand for other layers. */
-export function filteredPolicy(policy: Policy, sandbox: SandboxSettings | undefined): Policy {
-  return sandbox === undefined ? policy : withSandboxRules(policy, hasNamespaces());
 }
 
 /** Whether a plan starts its program in a user and a pid namespace of its own. */
@@ -113,19 +110,11 @@ export function isAlone({ sandbox }: PreparedPlan): boolean {
   return sandbox !== undefined && hasNamespaces();
 }
 
-const supervisions = new WeakMap<PreparedPlan, Map<boolean, Supervision>>();
-
-/** Made once for a plan, when it is first wanted. */
-function supervision(prepared: PreparedPlan, asks: boolean): Supervision {
+function supervision({ filters, filterSet }: PreparedPlan, asks: boolean): Supervision {
   // The supervisor decides by one filter.
-  const [first, second] = prepared.filters;
-  if (first === undefined || second !== undefined)
-    throw new TooLargeError(prepared.filters.reduce((sum, { bytes }) => sum + bytes.length / 8, 0));
-  const known = supervisions.get(prepared) ?? new Map<boolean, Supervision>();
-  supervisions.set(prepared, known);
-  const found = known.get(asks) ?? supervisionOf(filteredPolicy(prepared.policy, prepared.sandbox), asks);
-  known.set(asks, found);
-  return found;
+  if (filters.length > 1)
+    throw new TooLargeError(filters.reduce((sum, { bytes }) => sum + bytes.length / 8, 0));
+  return filterSet.supervision(asks);
 }
 
 /**

@@ -1,6 +1,5 @@
 /** The step of a plan that has denied calls answered by a supervisor, and told. native/README.md describes its bytes. */
-import { callWords, type Refusal, type ReportRow } from "../denials/index.ts";
-import type { AbiName } from "../syscalls/index.ts";
+import type { Refusal, ReportRow } from "../denials/index.ts";
 
 export interface ReportStep {
   readonly kind: "report";
@@ -12,19 +11,42 @@ export interface ReportStep {
   readonly asks: boolean;
   /**
    * Who is told: Node, which the launcher starts when there is something to tell, and gives it these bytes and perhaps a
-   * descriptor of the caller's; or the launcher itself, from the words for each refusal that the plan's rule filter can
-   * name; or who has the other end of a socket.
+   * descriptor of the caller's; or the launcher itself, from the words for each row's call and for each refusal that the
+   * plan's rule filter can name; or who has the other end of a socket.
    */
   readonly to:
     | { readonly kind: "node"; readonly policy: Uint8Array; readonly target: number | undefined }
-    | { readonly kind: "launcher"; readonly refusals: readonly Refusal[]; readonly native: AbiName }
+    | { readonly kind: "launcher"; readonly calls: readonly string[]; readonly refusals: readonly Refusal[] }
     | { readonly kind: "socket"; readonly descriptor: number };
-  readonly rows: readonly ReportRow[];
+  /** What the supervisor looks at in each call: `encodeRows`. */
+  readonly rows: Uint8Array;
+}
+
+const rowSize = 64;
+
+/** Of rows that are sorted by architecture and number, as `reportRows` gives them. */
+export function encodeRows(rows: readonly ReportRow[]): Uint8Array {
+  const bytes = new Uint8Array(rows.length * rowSize);
+  const view = new DataView(bytes.buffer);
+  rows.forEach(({ arch, nr, widths, text, masks }, index) => {
+    const at = index * rowSize;
+    [arch, nr, widths, text].forEach((word, place) => {
+      view.setUint32(at + place * 4, word, true);
+    });
+    masks.forEach((mask, place) => {
+      view.setBigUint64(at + 16 + place * 8, mask, true);
+    });
+  });
+  return bytes;
+}
+
+/** How many calls there are rows for. */
+export function countRows(rows: Uint8Array): number {
+  return rows.length / rowSize;
 }
 
 interface Writer {
   readonly u32: (value: number) => void;
-  readonly u64: (value: bigint) => void;
   readonly bytes: (value: Uint8Array) => void;
 }
 
@@ -34,19 +56,12 @@ export function writeReport(writer: Writer, { live, all, asks, to, rows }: Repor
   writer.u32((all ? 1 : 0) + (live ? 2 : 0) + (asks ? 8 : 0) + printer);
   writer.u32(to.kind === "socket" ? to.descriptor : 0);
   writer.u32(to.kind === "node" ? (to.target ?? 0) : 0);
-  writer.u32(rows.length);
+  writer.u32(countRows(rows));
   writer.u32(policy.length);
   writer.u32(to.kind === "launcher" ? to.refusals.length : 0);
-  for (const { arch, nr, widths, text, masks } of rows) {
-    writer.u32(arch);
-    writer.u32(nr);
-    writer.u32(widths);
-    writer.u32(text);
-    for (const mask of masks) writer.u64(mask);
-  }
+  writer.bytes(rows);
   writer.bytes(policy);
   if (to.kind !== "launcher") return;
-  const calls = rows.map(({ abi, nr }) => callWords(abi, nr, to.native));
-  const strings = [...calls, ...to.refusals.flatMap(({ errno, reason }) => [errno, reason])];
+  const strings = [...to.calls, ...to.refusals.flatMap(({ errno, reason }) => [errno, reason])];
   writer.bytes(Buffer.from(strings.map((one) => `${one}\0`).join("")));
 }

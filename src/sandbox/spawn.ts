@@ -24,12 +24,12 @@ import { hasQuestions } from "../denials/index.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import { answerQuestions, type OnAsk } from "./answer-questions.ts";
 import { findCommand, workingDirectoryProblem } from "./command.ts";
+import { policyOfFilters } from "./compiled-filters.ts";
 import { type DenialStream, denialStream } from "./denial-stream.ts";
 import { findLauncher, launcherMissing } from "./launcher.ts";
 import { encodePlan } from "./plan.ts";
 import { type PolicyInput, prepare } from "./policy-input.ts";
 import {
-  filteredPolicy,
   isAlone,
   type PreparedPlan,
   PrepareError,
@@ -186,8 +186,7 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
   named(child, command, args);
   holdEvents(child, reports, (error) => errorOf(launcherFailure(error, launcher.path, options)), errorOf);
   if (records !== undefined) {
-    if (questions !== undefined)
-      answerQuestions(records, filteredPolicy(prepared.policy, prepared.sandbox), questions);
+    if (questions !== undefined) answerQuestions(records, policyOfFilters(prepared), questions);
     const asks = questions !== undefined;
     return startLater(child, prepared, programStart, plan, { reports, records, entries, options, asks });
   }
@@ -243,7 +242,7 @@ function startLater(
       const native = nativeForSupervisor(prepared, "denials cannot be told");
       if (!asks)
         plan = encodePlan(planFor(prepared, { ...program, report: reportTo(entries.length + 1, false) }));
-      stream = denialStream(records, filteredPolicy(prepared.policy, prepared.sandbox), native);
+      stream = denialStream(records, policyOfFilters(prepared), native);
       return stream;
     },
   }) as ChildProcess & Denials;

@@ -210,7 +210,10 @@ test("it brings one dependency, launchers for both machines, and no cache of com
     "core.js",
     "filter.js",
     "main.cjs",
+    "main.js",
     "other.js",
+    "ready",
+    "run.js",
     "tables",
   ]);
 });

@@ -49,10 +49,11 @@ function planOf(
     import { readPolicy } from "${root}/dist/src/formats/index.js";
     import { encodePlan } from "${root}/dist/src/sandbox/plan.js";
     import { planFor, preparePlan } from "${root}/dist/src/sandbox/prepare.js";
+    import { compiledFilters } from "${root}/dist/src/sandbox/compiled-filters.js";
     const hardening = { "missing-layers": ${JSON.stringify(missing)} };
     const { policy } = readPolicy({ version: 1, extends: ["default"], files: { read: ["${read}"] }, hardening });
     const start = { path: "/bin/sh", arguments: ["sh", "-c", ${JSON.stringify(show)}], cwd: "/usr" };
-    console.log(Buffer.from(encodePlan(planFor(preparePlan(policy, {}), start))).toString("base64"));`;
+    console.log(Buffer.from(encodePlan(planFor(preparePlan(policy, {}, compiledFilters), start))).toString("base64"));`;
   const command = [process.execPath, "--input-type=module", "-e", text] as const;
   const [program, ...args] = command;
   const found = hasNamespaces

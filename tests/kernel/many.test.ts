@@ -7,6 +7,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { readPolicy } from "../../src/formats/index.ts";
 import { groupLimits, thisProcess } from "../../src/sandbox/cgroups.ts";
+import { compiledFilters } from "../../src/sandbox/compiled-filters.ts";
 import { encodePlan } from "../../src/sandbox/plan.ts";
 import { planFor, preparePlan } from "../../src/sandbox/prepare.ts";
 import { isRoot, launcherPath, scratchFile } from "./native.ts";
@@ -14,7 +15,7 @@ import { isRoot, launcherPath, scratchFile } from "./native.ts";
 const limits = { memory: "256M", processes: 20, "wall-time": "60s" };
 const { policy } = readPolicy({ version: 1, extends: ["default"], limits });
 assert.ok(policy);
-const prepared = preparePlan(policy, {});
+const prepared = preparePlan(policy, {}, compiledFilters);
 
 function planOf(line: string): string {
   const start = { path: "/bin/sh", arguments: ["sh", "-c", line], cwd: "/usr" };

@@ -6,7 +6,7 @@ import { readFilter } from "../../src/index.ts";
 import { whyNotAsked } from "../../src/policy/askable.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { prove } from "../../src/proof/index.ts";
-import { supervisionOf } from "../../src/sandbox/supervision.ts";
+import { compiledFilters } from "../../src/sandbox/compiled-filters.ts";
 import { syscallsOf } from "../../src/syscalls/index.ts";
 
 const read = (rules: string, more = ""): ReturnType<typeof readPolicy> =>
@@ -115,7 +115,7 @@ describe("the filters of a policy that asks", () => {
   assert.ok(policy !== undefined);
 
   test("what is loaded hands up refusals and questions, what decides is the policy itself", () => {
-    const { notifying, deciding } = supervisionOf(policy, true, "x86_64");
+    const { notifying, deciding } = compiledFilters(policy, undefined, "x86_64").supervision(true);
     assert.ok(deciding !== undefined);
     assert.equal(
       prove(readFilter(notifying.bytes), handedUp(policy), { target: "x86_64" }).verdict,
@@ -127,7 +127,7 @@ describe("the filters of a policy that asks", () => {
   });
 
   test("without anybody to ask there is no filter that asks", () => {
-    assert.equal(supervisionOf(policy, false, "x86_64").deciding, undefined);
+    assert.equal(compiledFilters(policy, undefined, "x86_64").supervision(false).deciding, undefined);
   });
 
   test("a question says what, and which rule asks", () => {

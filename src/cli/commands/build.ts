@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { ProofError, TooLargeError } from "../../compiler/index.ts";
 import { unaskedQuestions } from "../../denials/index.ts";
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
+import { resolve } from "../../policy/resolve.ts";
 import { type BuiltProgram, buildProgram, type ProgramToBuild } from "../../sandbox/built-program.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
 import { codeOf } from "../../sandbox/lookups.ts";
@@ -11,6 +12,7 @@ import { PrepareError } from "../../sandbox/prepare.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import type { Caller } from "../caller.ts";
 import { policyOfCommandLine } from "../command-line-policy.ts";
+import { limitsOf } from "../limit-options.ts";
 import { printError, terminalOptions } from "../output.ts";
 import { reportRequest } from "../report-options.ts";
 import { foreignAbi, whyKilled } from "../run-plan.ts";
@@ -40,14 +42,15 @@ export function main(given: ParsedArguments): number {
   }
   if (typeof found.path !== "string" || given.operands.some((operand) => operand.includes("\ufffd")))
     throw new UsageError("build takes names and arguments that are UTF-8 only");
-  const sandbox = sandboxOfCommandLine(parsed, policy, nobody);
+  const sandbox = sandboxOfCommandLine(parsed, policy, nobody, limitsOf);
   if (sandbox === undefined) return 1;
+  const known = resolve(policy).resolved.abis.map(({ abi }) => abi.name);
   let built: BuiltProgram;
   try {
     built = buildProgram(sandbox.policy, sandbox.settings, {
       path: found.path,
       arguments: [command, ...args],
-      explainKill: whyKilled(foreignAbi(found.path, policy), policy),
+      explainKill: whyKilled(foreignAbi(found.path, known), known),
       report: reportOf(parsed, sandbox.settings !== undefined),
     });
   } catch (error) {

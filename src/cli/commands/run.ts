@@ -5,11 +5,12 @@
 import { writeSync } from "node:fs";
 import { encodeFacts, prunePlans } from "../../sandbox/kept-plans.ts";
 import { encodePlan, type Plan, PlanError } from "../../sandbox/plan.ts";
-import { launcherProblem } from "../../sandbox/verify-launcher.ts";
+import { launcherProblemAtStart } from "../../sandbox/verify-launcher.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
-import { directCaller, launcherIsWaiting, launchersCaller, planDescriptor } from "../caller.ts";
+import { type Caller, directCaller, launcherIsWaiting, launchersCaller, planDescriptor } from "../caller.ts";
 import { print, printError } from "../output.ts";
-import { type NoPlan, planOfCommandLine, showPlan } from "../run-plan.ts";
+import { NotReadyError, readyStart } from "../ready-start.ts";
+import { type FoundPlan, type NoPlan, planOfCommandLine } from "../run-plan.ts";
 
 const failed = 125;
 const statuses: Readonly<Record<NoPlan, number>> = {
@@ -19,20 +20,33 @@ const statuses: Readonly<Record<NoPlan, number>> = {
   "not-executable": 126,
 };
 
-export function main(parsed: ParsedArguments): number {
+export async function main(parsed: ParsedArguments): Promise<number> {
   const isDry = hasOption(parsed, "dry-run");
   if (hasOption(parsed, "json") && !isDry)
     throw new UsageError("--json goes with --dry-run: what the program prints is its own");
   const caller = launcherIsWaiting() ? launchersCaller : directCaller;
-  const found = planOfCommandLine(parsed, caller);
+  const found = await findPlan(parsed, caller);
   if (typeof found === "string") return statuses[found];
   const { plan } = found;
   if (!isDry) {
     const { kept, notes } = found;
     return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
   }
+  const { showPlan } = await import("../show-plan.ts");
   print(showPlan(found, parsed, caller));
   return 0;
+}
+
+/** With what the build has made ready, and where it has nothing for this command line, all anew. */
+async function findPlan(parsed: ParsedArguments, caller: Caller): Promise<FoundPlan | NoPlan> {
+  const ready = await readyStart(parsed);
+  try {
+    if (ready !== undefined) return planOfCommandLine(parsed, caller, ready);
+  } catch (error) {
+    if (!(error instanceof NotReadyError)) throw error;
+  }
+  const { readStart } = await import("../read-start.ts");
+  return planOfCommandLine(parsed, caller, readStart);
 }
 
 /** @param facts what the plan rests on, where it may be kept */
@@ -51,7 +65,7 @@ function handOver(plan: Plan, facts: Uint8Array = new Uint8Array()): number {
     );
     return failed;
   }
-  const problem = launcherProblem();
+  const problem = launcherProblemAtStart();
   if (problem !== undefined) {
     printError(`callgate: ${problem}\n`);
     return failed;
