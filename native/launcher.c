@@ -70,6 +70,7 @@ static inline const char *step_name(uint32_t step) {
     case STEP_CGROUPS: return "cgroup";
     case STEP_NAMESPACES: return "namespaces";
     case STEP_ID_MAPS: return "id maps";
+    case STEP_CALLERS_FOLDER: return "folder of the caller";
     case STEP_MOUNTS: return "mounts";
     case STEP_PIVOT: return "change root";
     case STEP_DETACH_MOUNT: return "detach mount";
@@ -405,6 +406,7 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 }
 
 #include "namespaces.h"
+#include "callers-folder.h"
 #include "mounts.h"
 #include "find-groups.h"
 #include "restrict.h"
@@ -481,18 +483,22 @@ static const char **set_environment(const struct environment_step *step, const c
 // the same name since the plan was made is not entered.
 static void enter_working_directory(const struct working_directory_step *step) {
   if (!step->present) return;
-  long directory = CALL(openat, AT_FDCWD, step->path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (directory < 0) fail_step(STEP_WORKING_DIRECTORY, "openat", step->path, directory, NULL);
-  if (step->device != 0 || step->inode != 0) {
+  // The caller's own, where that is shown.
+  bool is_callers = callers_folder.how != FOLDER_HIDDEN;
+  const char *path = is_callers ? callers_folder.path : step->path;
+  uint64_t device = is_callers ? callers_folder.status.device : step->device;
+  uint64_t inode = is_callers ? callers_folder.status.inode : step->inode;
+  long directory = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (directory < 0) fail_step(STEP_WORKING_DIRECTORY, "openat", path, directory, NULL);
+  if (device != 0 || inode != 0) {
     struct file_status status;
     long result = CALL(fstat, directory, &status);
-    if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fstat", step->path, result, NULL);
-    if (status.device != step->device || status.inode != step->inode)
-      fail_step(STEP_WORKING_DIRECTORY, "compare", step->path, 0,
-                "it is another directory than when the plan was made");
+    if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fstat", path, result, NULL);
+    if (status.device != device || status.inode != inode)
+      fail_step(STEP_WORKING_DIRECTORY, "compare", path, 0, "it is another directory than when the plan was made");
   }
   long result = CALL(fchdir, directory);
-  if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fchdir", step->path, result, NULL);
+  if (result < 0) fail_step(STEP_WORKING_DIRECTORY, "fchdir", path, result, NULL);
   shut(STEP_WORKING_DIRECTORY, directory);
 }
 
@@ -667,6 +673,7 @@ _Noreturn static void carry_out(const char **environment) {
   start_teller(environment);
   start_keeper(&plan.cgroups);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
+  find_callers_folder(environment);
   build_root(&plan.mounts);
   join_network(&plan.namespaces);
   start_supervisor();

@@ -131,6 +131,31 @@ static void make(const struct mount_entry *entry) {
   if (result < 0) fail_step(STEP_MOUNTS, call, entry->target, result, NULL);
 }
 
+// Read-only at its own place, after what is above that and before what is below. Folders above it that no entry has made
+// yet are made; within it there is nothing to be made: what is mounted there is a part of the same folder.
+static void show_callers_folder(void) {
+  if (callers_folder_descriptor < 0) return;
+  char path[PATH_MAXIMUM];
+  size_t length = 0;
+  do {
+    path[length] = callers_folder.path[length + 1];
+    if (path[length] != 0 && path[length] != '/') continue;
+    bool is_whole = path[length] == 0;
+    path[length] = 0;
+    long result = CALL(mkdirat, new_root, path, 0755);
+    if (result < 0 && result != -EEXIST) fail_step(STEP_CALLERS_FOLDER, "mkdirat", path, result, NULL);
+    if (is_whole) break;
+    path[length] = '/';
+  } while (++length < sizeof path - 1);
+  struct mount_entry entry = {.kind = MOUNT_BIND, .source = callers_folder.path, .target = path};
+  bind(&entry, (int)callers_folder_descriptor);
+  callers_folder_descriptor = -1;
+}
+
+static bool is_below_callers_folder(const struct mount_entry *entry) {
+  return callers_folder.how == FOLDER_MOUNTED && is_within(entry->target, callers_folder.path + 1);
+}
+
 // Everything but /proc, which only a process of the new pid namespace can mount: see processes.h.
 static void build_root(const struct mounts_step *step) {
   if (!step->present) return;
@@ -151,14 +176,19 @@ static void build_root(const struct mounts_step *step) {
   struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
   for (uint32_t i = 0; i < step->count; i++) {
     struct mount_entry entry = take_mount(&payload);
+    bool is_below = is_below_callers_folder(&entry);
+    if (is_below) show_callers_folder();
     switch (entry.kind) {
       case MOUNT_BIND: bind(&entry, mount_sources[i]); break;
       case MOUNT_TMPFS: attach(make_file_system(&entry, "tmpfs", attributes_of(&entry)), entry.target, may_be_absent(entry.device, entry.inode)); break;
       case MOUNT_DEVPTS: attach(make_file_system(&entry, "devpts", attributes_of(&entry)), entry.target, false); break;
       case MOUNT_PROC: break;
-      default: make(&entry); break;
+      default:
+        if (!is_below) make(&entry);
+        break;
     }
   }
+  show_callers_folder();
   must(STEP_MOUNTS, "umask", CALL(umask, mask));
 }
 

@@ -40,6 +40,7 @@ enum step_kind {
   STEP_CGROUPS = 10,
   STEP_NAMESPACES = 20,
   STEP_ID_MAPS = 30,
+  STEP_CALLERS_FOLDER = 35,
   STEP_MOUNTS = 40,
   STEP_PIVOT = 50,
   STEP_DETACH_MOUNT = 55,
@@ -154,6 +155,11 @@ struct id_maps_step { // u32 ID_MAP_*
   uint32_t kind;
 };
 
+struct callers_folder_step { // u64 Landlock's rights
+  bool present;
+  uint64_t rights;
+};
+
 // One mount, or one thing that is made to mount on. Targets are relative to the new root.
 struct mount_entry { // u32 kind, u32 flags, u32 mode, u32 0, u64 device, u64 inode (0, 0: not compared), source, target
   uint32_t kind, flags, mode;
@@ -248,6 +254,7 @@ struct plan {
   struct cgroups_step cgroups;
   struct namespaces_step namespaces;
   struct id_maps_step id_maps;
+  struct callers_folder_step callers_folder;
   struct mounts_step mounts;
   bool pivot;
   struct host_name_step host_name;
@@ -462,6 +469,12 @@ static inline const char *check_id_maps(struct payload *payload, struct id_maps_
   return NULL;
 }
 
+static inline const char *check_callers_folder(struct payload *payload, struct callers_folder_step *step) {
+  step->rights = take64(payload);
+  step->present = true;
+  return NULL;
+}
+
 static inline struct mount_entry take_mount(struct payload *payload) {
   struct mount_entry entry = {0};
   entry.kind = take32(payload);
@@ -669,6 +682,7 @@ static inline const char *check_step(uint32_t kind, struct payload *payload, str
     case STEP_CGROUPS: return check_cgroups(payload, &plan->cgroups);
     case STEP_NAMESPACES: return check_namespaces(payload, &plan->namespaces);
     case STEP_ID_MAPS: return check_id_maps(payload, &plan->id_maps);
+    case STEP_CALLERS_FOLDER: return check_callers_folder(payload, &plan->callers_folder);
     case STEP_MOUNTS: return check_mounts(payload, &plan->mounts);
     case STEP_PIVOT: plan->pivot = true; return NULL;
     case STEP_HOST_NAME: return check_host_name(payload, &plan->host_name);

@@ -111,6 +111,13 @@ static void restrict_by_landlock(const struct landlock_step *step) {
     }
     shut(STEP_LANDLOCK, file);
   }
+  if (callers_folder.how == FOLDER_MOUNTED) {
+    long file = open_compared(STEP_LANDLOCK, callers_folder.path, callers_folder.status.device, callers_folder.status.inode);
+    struct landlock_path_rule rule = {plan.callers_folder.rights & attributes.files, (int32_t)file};
+    long result = CALL(landlock_add_rule, ruleset, LANDLOCK_RULE_PATH, &rule, 0);
+    if (result < 0) fail_step(STEP_LANDLOCK, "landlock_add_rule", callers_folder.path, result, NULL);
+    shut(STEP_LANDLOCK, file);
+  }
   for (uint32_t i = 0; i < step->port_count && attributes.network != 0; i++) {
     const uint8_t *at = step->ports + (size_t)i * 16;
     struct landlock_port_rule rule = {load64(at) & attributes.network, load64(at + 8)};

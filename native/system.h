@@ -280,7 +280,7 @@ struct filter_program {
 enum {
   EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11,
   ENOMEM = 12, EEXIST = 17, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24,
-  ENOTTY = 25, ETXTBSY = 26, EIO = 5, EPIPE = 32, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61,
+  ENOTTY = 25, ETXTBSY = 26, EIO = 5, EPIPE = 32, ERANGE = 34, ENAMETOOLONG = 36, ENOSYS = 38, ELOOP = 40, ENODATA = 61,
   ELIBBAD = 80, EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, ECONNRESET = 104, ENOBUFS = 105, ENOKEY = 126,
 };
 
@@ -320,6 +320,7 @@ static const struct error errors[] = {
     {28, "ENOSPC", "No space left on device"},
     {30, "EROFS", "Read-only file system"},
     {EPIPE, "EPIPE", "Broken pipe"},
+    {ERANGE, "ERANGE", "Numerical result out of range"},
     {ENAMETOOLONG, "ENAMETOOLONG", "File name too long"},
     {ENOSYS, "ENOSYS", "Function not implemented"},
     {ELOOP, "ELOOP", "Too many levels of symbolic links"},

@@ -68,6 +68,8 @@ function wordsOf(step: PlanStep, policy: Policy, isSupervised: boolean): StepWor
       return words("namespaces", `of its own: ${step.namespaces.join(", ")}`);
     case "idMaps":
       return words("id maps", step.map === "own" ? "this user, and nobody else" : "every user and group");
+    case "callersFolder":
+      return words("folder of caller", "read-only, unless it holds more than a program's files");
     case "mounts":
       return words("mounts", ...step.entries.flatMap(mountWords));
     case "pivot":

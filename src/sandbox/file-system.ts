@@ -25,7 +25,7 @@ const systemFolders = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", 
 const devices = ["null", "zero", "full", "random", "urandom"];
 
 /** LANDLOCK_ACCESS_FS_*: what reading a folder and all below it takes, and what changing it takes. */
-const readRights = 0x1 | 0x4 | 0x8;
+export const readRights = 0x1 | 0x4 | 0x8;
 const fileReadRights = 0x1 | 0x4;
 const fileWriteRights = fileReadRights | 0x2 | 0x4000 | 0x8000;
 const listRight = 0x8;

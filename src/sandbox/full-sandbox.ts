@@ -13,6 +13,7 @@ import {
   landlockOutside,
   mountsElsewhere,
   mountsOf,
+  readRights,
   resolverFiles,
   shownFiles,
 } from "./file-system.ts";
@@ -168,8 +169,9 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
   ];
   const grouped = portable ? noGroups : groupsOf(policy);
   const mounts = mountsOf(files);
+  const callersFolder = portable ? ([{ kind: "callersFolder", rights: readRights }] as const) : [];
   const isSame = !isAlone || isShownIn(files, cwd);
-  const stays = isSame ? cwd : placeInside(cwd, files);
+  const stays = portable && !isAlone ? "/" : isSame ? cwd : placeInside(cwd, files);
   const keepsGroups = !start.isRoot || settings.asRoot === true;
   return {
     program,
@@ -188,11 +190,12 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
         ? ([
             { kind: "namespaces", namespaces },
             { kind: "idMaps", map: start.isRoot ? "all" : "own" },
+            ...callersFolder,
             { kind: "mounts", entries: portable ? mountsElsewhere(mounts, files) : mounts },
             { kind: "pivot" },
             { kind: "hostName", name: "callgate" },
           ] as const)
-        : []),
+        : callersFolder),
       ...limitSteps(policy, isAlone, grouped, start.isSupervised).map((step) =>
         portable ? { ...step, leftToGroups: true } : step,
       ),
@@ -200,7 +203,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     workingDirectory: {
       kind: "workingDirectory",
       path: stays,
-      ...(isSame ? { identity: grantOf(cwd, false).identity } : {}),
+      ...(isSame && !portable ? { identity: grantOf(cwd, false).identity } : {}),
     },
     last: [
       ...(settings.newSession === true ? [{ kind: "terminal", newSession: true } as const] : []),

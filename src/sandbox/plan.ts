@@ -151,6 +151,7 @@ const stepOrder: readonly PlanStep["kind"][] = [
   "cgroups",
   "namespaces",
   "idMaps",
+  "callersFolder",
   "mounts",
   "pivot",
   "detachMount",
@@ -190,6 +191,7 @@ const kinds: Readonly<Record<PlanStep["kind"], number>> = {
   cgroups: 10,
   namespaces: 20,
   idMaps: 30,
+  callersFolder: 35,
   mounts: 40,
   pivot: 50,
   detachMount: 55,
@@ -413,6 +415,7 @@ function writePayload(writer: Writer, step: PlanStep, withKey: boolean): void {
     case "cgroups":
     case "namespaces":
     case "idMaps":
+    case "callersFolder":
     case "mounts":
     case "pivot":
     case "hostName":

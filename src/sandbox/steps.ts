@@ -54,6 +54,16 @@ export interface IdMapsStep {
   readonly map: "own" | "all";
 }
 
+/**
+ * Whoever starts the plan's file is shown their working directory, read-only, where nothing of theirs is in it that `run`
+ * would not show either; and the program begins there.
+ */
+export interface CallersFolderStep {
+  readonly kind: "callersFolder";
+  /** LANDLOCK_ACCESS_FS_* */
+  readonly rights: number;
+}
+
 /** A file or folder is the same while device and inode are. */
 export interface FileIdentity {
   readonly device: bigint;
@@ -159,6 +169,7 @@ export type SandboxStep =
   | CgroupsStep
   | NamespacesStep
   | IdMapsStep
+  | CallersFolderStep
   | MountsStep
   | PivotStep
   | HostNameStep
@@ -218,6 +229,9 @@ export function writeSandboxStep(writer: StepWriter, step: SandboxStep): void {
       break;
     case "idMaps":
       writer.u32(step.map === "own" ? 1 : 2);
+      break;
+    case "callersFolder":
+      writer.u64(BigInt(step.rights));
       break;
     case "mounts":
       writer.u32(step.entries.length);

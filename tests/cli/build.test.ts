@@ -17,11 +17,16 @@ import {
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { groupLimits, thisProcess } from "../../src/sandbox/cgroups.ts";
+import type { PlanStep } from "../../src/sandbox/plan.ts";
 import {
   compileC,
   isRoot,
+  launch,
   ordinaryUser,
+  planFor,
   type RunResult,
+  refuseFilter,
+  root,
   runProgram,
   scratchFile,
   scratchPath,
@@ -209,6 +214,170 @@ for (const person of people) {
   });
 }
 
+// ── The working directory of whoever starts the file ───────────────────────────────────────────────────────────
+
+/** As where user.max_user_namespaces is 0. */
+function withoutNamespaces(command: readonly string[], options: Parameters<typeof launch>[1]): RunResult {
+  const steps: readonly PlanStep[] = [
+    { kind: "noNewPrivileges" },
+    { kind: "filter", bytes: refuseFilter(process.arch === "x64" ? 272 : 97, 28) },
+  ];
+  const [program = "", ...args] = command;
+  return launch(planFor(steps, program, ...args), options);
+}
+
+function folderFor(everybody: number): string {
+  const folder = scratchPath("folder");
+  mkdirSync(folder);
+  chmodSync(folder, everybody);
+  return folder;
+}
+
+const startIn = (cwd: string, file: string, { identity }: Person, HOME?: string): RunResult =>
+  runProgram(file, {
+    cwd,
+    ...identity,
+    env: { PATH: "/usr/bin:/bin", ...(HOME === undefined ? {} : { HOME }) },
+  });
+
+for (const person of people) {
+  describe(`the working directory of ${person.name}`, () => {
+    test("is shown read-only at its own place, and what is granted in it keeps its own rights", () => {
+      const folder = folderFor(0o755);
+      writeFileSync(join(folder, "file"), "text");
+      mkdirSync(join(folder, "data"));
+      chmodSync(join(folder, "data"), 0o777);
+      const link = scratchPath("link");
+      symlinkSync(folder, link);
+      const line =
+        "pwd -P; cat file; echo x >new || echo refused; echo y >data/new && cat data/new; ls /home/callgate";
+      for (const args of [
+        ["--write", join(folder, "data")],
+        ["--write", join(folder, "data"), "--read", folder],
+      ]) {
+        const file = build("default", ...args, "--", "sh", "-c", line);
+        for (const cwd of [folder, link]) {
+          const { stdout, stderr } = startIn(cwd, file, person, "/nowhere");
+          assert.equal(stdout, `${folder}\ntextrefused\ny\n`, stderr);
+          assert.match(stderr, /^\S+ 1: cannot create new: Read-only file system\n$|Read-only file system/);
+          assert.deepEqual(readdirSync(folder), ["data", "file"]);
+        }
+      }
+    });
+
+    test("is entered where it is a part of what is shown anyway", () => {
+      const { stdout, stderr } = startIn("/usr/share", build("default", "--", "pwd"), person, "/nowhere");
+      assert.deepEqual([stdout, stderr], ["/usr/share\n", ""]);
+    });
+
+    test("is not shown where it holds more than a program's files: the home, by any name, and what is above it", () => {
+      const file = build("default", "--", "sh", "-c", "pwd; ls -A");
+      const above = folderFor(0o755);
+      const home = join(above, "home");
+      mkdirSync(home);
+      writeFileSync(join(home, "secret"), "");
+      const link = scratchPath("link");
+      symlinkSync(home, link);
+      for (const [cwd, homeAs, reason] of [
+        [home, home, "your home is in it"],
+        [above, home, "your home is in it"],
+        [home, link, "your home is in it"],
+        [above, `${above}/gone`, "your home is in it"],
+        [home, undefined, "HOME does not say where your home is"],
+        [home, "home", "HOME does not say where your home is"],
+        ["/tmp", "/nowhere", "the sandbox has folders of its own there"],
+        ["/var", "/nowhere", "the sandbox has folders of its own there"],
+        ["/home", "/nowhere", "the sandbox has folders of its own there"],
+        ["/run", "/nowhere", "it is one of the system's own"],
+        ["/proc/1", "/nowhere", "it is one of the system's own"],
+        ["/dev/shm", "/nowhere", "it is one of the system's own"],
+      ] as const) {
+        const { stdout, stderr } = startIn(cwd, file, person, homeAs);
+        const said = `callgate: the working directory "${cwd}" is not shown to the program: ${reason}\n`;
+        assert.deepEqual([stdout, stderr], ["/home/callgate\n", said]);
+      }
+      assert.deepEqual(startIn("/", file, person, home).stderr, "", "where services are started");
+      const inside = startIn(join(above, "home"), file, person, folderFor(0o700));
+      assert.deepEqual([inside.stdout, inside.stderr], [`${home}\nsecret\n`, ""], "the control");
+    });
+
+    test("one that is gone is not shown, and no reason not to start", () => {
+      const file = build("default", "--", "pwd");
+      const folder = folderFor(0o777);
+      const inGone = `mkdir gone; cd gone; rmdir ../gone; exec ${file}`;
+      const gone = runProgram("/bin/sh", { args: ["-c", inGone], cwd: folder, ...person.identity });
+      assert.match(gone.stderr, /^callgate: the working directory is not shown to the program: it is gone/);
+      assert.deepEqual([gone.status, gone.stdout], [0, "/home/callgate\n"]);
+    });
+
+    test("without namespaces it is the same", () => {
+      const folder = folderFor(0o755);
+      writeFileSync(join(folder, "file"), "text");
+      const file = scratchPath("built");
+      const callgatePath = join(root, "bin", "callgate");
+      const line = "pwd -P; cat file; echo x >new || echo refused; ls /root /home >/tmp/x || echo no home";
+      const command = [
+        callgatePath,
+        "build",
+        "default",
+        "-o",
+        file,
+        "--missing",
+        "namespaces",
+        "--",
+        "sh",
+        "-c",
+        line,
+      ];
+      const made = withoutNamespaces(command, {});
+      assert.deepEqual([made.status, made.stderr], [0, ""]);
+      const env = { HOME: "/nowhere", PATH: "/usr/bin:/bin" };
+      const shown = withoutNamespaces([file], { cwd: folder, env, ...person.identity });
+      assert.equal(shown.stdout, `${folder}\ntextrefused\nno home\n`, shown.stderr);
+      const hidden = withoutNamespaces([file], {
+        cwd: folder,
+        env: { ...env, HOME: folder },
+        ...person.identity,
+      });
+      assert.match(hidden.stdout, /^\/\nrefused\n/);
+      assert.match(hidden.stderr, /is not shown to the program: your home is in it\n/);
+      if (person.identity.uid === undefined && isRoot) return;
+      const closed = `cd ${folderFor(0o777)}; mkdir x; cd x; chmod 0 ../x; exec ${file}`;
+      const outcome = withoutNamespaces(["/bin/sh", "-c", closed], { env, ...person.identity });
+      assert.match(outcome.stderr, /is not shown to the program: it is not yours to enter\n/);
+      assert.match(outcome.stdout, /^\/\nrefused\n/);
+    });
+  });
+}
+
+test("a working directory through which callgate's kept plans could be seen by another name is not shown", {
+  skip: isRoot ? false : "needs root, to mount",
+}, () => {
+  const folder = folderFor(0o755);
+  const odd = join(folder, "a b\\c\td");
+  for (const path of [
+    join(odd, "run"),
+    join(folder, "same"),
+    join(folder, "other"),
+    join(folder, "other/tmpfs"),
+  ])
+    mkdirSync(path, { recursive: true });
+  const file = build("default", "--", "pwd");
+  const lines = [
+    'mount --bind /run "$0/run"; mount --bind /run "$1/same"; mount -t tmpfs none "$1/other/tmpfs"',
+    `for one in "$0" "$1" "$1/same" "$1/other" "$0/run"; do cd "$one"; ${file}; done`,
+  ];
+  const { stdout, stderr } = runProgram("unshare", {
+    args: ["--mount", "--propagation", "private", "sh", "-ec", lines.join("\n"), odd, folder],
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/nowhere" },
+  });
+  const hidden = "/home/callgate\n";
+  assert.equal(stdout, `${hidden}${hidden}${hidden}${folder}/other\n${hidden}`, stderr);
+  assert.equal(stderr.match(/callgate keeps plans in it/g)?.length, 4, stderr);
+});
+
+// ── Limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
 // Control groups of v1 that root has, which machines of today need not have: then the kernel's limits of each process.
 const held = groupLimits({ memory: 64 << 20, processes: 8 }, thisProcess());
 const limited = ["--memory", "64M", "--processes", "8"] as const;
@@ -277,6 +446,7 @@ test("a folder of v2 that is delegated is found from below", {
       return runProgram("unshare", {
         args: ["--mount", "--propagation", "private", "sh", "-ec", lines.join("\n")],
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        cwd: "/",
       });
     };
     for (const both of ["memory pids\n", "cpu pids memory\n", "pids memory"]) {
