@@ -491,6 +491,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   await_ours: "after a process of ours has failed",
   do_to_oneself: "after a stop",
   say_of_limit: "after the program has ended",
+  explain_teller: "after who tells of denials has ended too early",
   await_report: "after the program has ended",
   end_supervision: "after the program has ended",
   end_without_supervisor: "after the supervisor was killed",
