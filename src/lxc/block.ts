@@ -120,6 +120,15 @@ function quote(text: string): string {
   return text.replace(/[^A-Za-z0-9_@%+=:,./-]/g, "\\$&");
 }
 
+/** The programs that a hook's line executes, LXC's shell between them taken away; none of a line that is not callgate's. */
+export function programsOfHook(key: string, value: string): readonly string[] {
+  const words = [...value.matchAll(/(?:\\.|[^\s\\])+/g)].map(([word]) => word.replace(/\\(.)/g, "$1"));
+  const [first, , third] = words;
+  if (first === undefined) return [];
+  if (key === "lxc.hook.start-host" || key === "lxc.hook.clone" || third === undefined) return [first];
+  return key === "lxc.hook.pre-start" ? [first, third] : [];
+}
+
 /** A path as fstab(5) writes it. */
 function mountField(path: string): string {
   return path.replace(/[\\ \t]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);

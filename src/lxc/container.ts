@@ -81,12 +81,19 @@ export function containersIn(lxcpath: string): readonly Container[] {
   }
 }
 
-/** The process id of the container's init, as the host sees it; undefined where it does not run. */
+/** What is said where a tool of LXC's is needed and is not in PATH. */
+export const lxcMissing = "LXC is not installed, or its tools are not in PATH (Debian: apt-get install lxc)";
+
+/**
+ * The process id of the container's init, as the host sees it; undefined where it does not run.
+ * @throws ContainerError where LXC is not there to be asked: nobody is told then that it does not run
+ */
 export function initOf({ name, lxcpath }: Container): number | undefined {
-  const { stdout } = spawnSync("lxc-info", ["-P", lxcpath, "-n", name, "-pH"], {
+  const { stdout, error } = spawnSync("lxc-info", ["-P", lxcpath, "-n", name, "-pH"], {
     encoding: "utf8",
     timeout: 30_000,
   });
+  if (error !== undefined && "code" in error && error.code === "ENOENT") throw new ContainerError(lxcMissing);
   const pid = Number((stdout ?? "").trim());
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }

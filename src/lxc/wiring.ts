@@ -1,8 +1,8 @@
 /** Whether LXC will do what `enable` asked it for: later lines, or a copied file, can undo it. */
-import { realpathSync } from "node:fs";
+import { accessSync, constants, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Diagnostic } from "../diagnostics/index.ts";
-import { filesOf, initInside } from "./block.ts";
+import { filesOf, initInside, programsOfHook } from "./block.ts";
 import { allValues, type ConfigLine, type ContainerConfig, lastValue } from "./config.ts";
 
 /** What is wrong with the lines that bring callgate into a container's start. */
@@ -57,7 +57,36 @@ export function wiringProblems(config: ContainerConfig, folder: string): readonl
     (line) => line.key.startsWith("syscall.") && line.isManaged && line.keySpan.source !== config.source,
   );
   if (elsewhere !== undefined) problem("callgate's lines stand in an included file", elsewhere);
-  return problems;
+  return [...problems, ...programProblems(config)];
+}
+
+/** That a program of callgate's own lines is not there, or not to be executed: it was moved, or taken away. */
+export function programProblems({ lines }: ContainerConfig): readonly Diagnostic[] {
+  for (const { key, value, valueSpan, isManaged } of lines) {
+    if (!isManaged || !key.startsWith("lxc.hook.")) continue;
+    const missing = programsOfHook(key, value).find((program) => !isExecutable(program));
+    if (missing === undefined) continue;
+    // Where one is gone the others are, too.
+    return [
+      {
+        id: "lxc-wiring",
+        severity: "error",
+        message: `${missing} is not there, or may not be executed: callgate was moved or taken away, and the container does not start`,
+        span: valueSpan,
+        label: "run callgate lxc enable again with the callgate that is there, or callgate lxc disable",
+      },
+    ];
+  }
+  return [];
+}
+
+function isExecutable(program: string): boolean {
+  try {
+    accessSync(program, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a configuration file is the one in a folder, however either is reached. */

@@ -95,6 +95,13 @@ const conditional: readonly Statement[] = [
     ["shmget", 0n, 0n, 0o1000n],
     ["shmget", 0n, 0n, 0n],
   ],
+  // All 64 bits of it: libseccomp would compare the lower half on x32, so that only the second part can say it.
+  [
+    "syscall.rule = errno(EXDEV) keyctl(args[1] == 5)",
+    ["keyctl", 99n, 5n],
+    ["keyctl", 99n, 5n + high],
+    ["keyctl", 99n, 4n],
+  ],
   [
     "syscall.rule = errno(EXDEV) sched_setaffinity(pid != 0)",
     ["sched_setaffinity", -1n],
@@ -244,6 +251,14 @@ describe("statements, tried inside", { skip: noContainers }, () => {
         group.flatMap(([, ...calls]) => calls),
       );
     });
+  });
+
+  test("what compares 64 bits is the second part's alone", () => {
+    const line = "syscall.rule = errno(EXDEV) keyctl(args[1] == 5)\nsyscall.baseline = 6.18\n";
+    container.configure(container.original + line);
+    const { protection } = protectionOf(readConfig(container.configFile), "6.18");
+    assert.doesNotMatch(protection?.profile ?? "keyctl", /keyctl/);
+    assert.ok(protection?.beyondProfile.some(({ syscall }) => syscall === "keyctl"));
   });
 
   test("what is newer than the baseline is ENOSYS inside, also what libseccomp has never heard of", () => {

@@ -6,7 +6,7 @@ import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics
 import { blockOf, defaultBlockOf, filesOf, hasBlock, withBlock, withoutBlock } from "../../lxc/block.ts";
 import { type Change, changesOf } from "../../lxc/changes.ts";
 import { type ContainerConfig, lastValue, readConfig, readConfigText } from "../../lxc/config.ts";
-import { type Container, defaultConfigFile, initOf } from "../../lxc/container.ts";
+import { type Container, ContainerError, defaultConfigFile, initOf } from "../../lxc/container.ts";
 import { type Protection, protectionOf } from "../../lxc/protection.ts";
 import { wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
@@ -176,11 +176,21 @@ export const disable: LxcCommand = ({ parsed, operands, containers }) => {
   return Math.max(0, ...results);
 };
 
+/** Without LXC nothing runs: its files can go. */
+function runs(container: Container): boolean {
+  try {
+    return initOf(container) !== undefined;
+  } catch (error) {
+    if (error instanceof ContainerError) return false;
+    throw error;
+  }
+}
+
 /** While it runs, lxc-attach reads the profile that it was started with, and kills what it starts where there is none. */
 function removeFiles(container: Container): number {
   const files = Object.values({ ...filesOf(container.folder) }).filter((file) => existsSync(file));
   if (files.length === 0) return 0;
-  if (initOf(container) !== undefined) {
+  if (runs(container)) {
     print(
       `${container.name}: it runs and needs callgate's files in ${container.folder}: when it has stopped, callgate lxc disable ${container.name} removes them\n`,
     );

@@ -1,10 +1,12 @@
 /** `callgate lxc start`: lxc-start, with what keeps a container from starting on this terminal. */
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readSync } from "node:fs";
-import { sanitise } from "../../diagnostics/index.ts";
+import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { filesOf, hasBlock, hasDefaultBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
+import { lxcMissing } from "../../lxc/container.ts";
 import { sizeOf } from "../../lxc/log.ts";
+import { programProblems } from "../../lxc/wiring.ts";
 import { UsageError } from "../arguments.ts";
 import { printError } from "../output.ts";
 import type { LxcCommand } from "./command.ts";
@@ -29,12 +31,17 @@ export const start: LxcCommand = ({ operands, containers }) => {
     encoding: "utf8",
   });
   if (error !== undefined) {
-    printError(`callgate lxc start: lxc-start cannot be started: ${error.message}\n`);
+    const isMissing = "code" in error && error.code === "ENOENT";
+    printError(
+      `callgate lxc start: ${isMissing ? lxcMissing : `lxc-start cannot be started: ${error.message}`}\n`,
+    );
     return 125;
   }
   if (status === 0) return 0;
-  const said = textFrom(log, before);
-  // Where callgate knows why, LXC's own lines say less.
+  // Where callgate knows why, LXC's own lines say less. A hook that is not there has written nothing.
+  const said =
+    textFrom(log, before) ||
+    renderDiagnostics(programProblems(readConfig(configFile)), { colour: false, width: 100 });
   printError(said === "" ? stderr : sanitiseLines(said));
   return 125;
 };

@@ -9,6 +9,7 @@ import { describeStatements, readState } from "../../lxc/install.ts";
 import { protectionOf } from "../../lxc/protection.ts";
 import { countFilters, verifyContainer } from "../../lxc/verify.ts";
 import { hasWatcher } from "../../lxc/watcher.ts";
+import { wiringProblems } from "../../lxc/wiring.ts";
 import { hasOption } from "../arguments.ts";
 import { print } from "../output.ts";
 import type { LxcCommand } from "./command.ts";
@@ -94,7 +95,11 @@ async function statusOf(container: Container): Promise<ContainerStatus> {
     return { name, state, policy, proved: "no", filter: "–", ...nothingSeen };
   }
   const policy = describeStatements(statements);
-  if (init === undefined) return { name, state, policy, proved: "–", filter: "–", ...nothingSeen };
+  if (init === undefined) {
+    const starts = wiringProblems(config, folder).length === 0;
+    const shown = starts ? policy : `${policy}, cannot start (callgate lxc check)`;
+    return { name, state, policy: shown, proved: "–", filter: "–", ...nothingSeen };
+  }
   const seen = watched
     ? ({
         watched: (await hasWatcher(folder)) ? "yes" : "gone",

@@ -40,13 +40,15 @@ function refuse(why: string): number {
   return 2;
 }
 
-function watchProblem({ name, configFile }: Container): string | undefined {
+function watchProblem(container: Container): string | undefined {
+  const { name, configFile } = container;
   const config = readConfig(configFile);
   if (statSync(configFile).uid !== 0) return unwatchableOfUsers;
   if (!hasBlock(config.source.text)) return `nothing enforces its statements: callgate lxc enable ${name}`;
   const { protection, diagnostics } = protectionOf(config, release());
   if (protection === undefined || hasErrors(diagnostics))
     return `its statements have mistakes: callgate lxc check ${name}`;
+  initOf(container); // nobody waits for a start that LXC is not there to make
   return protection.unwatchable;
 }
 
