@@ -105,9 +105,12 @@ static inline void program_name_in(int proc, uint32_t pid, char *name) {
   put_number(&path, pid);
   put(&path, "/comm");
   put_byte(&path, 0);
-  long file = CALL(openat, proc, path.text, O_RDONLY | O_CLOEXEC, 0);
+  long file, length;
+  do file = CALL(openat, proc, path.text, O_RDONLY | O_CLOEXEC, 0);
+  while (file == -EINTR);
   if (file < 0) return;
-  long length = CALL(read, file, name, 16);
+  do length = CALL(read, file, name, 16);
+  while (length == -EINTR);
   CALL(close, file);
   for (long i = length < 0 ? 0 : length; i < 16; i++) name[i] = 0;
   for (size_t i = 0; i < 16; i++)

@@ -220,7 +220,10 @@ static void fill_record(struct record *record, uint32_t kind, uint32_t key, cons
 // Whether the caller still waits: then its number is still its own.
 static bool is_waiting(const struct notification *call) {
   uint64_t id = call->id;
-  return CALL(ioctl, listener, NOTIFICATION_ID_VALID, &id) >= 0;
+  long result;
+  do result = CALL(ioctl, listener, NOTIFICATION_ID_VALID, &id);
+  while (result == -EINTR);
+  return result != -ENOENT; // no other error says that it is gone
 }
 
 // The slot of the call's kind: what is in it is 0 where there is none yet.

@@ -12,10 +12,21 @@ import { permittingRule } from "./permitting-rule.ts";
 /** The name of the rules that stand for what no mount, namespace or Landlock decides (sandbox/sandbox-rules.ts). */
 export const sandboxSource = "the sandbox";
 
+/** Where the program has namespaces of its own, it can reach nobody else's. */
+const withNamespaces =
+  "user namespaces on this machine (callgate doctor says what keeps them from you), or --filter-only";
+
 /** What switches such a rule off, by its reason. */
 const layerOptions: Readonly<Record<string, string>> = {
   "no network": "--net",
   "only TCP": "--net",
+  "it makes sockets, past every filter": "--net",
+  "connects without connect": "--net",
+  "typing into the caller's terminal":
+    "--filter-only, and no rule that asks: whoever shares your terminal could type into your shell",
+  "memory and queues of the machine": withNamespaces,
+  "limits of other processes": withNamespaces,
+  "priorities of other processes": withNamespaces,
   'new-code = "deny"': 'new-code = "allow" in [hardening]',
   'exec = "files"': 'exec = "any" in [hardening]',
 };

@@ -453,6 +453,35 @@ describe("learning converges", () => {
     assert.match(refused.stderr, /differ in default/);
   });
 
+  test("what the first one extends by a relative path is still the same file", () => {
+    const folder = scratchPath("merge-extends");
+    for (const part of ["", "a", "a/more", "out"]) mkdirSync(join(folder, part));
+    const write = (file: string, head: string, rule: string): void =>
+      writeFileSync(
+        join(folder, file),
+        `version = 1\n${head}[syscalls]\ndefault = "deny"\nbaseline = "6.1"\nrules = '''\n${rule}\n'''\n`,
+      );
+    write("a/base.toml", "", "allow read");
+    write("a/more/other.toml", "", "allow lseek");
+    write("a/a.toml", `extends = ["base.toml", './more/other.toml', "default"] # mine\n`, "allow write");
+    write("b.toml", "", "allow mkdir");
+    const line = ["learn", "-o", "out/merged.toml", "--merge", "a/a.toml", "b.toml"];
+    const outcome = run(line, { cwd: folder });
+    assert.equal(outcome.status, 0, outcome.stderr);
+    const merged = join(folder, "out", "merged.toml");
+    assert.match(
+      readFileSync(merged, "utf8"),
+      /^extends = \["\.\.\/a\/base\.toml", "\.\.\/a\/more\/other\.toml", "default"\] # mine$/m,
+    );
+    const { policy, diagnostics } = loadPolicy(merged);
+    assert.deepEqual(
+      diagnostics.filter(({ severity }) => severity === "error"),
+      [],
+    );
+    const rules = policy?.syscalls.rules.map(({ span }) => span?.source.name ?? "");
+    assert.ok(rules?.includes(join(folder, "a", "base.toml")), rules?.join());
+  });
+
   test("merged grants stay those of the same files, wherever the policies are", () => {
     const folder = scratchPath("merge");
     for (const part of ["", "a", "b", "out"]) mkdirSync(join(folder, part));

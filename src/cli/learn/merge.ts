@@ -9,6 +9,7 @@ import type { Policy } from "../../policy/types.ts";
 import { abiByName } from "../../syscalls/index.ts";
 import { UsageError } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
+import { withExtendsFrom } from "./moved-extends.ts";
 import { writeOutput } from "./output-file.ts";
 import { addedOf, type Merged } from "./summary.ts";
 
@@ -75,7 +76,8 @@ export function mergePolicies(
     first.policy,
     others.map(({ policy }) => policy),
   );
-  let text = addRules({ name: first.name, text: first.text }, { rules: added, abis, unknown: [] });
+  const start = withExtendsFrom({ name: first.name, text: first.text }, dirname(resolve(first.name)), output);
+  let text = addRules({ name: first.name, text: start }, { rules: added, abis, unknown: [] });
   if (typeof text === "string") text = addGrants({ name: first.name, text }, grants);
   if (typeof text !== "string")
     return refuse(`callgate learn: ${sanitise(first.name)} cannot be added to: ${text.problem}\n`);
