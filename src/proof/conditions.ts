@@ -2,6 +2,7 @@
  * What a partition says of one call, as conditions of the policy language: values with names, ranges and masks;
  * `args[N]` only where the words that are compared are not the argument as the kernel reads it.
  */
+import { printCondition } from "../policy/printer.ts";
 import type { Condition, Operand, Test, ToldCondition, Value, ValueRange } from "../policy/types.ts";
 import { type AbiName, namedValues, namesOfValue, type Syscall } from "../syscalls/index.ts";
 import { cubesOf } from "./cubes.ts";
@@ -64,6 +65,51 @@ export function alternativesOf(
   }
   const [rest] = byValue.get(last) ?? [];
   return [...found, { value: last, condition: undefined, example: rest?.example ?? new Map() }];
+}
+
+/** With more outcomes than this no orders are tried. */
+const mostOrdered = 4;
+
+/**
+ * The same for readers that go from top to bottom: each condition may hold for calls of an earlier one too, where it
+ * is shorter so. Where one value is let pass and all its neighbours are not, the value is said first, and the
+ * neighbours then without the exception.
+ */
+export function orderedAlternativesOf(
+  partitions: Partitions,
+  partition: Partition,
+  scope: Scope,
+): readonly Alternative[] {
+  const apart = alternativesOf(partitions, partition, scope);
+  if (apart.length < 3 || apart.length > mostOrdered || relatesOf(partition) !== 0) return apart;
+  const ordered = shortestOrder(partitions, partition, scope);
+  const examples = new Map(apart.map(({ value, example }) => [value, example]));
+  return lengthOf(ordered) < lengthOf(apart)
+    ? ordered.map((one) => ({ ...one, example: examples.get(one.value) ?? one.example }))
+    : apart;
+}
+
+/** Each outcome is tried as the first; its calls then count as those of one of the others, each of them in turn. */
+function shortestOrder(partitions: Partitions, partition: Partition, scope: Scope): readonly Alternative[] {
+  const apart = alternativesOf(partitions, partition, scope);
+  if (apart.length < 3) return apart;
+  let shortest = apart;
+  for (const first of apart) {
+    if (first.condition === undefined) continue;
+    for (const other of apart) {
+      if (other === first) continue;
+      const covered = partitions.replaced(partition, first.value, other.value);
+      const order = [first, ...shortestOrder(partitions, covered, scope)];
+      if (lengthOf(order) < lengthOf(shortest)) shortest = order;
+    }
+  }
+  return shortest;
+}
+
+function lengthOf(alternatives: readonly Alternative[]): number {
+  return alternatives
+    .map(({ condition }) => (condition === undefined ? 0 : printCondition(condition).length))
+    .reduce((sum, length) => sum + length, 0);
 }
 
 interface Branch {

@@ -24,7 +24,7 @@ import {
   syscallsOf,
   twinsOf,
 } from "../syscalls/index.ts";
-import { alternativesOf, isOfPolicies, TooManyConditions } from "./conditions.ts";
+import { isOfPolicies, orderedAlternativesOf, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
 import { type Diagram, none, TooManyNodes } from "./diagram.ts";
 import { type Difference, diff, UndecidedError } from "./diff.ts";
@@ -342,7 +342,7 @@ class Decompiler {
 
   #cases(abi: Abi, nr: number, call: Syscall | undefined): readonly Case[] {
     const partition = this.#at(abi, nr);
-    return alternativesOf(this.#partitions, partition, { abi: abi.name, call }).map(
+    return orderedAlternativesOf(this.#partitions, partition, { abi: abi.name, call }).map(
       ({ value, condition }) => {
         if (condition !== undefined && !isOfPolicies(condition)) throw new TooManyConditions();
         return { action: this.#action(value, abi.name), condition };

@@ -12,7 +12,7 @@ import {
 import { printAction } from "../policy/action.ts";
 import { printCondition } from "../policy/printer.ts";
 import { type Abi, type AbiName, abis, type Syscall, syscallByName, syscallsOf } from "../syscalls/index.ts";
-import { alternativesOf, negationOf, TooManyConditions } from "./conditions.ts";
+import { negationOf, orderedAlternativesOf, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
 import { TooManyNodes } from "./diagram.ts";
 import { UndecidedError } from "./diff.ts";
@@ -134,7 +134,7 @@ class Inspector {
 
   #conditional(abi: Abi, call: Syscall, partition: Partition): ConditionalCall {
     try {
-      const alternatives = alternativesOf(this.#partitions, partition, { abi: abi.name, call });
+      const alternatives = orderedAlternativesOf(this.#partitions, partition, { abi: abi.name, call });
       const conditions = alternatives.map((one) => one.condition).filter((one) => one !== undefined);
       const cases = alternatives.map(({ condition, value }) => {
         const [only] = conditions;

@@ -161,6 +161,11 @@ export class Partitions {
     return { holds: at(1), fails: at(0) };
   }
 
+  /** The partition with one value in the place of another. */
+  replaced(partition: Partition, value: number, other: number): Partition {
+    return this.combine(partition, partition, (one) => (one === value ? other : one));
+  }
+
   /** The values that it has, whether some call comes to them or not. */
   valuesIn(partition: Partition): readonly number[] {
     const found = new Set<number>();

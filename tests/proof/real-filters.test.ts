@@ -76,3 +76,20 @@ test("the weaknesses of real filters are told, and their witnesses pass", () => 
   const wide = runc.weaknesses.find((one) => one.id === "wide-compare" && one.message.includes("socket"));
   assert.match(wide?.witness ?? "", /^socket\(AF_VSOCK \+ 2\^32/);
 });
+
+test("conditions are told as a person would: what is let pass first, and the others without the exception", () => {
+  for (const file of ["chromium-renderer", "chromium-utility"]) {
+    const [native] = inspectFilters([filterNamed(file)], "x86_64").abis;
+    const thread =
+      "CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID";
+    assert.deepEqual(native?.conditional.find(({ syscall }) => syscall === "clone")?.cases, [
+      { condition: `args[0] == ${thread}`, action: "allow" },
+      {
+        condition:
+          "(flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM || (flags & (CLONE_VM | CLONE_THREAD)) == CLONE_THREAD",
+        action: "trap(4)",
+      },
+      { condition: "else", action: "errno(EPERM)" },
+    ]);
+  }
+});
