@@ -192,7 +192,11 @@ function checkInstruction(
 }
 
 function jumpsOut(verb: string, index: number, distance: number, length: number): string {
-  return `it ${verb} to instruction ${index + 1 + distance}, but the last is ${length - 1}`;
+  const to = index + 1 + distance;
+  // What a program meant as negative, the kernel counts as the number that it then is.
+  if (distance >= 0x8000_0000)
+    return `it ${verb} back by ${2 ** 32 - distance}, and filters only jump on: the kernel takes it for instruction ${to}, but the last is ${length - 1}`;
+  return `it ${verb} to instruction ${to}, but the last is ${length - 1}`;
 }
 
 /**

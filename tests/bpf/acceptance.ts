@@ -57,7 +57,7 @@ export const rejected: readonly (readonly [string, readonly Instruction[], numbe
     "ja backwards",
     [load(0), jumpAlways(-2), allow],
     1,
-    "it jumps to instruction 4294967296, but the last is 2",
+    "it jumps back by 2, and filters only jump on: the kernel takes it for instruction 4294967296, but the last is 2",
   ],
   [
     "a true branch to behind the end",

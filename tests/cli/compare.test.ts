@@ -84,6 +84,34 @@ describe("diff", () => {
     assert.equal(callgate(["diff", "--stricter", before, after]).status, 1);
   });
 
+  test("what is answered otherwise in the same way for many calls is one row, with the calls below", () => {
+    const open = scratchFile("open.toml", policyText("allow read, socket(domain == AF_UNIX)"));
+    const both = scratchFile("both.toml", policyText("allow read, socket(domain == AF_UNIX), @file-system"));
+    const { status, stdout } = callgate(["diff", open, both]);
+    assert.equal(status, 1);
+    const lines = stdout.trimEnd().split("\n");
+    assert.match(lines[0] ?? "", /^\d+ calls \(x86_64\) {2}always +errno\(EPERM\) → allow +e\.g\. \w+\(/);
+    const listed = lines
+      .slice(1, -1)
+      .join(" ")
+      .split(",")
+      .map((name) => name.trim());
+    assert.equal(Number(/^\d+/.exec(lines[0] ?? "")?.[0]), listed.length);
+    assert.ok(listed.includes("openat") && listed.includes("unlink"));
+    assert.ok(lines.every((line, at) => at === 0 || line.length <= 100));
+    assert.match(lines.at(-1) ?? "", /^the rest is equal/);
+    // For programs nothing is put together.
+    const { differences } = JSON.parse(callgate(["diff", "--json", open, both]).stdout);
+    assert.equal(differences.length, listed.length);
+  });
+
+  test("a row names the ABIs it is about, where another has the call too", () => {
+    const { stdout } = callgate(["diff", "bench/policies/lxc.json", "bench/policies/lxc3.json"]);
+    const [first = ""] = stdout.split("\n");
+    assert.match(first, /^\d+ calls \(x86, x32\) +always +kill-thread → allow/);
+    assert.match(stdout, /^umount2 \(x86, x32\) +\(flags & MNT_DETACH\) == MNT_DETACH/m);
+  });
+
   test("--json has every difference", () => {
     const { differences } = JSON.parse(callgate(["diff", "--json", before, after]).stdout);
     assert.deepEqual(
@@ -122,7 +150,7 @@ describe("bad filters", () => {
     [
       "a jump backwards",
       encode([load(0), instruction(0x05, 0xffff_fffe), allow]),
-      /instruction 1: it jumps to instruction .*; the kernel says EINVAL/,
+      /instruction 1: it jumps back by 2, and filters only jump on: .*; the kernel says EINVAL/,
     ],
     [
       "an unknown opcode",

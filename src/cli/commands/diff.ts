@@ -2,9 +2,10 @@
 import { sanitise } from "../../diagnostics/index.ts";
 import { printAction } from "../../policy/action.ts";
 import { type Difference, diff, UndecidedError } from "../../proof/diff.ts";
-import { abis, hostAbi } from "../../syscalls/index.ts";
+import { abis, hostAbi, syscallByName } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { type Loaded, loadComparable } from "../comparable.ts";
+import { wrap } from "../help.ts";
 import { print, printError } from "../output.ts";
 
 export function main(parsed: ParsedArguments): number {
@@ -55,7 +56,7 @@ function report(
     print(`${JSON.stringify({ verdict, differences: wanted.map(jsonOf) })}\n`);
     return;
   }
-  const rows = groupsOf(wanted);
+  const rows = folded(groupsOf(wanted));
   const width = (column: (row: Row) => string): number =>
     Math.min(40, Math.max(0, ...rows.map((row) => column(row).length)));
   const [calls, conditions, changes] = [
@@ -63,10 +64,12 @@ function report(
     width((row) => row.condition),
     width((row) => row.change),
   ];
-  for (const row of rows)
+  for (const row of rows) {
     print(
       `${`${row.call.padEnd(calls)}  ${row.condition.padEnd(conditions)}  ${row.change.padEnd(changes)}  e.g. ${row.example}`.trimEnd()}\n`,
     );
+    if (row.of.length > 0) print(`${wrap(row.of.join(", "), 100, "    ")}\n`);
+  }
   print(`${closing(stricter, wanted, all, sanitise(a.name), sanitise(b.name))}\n`);
 }
 
@@ -87,14 +90,23 @@ function closing(
   return wanted.length === 0 ? `equal: ${everything}` : `the rest is equal: ${everything}`;
 }
 
+/** So many calls that are answered otherwise in the same way, whatever their arguments, are one row. */
+const fewestFolded = 12;
+const always = "always";
+const otherAbis = "other ABIs";
+
 interface Row {
   readonly call: string;
+  /** The calls that it stands for, where it is about many. */
+  readonly of: readonly string[];
+  /** ` (x86)` where it is not about all ABIs that are compared. */
+  readonly abis: string;
   readonly condition: string;
   readonly change: string;
   readonly example: string;
 }
 
-/** Equal differences of several ABIs are one row; an ABI is named where the others differ from it. */
+/** Equal differences of several ABIs are one row; ABIs are named where they are not all that have the call. */
 function groupsOf(differences: readonly Difference[]): readonly Row[] {
   const groups = new Map<string, Difference[]>();
   for (const one of differences) {
@@ -103,19 +115,17 @@ function groupsOf(differences: readonly Difference[]): readonly Row[] {
     const key = [nameOf(one), numbers, one.condition ?? "", changeOf(one)].join("\0");
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
-  const touched = new Map<string, Set<string>>();
-  for (const one of differences)
-    touched.set(nameOf(one), (touched.get(nameOf(one)) ?? new Set()).add(one.abi ?? ""));
   return [...groups.values()].flatMap((group): readonly Row[] => {
     const [first] = group;
     if (first === undefined) return [];
     const own = [...new Set(group.map((one) => one.abi ?? ""))].filter((name) => name !== "");
-    const isOnlySome =
-      own.length > 0 && (own.length < (touched.get(nameOf(first))?.size ?? 0) || own.length === 1);
+    const isOnlySome = own.length > 0 && (own.length === 1 || own.length < abisWith(first));
     return [
       {
-        call: `${nameOf(first)}${isOnlySome ? ` (${own.join(", ")})` : ""}`,
-        condition: first.condition ?? "always",
+        call: nameOf(first),
+        of: [],
+        abis: isOnlySome ? ` (${own.join(", ")})` : "",
+        condition: first.condition ?? always,
         change: changeOf(first),
         example: first.witness.call,
       },
@@ -123,8 +133,38 @@ function groupsOf(differences: readonly Difference[]): readonly Row[] {
   });
 }
 
+/** Where a whole ABI is answered otherwise, nobody reads a row a call: one row, and the calls below it. */
+function folded(rows: readonly Row[]): readonly Row[] {
+  const alike = new Map<string, Row[]>();
+  const keyOf = ({ abis: own, change }: Row): string => `${own}\0${change}`;
+  for (const row of rows)
+    if (row.condition === always && row.call !== otherAbis)
+      alike.set(keyOf(row), [...(alike.get(keyOf(row)) ?? []), row]);
+  return rows.flatMap((row): readonly Row[] => {
+    const group = alike.get(keyOf(row)) ?? [];
+    if (group.length < fewestFolded || !group.includes(row))
+      return [{ ...row, call: `${row.call}${row.abis}` }];
+    if (row !== group[0]) return [];
+    const calls = group.filter(({ call }) => !call.startsWith("#")).length;
+    const counted = [
+      ...(calls > 0 ? [`${calls} calls`] : []),
+      ...(calls < group.length ? ["numbers without a call"] : []),
+    ];
+    return [{ ...row, call: `${counted.join(", ")}${row.abis}`, of: group.map(({ call }) => call) }];
+  });
+}
+
+/** How many ABIs of its machine have the call. */
+function abisWith({ abi, syscall }: Difference): number {
+  const machine = abis.find(({ name }) => name === abi)?.machine;
+  return abis.filter(
+    (one) =>
+      one.machine === machine && syscall !== undefined && syscallByName(one.name, syscall) !== undefined,
+  ).length;
+}
+
 function nameOf({ abi, syscall, numbers }: Difference): string {
-  if (abi === undefined) return "other ABIs";
+  if (abi === undefined) return otherAbis;
   if (syscall !== undefined) return syscall;
   return numbers.from === numbers.to ? `#${numbers.from}` : `#${numbers.from} to #${numbers.to}`;
 }
