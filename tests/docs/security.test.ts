@@ -87,3 +87,21 @@ describe("the table of attacks", () => {
     assert.ok(rows.every(({ stopped }) => !stopped.includes("**open**")));
   });
 });
+
+describe("the claims about denials and questions", () => {
+  const start = document.indexOf("**Denials and questions.**");
+  const claims = document
+    .slice(start, document.indexOf("\n\n", document.indexOf("| claim |")))
+    .split("\n")
+    .filter((line) => /^\| [A-Z]/.test(line));
+
+  test("each names tests that there are", () => {
+    assert.ok(claims.length >= 12, `${claims.length}`);
+    for (const claim of claims) {
+      const named = [...(claim.split("|")[2] ?? "").matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
+      assert.ok(named.length > 0, claim);
+      for (const name of named)
+        assert.ok(textOf(name.includes("/") ? name : `tests/kernel/${name}`).length > 0, name);
+    }
+  });
+});
