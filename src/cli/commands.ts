@@ -75,13 +75,17 @@ const sandbox: readonly OptionSpec[] = [
   {
     name: "memory",
     value: "SIZE",
-    help: "memory of all together (by cgroup), or of each process where there is none: 512M",
+    help: "memory of all together (by cgroup), or of each process where there is none (and then the final line says nothing of it): 512M",
   },
   { name: "processes", value: "N", help: "how many processes and threads there may be" },
   { name: "cpu-time", value: "TIME", help: "processor time of each process: 30s, 5m" },
   { name: "wall-time", value: "TIME", help: "how long the program may run" },
   { name: "file-size", value: "SIZE", help: "the largest file that it may write" },
-  { name: "open-files", value: "N", help: "how many files a process may have open" },
+  {
+    name: "open-files",
+    value: "N",
+    help: "how many files a process may have open (it gets EMFILE; the final line says nothing of it)",
+  },
   {
     name: "missing",
     value: "LAYER",

@@ -118,7 +118,7 @@ export function mountsOf(files: Files): readonly MountEntry[] {
   const { links, grants } = system();
   const granted = needed([...grants, ...files.grants]);
   const mounted: Mounted[] = [
-    ...temporaryFolders(files).map((one) => tmpfs(one.path, one.mode, files.size)),
+    ...temporaryFolders(files).map((one) => tmpfs(one, files)),
     ...granted.map(bind),
     ...granted
       .filter(({ writable, kind }) => writable && kind === "folder")
@@ -148,7 +148,8 @@ export function mountsOf(files: Files): readonly MountEntry[] {
     entries.push(one.entry);
   }
   for (const path of ["/var", "/run"]) entries.push(...folder(path));
-  if (!byPath.has("/var/tmp")) entries.push({ kind: "link", target: "var/tmp", to: "/tmp" });
+  if (!byPath.has("/var/tmp") && !isVarShown(files))
+    entries.push({ kind: "link", target: "var/tmp", to: "/tmp" });
   if (files.proc !== "none")
     entries.push(...folder("/proc", 0o555), {
       kind: "proc",
@@ -162,8 +163,18 @@ function depth(path: string): number {
   return path.split("/").length;
 }
 
-function temporaryFolders({ home }: Files): readonly { readonly path: string; readonly mode: number }[] {
-  const shared = ["/tmp", "/dev/shm"].map((path) => ({ path, mode: 0o1777 }));
+/** Then /var/tmp is the machine's, whose files are everybody's; else it is a link to /tmp. */
+function isVarShown({ grants }: Files): boolean {
+  return grants.some(({ path }) => isWithin("/var", path));
+}
+
+function temporaryFolders(files: Files): readonly { readonly path: string; readonly mode: number }[] {
+  const { home } = files;
+  const hasOther = isVarShown(files) && statusOf("/var/tmp")?.isDirectory() === true;
+  const shared = ["/tmp", "/dev/shm", ...(hasOther ? ["/var/tmp"] : [])].map((path) => ({
+    path,
+    mode: 0o1777,
+  }));
   return hasOwnHome(home) ? [...shared, { path: home, mode: 0o700 }] : shared;
 }
 
@@ -172,12 +183,17 @@ function hasOwnHome(home: string): boolean {
   return home !== "/" && home !== "/tmp" && !isSystem(home) && !/^\/(?:proc|dev|sys|run)(?:\/|$)/.test(home);
 }
 
-function tmpfs(path: string, mode: number, size: number | undefined): Mounted {
+function tmpfs(
+  { path, mode }: { readonly path: string; readonly mode: number },
+  { size, portable }: Files,
+): Mounted {
   const entry: MountEntry = {
     kind: "tmpfs",
     target: path.slice(1),
     mode,
     ...(size === undefined ? {} : { size }),
+    // In a folder of the machine's, which another may not have.
+    ...(portable && path === "/var/tmp" ? { identity: ifThere } : {}),
   };
   return { path, kind: "tmpfs", isFile: false, entry };
 }
@@ -246,7 +262,11 @@ export function landlockInside(files: Files): readonly LandlockPath[] {
   return [
     { path: "/", rights: listRight },
     ...granted.map(rule),
-    ...temporaryFolders(files).map(({ path }) => ({ path, rights: allRights })),
+    ...temporaryFolders(files).map(({ path }) => ({
+      path,
+      rights: allRights,
+      ...(files.portable && path === "/var/tmp" ? { identity: ifThere } : {}),
+    })),
     { path: "/dev", rights: fileWriteRights | listRight },
     ...(files.proc === "none" ? [] : [{ path: "/proc", rights: fileWriteRights | listRight }]),
   ];

@@ -445,6 +445,21 @@ test("plan lists the groups that an ordinary user cannot give up, and what they 
   assert.doesNotMatch(shell(`"$callgate" plan ${args}`).stdout, /^groups/m);
 });
 
+test("where /var is shown, /var/tmp is the sandbox's own all the same", () => {
+  const mark = `callgate-${process.pid}`;
+  const line = `ls -A /var/tmp; echo x >/var/tmp/${mark} && ls -A /var/tmp; ls /var/lib | grep -c . >/dev/null && pwd`;
+  for (const { uid } of people) {
+    for (const [cwd, grant] of [
+      ["/var", []],
+      ["/usr", ["--read", "/var"]],
+    ] as const) {
+      const { stdout, stderr } = callgate(["run", ...grant, "--", "sh", "-c", line], { cwd, uid });
+      assert.equal(stdout, `${mark}\n${cwd}\n`, stderr);
+      assert.equal(existsSync(`/var/tmp/${mark}`), false);
+    }
+  }
+});
+
 test("a home that is the working directory is not shown, and that is said", () => {
   const { home: folder } = home(people[0] ?? ordinary);
   const found = callgate(["run", "--", "sh", "-c", "pwd; ls -A"], { cwd: folder, env: { HOME: folder } });

@@ -180,6 +180,13 @@ test("processor time and file size: the final line, also when a shell's child ha
   }
 });
 
+test("open files: the program gets EMFILE, and nothing is said of what only it knows", () => {
+  const line =
+    "import errno,os\nn=0\ntry:\n while 1: os.dup(0); n+=1\nexcept OSError as e: print(errno.errorcode[e.errno], n < 9)";
+  const found = run("--open-files", "9", "--", "/usr/bin/python3", "-c", line);
+  assert.deepEqual([found.stdout, found.stderr, found.status], ["EMFILE True\n", "", 0]);
+});
+
 test("a limit that was not reached is not spoken of, and no group stays", () => {
   const found = run("--memory", "64M", "--processes", "8", "--wall-time", "30s", "--", "echo", "done");
   assert.deepEqual([found.stdout, found.stderr, found.status], ["done\n", "", 0]);
