@@ -257,9 +257,13 @@ const handsUp = ({ syscalls }: Policy): boolean =>
     ...[...syscalls.require, ...syscalls.rules].map((rule) => rule.action),
   ].some(({ kind }) => kind === "notify");
 
-/** LXC opens the memory of who makes a call that is handed up, and an ordinary user may not open that of mapped ids. */
+/**
+ * With each call that it hands up LXC gives its watcher /proc/PID/mem, opened. That file belongs to the id that the process
+ * has on the host, a mapped one: the file's mode keeps every other ordinary user out, also the one who owns the user
+ * namespace and may trace the process. LXC then answers ENOSYS and asks nobody (seccomp.c, seccomp_notify_handler).
+ */
 export const unwatchableOfUsers =
-  "LXC can hand up calls only of containers that root starts: for others each such call would fail with ENOSYS";
+  "LXC hands a call up with /proc/PID/mem of its process opened, which belongs to a mapped id, and only root may open it: in a container that an ordinary user starts, each refusal would become ENOSYS. It stays refused as stated without being watched. callgate lxc learn shows what it does, and root can start one with the same lxc.idmap to watch it";
 
 function watchProblem(
   { lines }: ContainerConfig,
