@@ -174,37 +174,42 @@ function weightAt(ranges: readonly Range[], index: number): number {
 /**
  * The single values that are taken out where the number of tests is to be least: each costs one test, as each
  * border between what is left does.
+ *
+ * For each destination, the cheapest way to stand on it: to a range of its own it comes for nothing, to one of another
+ * by a border, and past a single value by taking that out. All that are not stood on pay for that value alike, so that their
+ * costs are counted from what has been paid in common. Of equal ways the one that was stood on last is taken.
  */
-function smallestRemoval(ranges: readonly Range[]): number[] {
-  interface Way {
-    readonly cost: number;
-    /** The last value that was taken out, and what was before it. */
-    readonly removed: Removed | undefined;
-  }
+export function smallestRemoval(ranges: readonly Range[]): number[] {
   let ways = new Map<number, Way>();
-  for (const [index, range] of ranges.entries()) {
-    const next = new Map<number, Way>();
-    const offer = (destination: number, way: Way): void => {
-      const known = next.get(destination);
-      if (known === undefined || way.cost < known.cost) next.set(destination, way);
-    };
-    if (ways.size === 0) offer(range.destination, { cost: 0, removed: undefined });
-    for (const [destination, way] of ways) {
-      offer(range.destination, destination === range.destination ? way : { ...way, cost: way.cost + 1 });
-      if (range.first === range.last)
-        offer(destination, { cost: way.cost + 1, removed: { index, before: way.removed } });
-    }
-    ways = next;
+  let cheapest: Way | undefined;
+  let common = 0;
+  for (const [index, { first, last, destination }] of ranges.entries()) {
+    const stays = ways.get(destination);
+    const comes = cheapest === undefined ? 0 : cheapest.cost + common + 1;
+    const isCheaper =
+      stays === undefined ||
+      comes < stays.cost + common ||
+      (comes === stays.cost + common && (cheapest?.index ?? 0) > stays.index);
+    const before = isCheaper ? cheapest : stays;
+    const cost = isCheaper ? comes : stays.cost + common;
+    if (first === last) common += 1;
+    else ways = new Map();
+    const way = { cost: cost - common, index, before };
+    ways.set(destination, way);
+    if (ways.size === 1 || cheapest === undefined || way.cost <= cheapest.cost) cheapest = way;
   }
-  const [least] = [...ways.values()].sort((a, b) => a.cost - b.cost);
-  const removed: number[] = [];
-  for (let one = least?.removed; one !== undefined; one = one.before) removed.unshift(one.index);
-  return removed;
+  // What no way stood on was taken out.
+  const stood = new Set<number>();
+  for (let one = cheapest; one !== undefined; one = one.before) stood.add(one.index);
+  return [...ranges.keys()].filter((index) => !stood.has(index));
 }
 
-interface Removed {
+interface Way {
+  /** In tests, without what all have paid in common. */
+  readonly cost: number;
+  /** The range that was stood on last, and the way to it. */
   readonly index: number;
-  readonly before: Removed | undefined;
+  readonly before: Way | undefined;
 }
 
 /** How many tests the smallest tree has. */

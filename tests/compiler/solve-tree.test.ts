@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Range, SearchTree } from "../../src/compiler/search-tree.ts";
+import { type Range, type SearchTree, smallestRemoval } from "../../src/compiler/search-tree.ts";
 import { boundedTrees } from "../../src/compiler/solve-tree.ts";
 
 const some = { seed: 20261126, numRuns: 150 };
@@ -87,5 +87,32 @@ test("no tree within the bound is cheaper, and the tree found decides rightly", 
       },
     ),
     some,
+  );
+});
+
+test("what is taken out leaves the fewest tests, as trying every choice does", () => {
+  const borders = (ranges: readonly Range[]): number =>
+    ranges.filter((one, at) => at > 0 && ranges[at - 1]?.destination !== one.destination).length;
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(3)), { minLength: 1, maxLength: 9 }), (parts) => {
+      const ranges = parts.map(
+        ([isSingle, destination], at): Range => ({
+          first: at * 10,
+          last: isSingle ? at * 10 : at * 10 + 9,
+          destination,
+          weight: 1,
+        }),
+      );
+      const costOf = (removed: ReadonlySet<number>): number =>
+        removed.size + borders(ranges.filter((_, at) => !removed.has(at)));
+      const singles = [...ranges.keys()].filter((at) => ranges[at]?.first === ranges[at]?.last);
+      const choices = [...Array(2 ** singles.length).keys()].map(
+        (bits) => new Set(singles.filter((_, at) => (bits >> at) & 1)),
+      );
+      const found = smallestRemoval(ranges);
+      assert.ok(found.every((at) => singles.includes(at)));
+      assert.equal(costOf(new Set(found)), Math.min(...choices.map(costOf)));
+    }),
+    { ...some, numRuns: 500 },
   );
 });
