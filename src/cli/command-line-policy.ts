@@ -1,6 +1,7 @@
 /** The policy that a command line names, with the rules that it adds. */
 import { statSync } from "node:fs";
 import { resolve as resolvePath } from "node:path";
+import { hasQuestions } from "../denials/supervised.ts";
 import { type Diagnostic, hasErrors, type Source } from "../diagnostics/index.ts";
 import { builtinPolicyText, type ReadResult } from "../formats/index.ts";
 import { findText, readFound, readText, unreadable } from "../formats/load.ts";
@@ -19,7 +20,7 @@ import type { PolicyFile } from "./ask/always.ts";
 export interface CommandLinePolicy {
   readonly policy: Policy | undefined;
   readonly diagnostics: readonly Diagnostic[];
-  /** The file that `--policy` names; undefined where it is a built-in one, or no file. */
+  /** The file that `--policy` names, of a policy that asks; undefined where it is a built-in one, or no file. */
   readonly file: PolicyFile | undefined;
 }
 
@@ -37,8 +38,6 @@ export function policyOfCommandLine(
     typeof text === "string"
       ? { policy: undefined, diagnostics: [unreadable(named, text)] }
       : readFound(text, { onRead: restOnContent });
-  const file =
-    typeof text === "string" || builtinPolicyText(named) !== undefined ? undefined : fileOf(named, text);
   const rules: Rule[] = [];
   const diagnostics: Diagnostic[] = [...base.diagnostics];
   const selected: AbiSelection[number][] = [];
@@ -48,8 +47,12 @@ export function policyOfCommandLine(
     rules.push(...found.rules);
     diagnostics.push(...found.diagnostics);
   }
-  if (base.policy === undefined || hasErrors(diagnostics)) return { policy: undefined, diagnostics, file };
+  if (typeof text === "string" || base.policy === undefined || hasErrors(diagnostics))
+    return { policy: undefined, diagnostics, file: undefined };
   const policy = extendPolicy(base.policy, { rules, abis: selected });
+  // Only a policy that asks is added to.
+  const file =
+    hasQuestions(policy) && builtinPolicyText(named) === undefined ? fileOf(named, text) : undefined;
   if (policy === base.policy) return { policy, diagnostics, file };
   const { resolved, diagnostics: found } = resolve(policy);
   const added = new Set(rules);
