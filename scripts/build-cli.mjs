@@ -12,6 +12,7 @@ const out = join("dist", "cli");
 const entry = join("src", "cli", "main.ts");
 
 const run = "src/cli/commands/run.ts";
+const filter = ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/read-start.ts"];
 const check = ["src/cli/commands/check.ts", "src/lint/index.ts"];
 
 /**
@@ -21,11 +22,9 @@ const check = ["src/cli/commands/check.ts", "src/lint/index.ts"];
 const parts = [
   { name: "main", modules: [entry], shared: [[run], check] },
   { name: "run", modules: [run] },
-  { name: "core", modules: check },
-  {
-    name: "filter",
-    modules: ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/read-start.ts"],
-  },
+  { name: "core", modules: [], shared: [check, filter] },
+  { name: "check", modules: check },
+  { name: "filter", modules: filter },
   { name: "other", modules: undefined },
 ];
 

@@ -207,6 +207,7 @@ test("it brings one dependency, launchers for both machines, and no cache of com
     }
   }
   assert.deepEqual(readdirSync(join(installed, "dist", "cli")).sort(), [
+    "check.js",
     "core.js",
     "filter.js",
     "main.cjs",
