@@ -55,6 +55,7 @@ static size_t plan_for_run(int argc, const char **argv, const char **environment
 static size_t plan_from_descriptor(int descriptor);
 static size_t plan_from_socket(const char *descriptor);
 static void keep_plan(uint8_t *bytes, size_t plan_length, size_t facts_length);
+static void try_layers(struct line *line);
 _Noreturn static void say_layers(void);
 _Noreturn static void say_kept(int argc, const char **argv, const char **environment);
 _Noreturn static void carry_out(const char **environment);
@@ -323,21 +324,21 @@ static void keep_terminal_from_node(void) {
 }
 
 // The child between fork and Node.
-_Noreturn static void become_node(long parent, const int *ends, const char **argv, const char **environment) {
+_Noreturn static void become_node(long parent, int input, int output, const char **argv, const char **environment) {
   // Node must not outlive the launcher. If the launcher ended before this call, no signal comes: look again.
   long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (result < 0) fail_step(STEP_NODE, "prctl(PR_SET_PDEATHSIG)", NULL, result, NULL);
   if (must(STEP_NODE, "getppid", CALL(getppid)) != parent) leave(STATUS_FAILED);
 
-  // Descriptor 3 is the pipe. (Where the caller had closed 0, 1 or 2, the pipe's own ends may lie there: they are
-  // close-on-exec and vanish.)
-  result = ends[1] == PLAN_DESCRIPTOR ? CALL(fcntl, PLAN_DESCRIPTOR, F_SETFD, 0) : CALL(dup3, ends[1], PLAN_DESCRIPTOR, 0);
+  // What is on standard input belongs to the program: Node must not read it or change its modes. It has its own one,
+  // which says what layers there are. (Made before all else: where the caller had closed 0, it lies there, and no end of
+  // another pipe does.)
+  result = input == 0 ? CALL(fcntl, 0, F_SETFD, 0) : CALL(dup3, input, 0, 0);
   if (result < 0) fail_step(STEP_NODE, "dup3", NULL, result, NULL);
 
-  // What is on standard input belongs to the program: Node must not read it or change its modes.
-  long null = CALL(openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
-  if (null < 0) fail_step(STEP_NODE, "openat", "/dev/null", null, NULL);
-  result = null == 0 ? CALL(fcntl, 0, F_SETFD, 0) : CALL(dup3, null, 0, 0);
+  // Descriptor 3 takes the plan. (Where the caller had closed 1 or 2, the pipes' own ends may lie there: they are
+  // close-on-exec and vanish.)
+  result = output == PLAN_DESCRIPTOR ? CALL(fcntl, PLAN_DESCRIPTOR, F_SETFD, 0) : CALL(dup3, output, PLAN_DESCRIPTOR, 0);
   if (result < 0) fail_step(STEP_NODE, "dup3", NULL, result, NULL);
 
   // The caller's other descriptors are for the program only. A kernel without close_range leaves them open in Node,
@@ -373,6 +374,19 @@ _Noreturn static void die_like_child(int signal) {
   say_and_leave(&line, STATUS_FAILED, STEP_NODE, 0);
 }
 
+// A pipe's end from which a program reads what layers there are: Node would have to start the launcher for that, and wait
+// for it. The text is short, so that all of it is in the pipe before there is a reader.
+static int told_layers(void) {
+  int ends[2];
+  must(STEP_NODE, "pipe2", CALL(pipe2, ends, O_CLOEXEC));
+  struct line line = {.length = 0};
+  try_layers(&line);
+  long written = must(STEP_NODE, "write", CALL(write, ends[1], line.text, line.length));
+  if (written != (long)line.length) fail_step(STEP_NODE, "write", NULL, 0, NULL);
+  shut(STEP_NODE, ends[1]);
+  return ends[0];
+}
+
 // Node as a child that is gone before the program exists, so that it is not in the program's process tree.
 static size_t plan_from_node(int argc, const char **argv, const char **environment) {
   (void)argc;
@@ -381,15 +395,17 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   long result = CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8);
   if (result < 0) fail_step(STEP_NODE, "rt_sigaction", NULL, result, NULL);
 
+  int input = told_layers();
   int ends[2];
   result = CALL(pipe2, ends, O_CLOEXEC);
   if (result < 0) fail_step(STEP_NODE, "pipe2", NULL, result, NULL);
   long parent = must(STEP_NODE, "getpid", CALL(getpid));
   long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
   if (child < 0) fail_step(STEP_NODE, "clone", NULL, child, NULL);
-  if (child == 0) become_node(parent, ends, argv, environment);
+  if (child == 0) become_node(parent, input, ends[1], argv, environment);
 
   shut(STEP_NODE, ends[1]);
+  shut(STEP_NODE, input);
   size_t length = plan_from_descriptor(ends[0]);
   int status = 0;
   do result = CALL(wait4, child, &status, 0, 0);

@@ -1,4 +1,5 @@
-// `launcher layers`: which parts of a sandbox there are here, found out by trying. A part of launcher.c.
+// Which parts of a sandbox there are here, found out by trying: what `launcher layers` says, and Node is told by the front
+// of `callgate run`. A part of launcher.c.
 //
 //   landlock N        the version of Landlock, 0 where there is none
 //   namespaces N      0, or the errno of what could not be done: unshare, id maps, mounts
@@ -69,14 +70,19 @@ static long try_proc(void) {
   return result < 0 ? result : -try_in_child(try_proc_inside);
 }
 
+// SIGCHLD must not be ignored.
+static void try_layers(struct line *line) {
+  long version = CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION);
+  put_fact(line, "landlock", version < 0 ? 0 : version);
+  put_fact(line, "namespaces", try_in_child(try_namespaces));
+  put_fact(line, "proc", try_in_child(try_proc));
+}
+
 _Noreturn static void say_layers(void) {
   struct signal_action standard = {.handler = SIG_DFL};
   CALL(rt_sigaction, SIGCHLD, &standard, 0, 8);
   struct line line = {.length = 0};
-  long version = CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION);
-  put_fact(&line, "landlock", version < 0 ? 0 : version);
-  put_fact(&line, "namespaces", try_in_child(try_namespaces));
-  put_fact(&line, "proc", try_in_child(try_proc));
+  try_layers(&line);
   leave(CALL(write, 1, line.text, line.length) == (long)line.length ? 0 : STATUS_FAILED);
 }
 

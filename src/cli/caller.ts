@@ -1,8 +1,8 @@
 /**
  * The files and descriptors of whoever called callgate. `run` is started by the launcher, which still has them: it
- * gave this process an empty standard input and closed the rest, since all of that is the program's.
+ * gave this process a standard input of its own and closed the rest, since all of that is the program's.
  */
-import { fstatSync, statSync } from "node:fs";
+import { fstatSync, readFileSync, statSync } from "node:fs";
 import { UsageError } from "./arguments.ts";
 
 /** Where what the user names is found. */
@@ -36,6 +36,11 @@ export function launcherIsWaiting(): boolean {
   } catch {
     return false;
   }
+}
+
+/** What the launcher says of this machine on the standard input that it gave this process: see native/layers.h. */
+export function launchersWord(): string {
+  return fstatSync(0).isFIFO() ? readFileSync(0, "utf8") : "";
 }
 
 /** Who calls a command that the launcher did not start: this process has what it had. */

@@ -21,6 +21,11 @@ export function thisMachine(): Machine {
   return found;
 }
 
+/** @param told what the launcher has said that tried it already; where it says nothing, it is tried */
+export function takeMachine(told: string): void {
+  if (/^landlock [0-9]+\nnamespaces [0-9]+\nproc [0-9]+\n$/.test(told)) found = machineOf(told);
+}
+
 function tried(): string {
   // Asked for where it is needed: it costs a cold start some milliseconds.
   const { spawnSync } = process.getBuiltinModule("node:child_process");

@@ -405,10 +405,13 @@ for (const scenario of scenarios) {
           const mayBeRefused = errno === EPERM && isRightThatMayLack(call, calls);
           // Without a kept plan Node makes a fresh one: nothing there fails.
           const isOfKeptPlans = call.place.startsWith("kept-plan.h:");
+          // What cannot be tried is not there: Node knows what that means for the policy.
+          const isTrial = call.place.startsWith("layers.h:");
           if (
             !["leave", "say_unheld", "say_hidden"].includes(call.within) &&
             !mayBeRefused &&
             !isOfKeptPlans &&
+            !isTrial &&
             !isTooLate(call, calls)
           ) {
             assertRefused(call, outcome, message);
@@ -455,9 +458,12 @@ describe("callgate run with Node", () => {
   test("it is killed while Node is at work: nothing is left, neither process nor file", () => {
     const listed = inspect("list", "").stdout;
     assert.match(listed, /"said":"runs/);
-    const length = listed.split("\n").filter((line) => line.startsWith("1 ")).length;
-    assert.ok(length > 100);
-    const moments = Array.from({ length: 6 }, (_, at) => `1 ${Math.floor((at * length) / 6)}\n`);
+    // Before Node there are those that try which layers there are; none of the launcher's own makes as many calls.
+    const roles = listed.match(/^[1-9][0-9]* (?=[0-9]+ )/gm) ?? [];
+    const lengthOf = (one: string): number => roles.filter((role) => role === one).length;
+    const [node = ""] = [...new Set(roles)].sort((one, other) => lengthOf(other) - lengthOf(one));
+    assert.ok(lengthOf(node) > 100, listed);
+    const moments = Array.from({ length: 6 }, (_, at) => `${node}${Math.floor((at * lengthOf(node)) / 6)}\n`);
     const killed = inspect("kill", moments.join(""))
       .stdout.split("\n")
       .filter((line) => line.startsWith("{"));

@@ -4,10 +4,18 @@
  */
 import { writeSync } from "node:fs";
 import { encodeFacts, prunePlans } from "../../sandbox/kept-plans.ts";
+import { takeMachine } from "../../sandbox/layers.ts";
 import { encodePlan, type Plan, PlanError } from "../../sandbox/plan.ts";
 import { launcherProblemAtStart } from "../../sandbox/verify-launcher.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
-import { type Caller, directCaller, launcherIsWaiting, launchersCaller, planDescriptor } from "../caller.ts";
+import {
+  type Caller,
+  directCaller,
+  launcherIsWaiting,
+  launchersCaller,
+  launchersWord,
+  planDescriptor,
+} from "../caller.ts";
 import { print, printError } from "../output.ts";
 import { NotReadyError, readyStart } from "../ready-start.ts";
 import { type FoundPlan, type NoPlan, planOfCommandLine } from "../run-plan.ts";
@@ -24,7 +32,9 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const isDry = hasOption(parsed, "dry-run");
   if (hasOption(parsed, "json") && !isDry)
     throw new UsageError("--json goes with --dry-run: what the program prints is its own");
-  const caller = launcherIsWaiting() ? launchersCaller : directCaller;
+  const isFront = launcherIsWaiting();
+  if (isFront) takeMachine(launchersWord());
+  const caller = isFront ? launchersCaller : directCaller;
   const found = await findPlan(parsed, caller);
   if (typeof found === "string") return statuses[found];
   const { plan } = found;
