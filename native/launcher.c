@@ -691,6 +691,7 @@ _Noreturn static void carry_out(const char **environment) {
   enter_namespaces(&plan.namespaces, &plan.id_maps);
   find_callers_folder(environment);
   build_root(&plan.mounts);
+  drop_bounding_set(plan.capabilities);
   join_network(&plan.namespaces);
   start_supervisor();
   enter_pid_namespace(&plan.namespaces);

@@ -32,8 +32,9 @@ static void take_identity(const struct identity_step *step) {
   if (result < 0) fail_step(STEP_IDENTITY, "setresuid", NULL, result, NULL);
 }
 
-// The ways by which execve could give a capability back: the bounding set, and what uid 0 is. Before the identity,
-// whose change takes the right to do so. Without CAP_SETPCAP, which everybody has in a user namespace of his own, there
+// The ways by which execve could give a capability back: the bounding set, and what uid 0 is. It takes some forty calls,
+// and so is done before there are the processes of ours that need it too: they are made from this one. Before the
+// identity, whose change takes the right to do so. Without CAP_SETPCAP, which everybody has in a user namespace of his own, there
 // was nothing to give back in the first place.
 static void drop_bounding_set(bool present) {
   if (!present) return;

@@ -321,9 +321,13 @@ static uint64_t read_number_after(const char *file, const char *name, uint32_t f
   return 0;
 }
 
-static uint64_t count_without_route(void) {
-  if ((plan.namespaces.flags & CLONE_NEWNET) == 0 || proc < 0) return 0;
-  return read_number_after("self/net/snmp", "Ip:", 11) + read_number_after("self/net/snmp6", "Ip6OutNoRoutes", 0);
+static uint64_t without_route;
+static bool routes_counted;
+
+static void count_without_route(void) {
+  if ((plan.namespaces.flags & CLONE_NEWNET) == 0 || proc < 0 || routes_counted) return;
+  without_route = read_number_after("self/net/snmp", "Ip:", 11) + read_number_after("self/net/snmp6", "Ip6OutNoRoutes", 0);
+  routes_counted = true;
 }
 
 static bool may_tell(void) {
@@ -363,7 +367,8 @@ static void tell(void) {
     if (!send_record(&record)) return;
   }
   record = (struct record){.kind = RECORD_END, .count = lost_denials};
-  record.data.args[0] = count_without_route();
+  count_without_route();
+  record.data.args[0] = without_route;
   bool is_silent = kind_count == 0 && question_count == 0 && lost_denials == 0 && record.data.args[0] == 0;
   if (records >= 0 && !is_silent && !send_record(&record)) return;
   stop_telling();
@@ -613,6 +618,8 @@ _Noreturn static void supervise(int control) {
       // Not at POLLERR, which the kernel says too when a stop or the freezer came while it waited for a lock.
       CALL(close, listener);
       listener = -1;
+      // Nobody is left who could send one more: counted now, while outer still gets to know of the end.
+      count_without_route();
     }
     uint8_t byte;
     if ((waiting[1].returned & POLLIN) != 0 && CALL(recvfrom, control, &byte, 1, MSG_DONTWAIT, 0, 0) == 1 && byte == go)
@@ -703,7 +710,13 @@ _Noreturn static void be_helper(void) {
   CALL(prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0);
   hand_over.ready = result < 0 ? result : 1;
   if (result < 0) leave(STATUS_NOT_SAID);
-  while (hand_over.listener == 0) {
+  // The program to be is about to install the filter, and waits. Whoever else wants this processor gets it meanwhile.
+  enum { EAGER = 2000 };
+  for (uint32_t turn = 0; hand_over.listener == 0; turn++) {
+    if (turn < EAGER) {
+      CALL(sched_yield);
+      continue;
+    }
     // Outer reaps it, and then there is no such process: nobody will have a listener.
     if (CALL(kill, hand_over.program, 0) == -ESRCH) leave(STATUS_NOT_SAID);
     nap();

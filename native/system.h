@@ -22,10 +22,10 @@
 #define NUMBERS(X)                                                                                                    \
   X(read, 0) X(write, 1) X(close, 3) X(fstat, 5) X(rt_sigaction, 13) X(rt_sigprocmask, 14) X(ioctl, 16)               \
   X(getpid, 39) X(pread64, 17) X(socket, 41) X(sendto, 44) X(setsockopt, 54) X(clone, 56) X(execve, 59) X(wait4, 61) X(kill, 62) X(uname, 63)     \
-  X(fcntl, 72) X(fchdir, 81) X(ptrace, 101) X(getppid, 110) X(setsid, 112) X(personality, 135) X(prctl, 157)          \
+  X(sched_yield, 24) X(fcntl, 72) X(fchdir, 81) X(ptrace, 101) X(getppid, 110) X(setsid, 112) X(personality, 135) X(prctl, 157)          \
   X(settimeofday, 164) X(mount, 165) X(umount2, 166) X(swapon, 167) X(reboot, 169) X(init_module, 175) X(quotactl, 179)               \
   X(clock_settime, 227) X(exit_group, 231) X(kexec_load, 246) X(add_key, 248) X(keyctl, 250) X(openat, 257)           \
-  X(faccessat, 269) X(ppoll, 271) X(unshare, 272) X(dup3, 292) X(pipe2, 293) X(perf_event_open, 298)                  \
+  X(fchownat, 260) X(faccessat, 269) X(ppoll, 271) X(unshare, 272) X(dup3, 292) X(pipe2, 293) X(perf_event_open, 298)                  \
   X(open_by_handle_at, 304) X(setns, 308) X(process_vm_readv, 310) X(kcmp, 312) X(seccomp, 317) X(getrandom, 318)     \
   X(bpf, 321) X(userfaultfd, 323) X(socketpair, 53) X(umask, 95) X(getuid, 102) X(getgid, 104) X(setgroups, 116)        \
   X(setresuid, 117) X(setresgid, 119) X(capset, 126) X(rt_sigtimedwait, 128) X(pivot_root, 155) X(sethostname, 170)     \
@@ -40,7 +40,7 @@
 #define O_DIRECTORY 0x4000
 
 #define NUMBERS(X)                                                                                                    \
-  X(dup3, 24) X(fcntl, 25) X(ioctl, 29) X(umount2, 39) X(mount, 40) X(faccessat, 48) X(fchdir, 50) X(openat, 56) X(close, 57)        \
+  X(dup3, 24) X(fcntl, 25) X(ioctl, 29) X(umount2, 39) X(mount, 40) X(faccessat, 48) X(fchdir, 50) X(fchownat, 54) X(openat, 56) X(close, 57)        \
   X(pipe2, 59) X(quotactl, 60) X(read, 63) X(write, 64) X(pread64, 67) X(ppoll, 73) X(fstat, 80) X(personality, 92)                  \
   X(exit_group, 94) X(unshare, 97) X(kexec_load, 104) X(init_module, 105) X(clock_settime, 112) X(ptrace, 117)        \
   X(kill, 129) X(rt_sigaction, 134) X(rt_sigprocmask, 135) X(reboot, 142) X(uname, 160) X(setsid, 157) X(prctl, 167)                \
@@ -49,7 +49,7 @@
   X(open_by_handle_at, 265) X(setns, 268) X(process_vm_readv, 270) X(kcmp, 272) X(seccomp, 277) X(getrandom, 278)     \
   X(bpf, 280) X(userfaultfd, 282) X(mkdirat, 34) X(unlinkat, 35) X(symlinkat, 36) X(getdents64, 61) X(pivot_root, 41) X(capset, 91)          \
   X(timer_create, 107) X(timer_settime, 110) X(clock_gettime, 113)                                                        \
-  X(restart_syscall, 128) X(sched_setscheduler, 119) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
+  X(restart_syscall, 128) X(sched_yield, 124) X(sched_setscheduler, 119) X(rt_sigtimedwait, 137) X(setresuid, 147) X(setresgid, 149) X(setgroups, 159)                 \
   X(nanosleep, 101) X(recvfrom, 207) X(sendmsg, 211) X(recvmsg, 212) X(mmap, 222) X(memfd_create, 279)                   \
   X(sethostname, 161) X(umask, 166) X(getuid, 174) X(getgid, 176) X(socketpair, 199) X(prlimit64, 261) X(getcwd, 17)     \
   X(renameat, 38) X(capget, 90) X(getgroups, 158) X(statx, 291) X(fstatfs, 44)
@@ -269,6 +269,7 @@ struct filter_program {
 };
 
 #define BPF_LOAD_WORD 0x20U     // BPF_LD | BPF_W | BPF_ABS
+#define BPF_LOAD_LENGTH 0x80U   // BPF_LD | BPF_W | BPF_LEN
 #define BPF_JUMP_IF_EQUAL 0x15U // BPF_JMP | BPF_JEQ | BPF_K
 #define BPF_RETURN 0x06U        // BPF_RET | BPF_K
 #define SECCOMP_RETURN_ALLOW 0x7fff0000U
