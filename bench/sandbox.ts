@@ -11,6 +11,7 @@ import { encodePlan, type Plan } from "../src/sandbox/plan.ts";
 import { PrepareError, planFor, preparePlan } from "../src/sandbox/prepare.ts";
 import type { MountEntry } from "../src/sandbox/steps.ts";
 import { type Harness, printStarts, type Start, type StartTime } from "./harness.ts";
+import { buildProgram } from "./others.ts";
 
 const rounds = 200;
 const commandRounds = 15;
@@ -35,7 +36,8 @@ export function printSandboxes(harness: Harness): void {
   const everything = typeof whole === "string" ? undefined : started("launcher, everything", whole);
   if (typeof whole === "string") console.log(`\nno rows for the whole sandbox: ${whole}`);
   const bwrap = typeof whole === "string" ? undefined : bwrapStart(whole, folder);
-  const starts = [plain, filterOnly, everything, bwrap].filter((one) => one !== undefined);
+  const floor = typeof whole === "string" ? undefined : floorStart(whole, folder);
+  const starts = [plain, filterOnly, everything, floor, bwrap].filter((one) => one !== undefined);
   const times = measure(rounds, starts);
   printStarts(`a sandbox with the policy default, ${rounds} rounds`, times, {
     [filterOnly.name]: 1.4,
@@ -104,6 +106,36 @@ function wholePlan(folder: string, path = program, name = "true"): Plan | string
   }
 }
 
+/** The plan's namespaces and mounts alone, made one after the other; undefined where it cannot be started. */
+function floorStart(whole: Plan, folder: string): Start | undefined {
+  const path = buildProgram(folder, "floor", "-static");
+  if (path === undefined) return undefined;
+  const entries = whole.steps.flatMap((step) => (step.kind === "mounts" ? step.entries : []));
+  const command = [path, folder, program, ...entries.flatMap(floorMount)];
+  const { status, stderr } = spawnSync(path, command.slice(1), { encoding: "utf8" });
+  if (status === 0) return { name: "the kernel's part alone: floor.c", command };
+  console.log(`\nno row for the kernel's part: ${stderr.trim()}`);
+  return undefined;
+}
+
+function floorMount(entry: MountEntry): readonly [string, string, string] {
+  const { kind, target } = entry;
+  switch (kind) {
+    case "bind":
+      return [entry.devices === true ? "device" : "read-only", entry.source, target];
+    case "link":
+      return [kind, entry.to, target];
+    case "directory":
+    case "own":
+      return [kind, entry.mode.toString(8), target];
+    case "tmpfs":
+    case "proc":
+    case "file":
+    case "devpts":
+      return [kind, "", target];
+  }
+}
+
 /** bwrap with the plan's mounts; undefined where it cannot be started. */
 function bwrapStart(whole: Plan, folder: string): Start | undefined {
   const path = "/usr/bin/bwrap";
@@ -129,6 +161,7 @@ function bwrapMount(entry: MountEntry): readonly string[] {
         target,
       ];
     case "tmpfs":
+    case "own":
       return ["--perms", `0${entry.mode.toString(8)}`, "--tmpfs", target];
     case "proc":
       return ["--proc", target];

@@ -464,6 +464,7 @@ static uint8_t end_groups(void) {
 // Before a failed start ends: who sees status 125 finds no group of it. Only outer, its parent, has to see to the keeper;
 // others may still have a copy of its channel, so that it has to be told.
 static void tidy_up(void) {
+  end_unstarted();
   if (is_keeper) {
     remove_groups();
   } else if (keeper_channel >= 0 && !filtered && CALL(wait4, keeper, 0, WNOHANG, 0) == 0) {

@@ -686,8 +686,9 @@ static void collect_arguments(const struct execute_step *step) {
 }
 
 _Noreturn static void carry_out(const char **environment) {
-  start_teller(environment);
   start_keeper(&plan.cgroups);
+  start_maker(&plan.namespaces);
+  start_teller(environment);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
   find_callers_folder(environment);
   build_root(&plan.mounts);
@@ -696,10 +697,11 @@ _Noreturn static void carry_out(const char **environment) {
   start_supervisor();
   enter_pid_namespace(&plan.namespaces);
   start_first_process();
-  change_root(plan.pivot);
-  detach_mount(&plan.detach_mount);
+  change_root();
   set_host_name(&plan.host_name);
   environment = set_environment(&plan.environment, environment);
+  await_proc();
+  detach_mount(&plan.detach_mount);
   enter_working_directory(&plan.working_directory);
   leave_terminal(&plan.terminal);
   give_up();

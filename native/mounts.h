@@ -114,6 +114,38 @@ static void bind(const struct mount_entry *entry, int source) {
   attach(tree, entry->target, may_be_absent(entry->device, entry->inode));
 }
 
+static uint64_t device_of_place(long place, const char *target) {
+  struct file_status status;
+  long result = CALL(fstat, place, &status);
+  if (result < 0) fail_step(STEP_MOUNTS, "fstat", target, result, NULL);
+  return status.device;
+}
+
+// A new folder of the new root's own file system, mounted on itself: the root's mount will be read-only, this one is not.
+// Another file system, which takes the kernel four times as long to make and to end, is only for a size of its own.
+static void make_own_folder(const struct mount_entry *entry) {
+  long result = CALL(mkdirat, new_root, entry->target, entry->mode);
+  if (result < 0) fail_step(STEP_MOUNTS, "mkdirat", entry->target, result, NULL);
+  struct open_how how = {O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
+  long place = CALL(openat2, new_root, entry->target, &how, sizeof how);
+  if (place < 0) fail_step(STEP_MOUNTS, "openat2", entry->target, place, NULL);
+  if (device_of_place(place, entry->target) != device_of_place(new_root, "/"))
+    fail_step(STEP_MOUNTS, "compare", entry->target, 0, "it is in a folder of the caller's");
+  if (plan.identity.present) {
+    result = CALL(fchownat, place, "", plan.identity.uid, plan.identity.gid, AT_EMPTY_PATH);
+    if (result < 0) fail_step(STEP_MOUNTS, "fchownat", entry->target, result, NULL);
+  }
+  long tree = CALL(open_tree, place, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
+  if (tree < 0) fail_step(STEP_MOUNTS, "open_tree", entry->target, tree, NULL);
+  struct mount_attributes attributes = {attributes_of(entry), 0, MS_PRIVATE, 0};
+  result = CALL(mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
+  if (result < 0) fail_step(STEP_MOUNTS, "mount_setattr", entry->target, result, NULL);
+  result = CALL(move_mount, tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+  if (result < 0) fail_step(STEP_MOUNTS, "move_mount", entry->target, result, NULL);
+  shut(STEP_MOUNTS, place);
+  shut(STEP_MOUNTS, tree);
+}
+
 static void make(const struct mount_entry *entry) {
   long result = 0;
   const char *call = "mkdirat";
@@ -182,6 +214,7 @@ static void build_root(const struct mounts_step *step) {
       case MOUNT_BIND: bind(&entry, mount_sources[i]); break;
       case MOUNT_TMPFS: attach(make_file_system(&entry, "tmpfs", attributes_of(&entry)), entry.target, may_be_absent(entry.device, entry.inode)); break;
       case MOUNT_DEVPTS: attach(make_file_system(&entry, "devpts", attributes_of(&entry)), entry.target, false); break;
+      case MOUNT_OWN: make_own_folder(&entry); break;
       case MOUNT_PROC: break;
       default:
         if (!is_below) make(&entry);
@@ -202,15 +235,25 @@ static void mount_proc(const struct mounts_step *step) {
   }
 }
 
-// The old root is put on top of the new one and taken away from there, so that it needs no folder.
-static void change_root(bool present) {
-  if (!present) return;
+// The old root is put on top of the new one and taken away from there, so that it needs no folder. The kernel looks
+// through all processes for those that are in the old root: one call is enough for all of ours.
+static void take_new_root(void) {
+  if (!plan.pivot) return;
   long result = CALL(pivot_root, ".", ".");
   if (result < 0) fail_step(STEP_PIVOT, "pivot_root", NULL, result, "the root here is not a mount that can be changed");
-  result = CALL(umount2, ".", MNT_DETACH);
+}
+
+static void let_old_root_go(void) {
+  if (!plan.pivot) return;
+  long result = CALL(umount2, ".", MNT_DETACH);
   if (result < 0) fail_step(STEP_PIVOT, "umount2", NULL, result, NULL);
+}
+
+// Nothing is made in it from here on. One's own folder is in it, and it is one's root.
+static void close_new_root(void) {
+  if (!plan.pivot) return;
   struct mount_attributes attributes = {MOUNT_ATTR_RDONLY, 0, 0, 0};
-  result = CALL(mount_setattr, new_root, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
+  long result = CALL(mount_setattr, new_root, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
   if (result < 0) fail_step(STEP_PIVOT, "mount_setattr", NULL, result, NULL);
   result = CALL(fchdir, new_root);
   if (result < 0) fail_step(STEP_PIVOT, "fchdir", NULL, result, NULL);

@@ -93,22 +93,27 @@ _Noreturn static void be_maker(void) {
 }
 
 static bool has_user_namespace; // and so every capability, over what is in it
+static int maker_process = -1;
+
+// As early as can be: whatever else is made before the network is needed is made at the same time.
+static void start_maker(const struct namespaces_step *step) {
+  if ((step->flags & CLONE_NEWUSER) == 0) return;
+  maker_parent = must(STEP_NAMESPACES, "getpid", CALL(getpid));
+  must(STEP_NAMESPACES, "pipe2", CALL(pipe2, maker_gate, O_CLOEXEC));
+  // Without a signal at its end, which a caller could have ignored: then there would be no status either.
+  maker = CALL_ON_STACK(clone, CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_NEWUSER, &maker_process, maker_stack + sizeof maker_stack, be_maker);
+  if (maker < 0) fail_step(STEP_NAMESPACES, "clone", NULL, maker, namespaces_hint);
+}
 
 // The new network comes later, with join_network.
 static void enter_user_namespace(const struct id_maps_step *maps) {
   long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid));
-  maker_parent = must(STEP_NAMESPACES, "getpid", CALL(getpid));
-  must(STEP_NAMESPACES, "pipe2", CALL(pipe2, maker_gate, O_CLOEXEC));
-  int process = -1;
-  // Without a signal at its end, which a caller could have ignored: then there would be no status either.
-  maker = CALL_ON_STACK(clone, CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_NEWUSER, &process, maker_stack + sizeof maker_stack, be_maker);
-  if (maker < 0) fail_step(STEP_NAMESPACES, "clone", NULL, maker, namespaces_hint);
   if (maps->kind == ID_MAP_ALL) write_every_id(maker);
-  long result = CALL(setns, process, CLONE_NEWUSER);
+  long result = CALL(setns, maker_process, CLONE_NEWUSER);
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
   has_user_namespace = true;
   must(STEP_NAMESPACES, "write", CALL(write, maker_gate[1], "", 1));
-  shut(STEP_NAMESPACES, process);
+  shut(STEP_NAMESPACES, maker_process);
   shut(STEP_NAMESPACES, maker_gate[1]);
   if (maps->kind == ID_MAP_OWN) {
     // Who may map a group must first give up changing his list of groups: a group can also take rights away.

@@ -19,6 +19,17 @@ enum { STATUS_NOT_SAID = 1 };
 // Bytes on the channels. Compared, so that a sentence that a caller's closed standard error lets end up there is none.
 static const char mounted = 'm', ready = 'r', go = 'g';
 
+// The program to be, until it is let go. Where that will not be, it ends before anybody else, and says nothing: the end
+// of a first process waits until everybody in its namespace was reaped.
+static long unstarted;
+
+static void end_unstarted(void) {
+  if (unstarted == 0) return;
+  CALL(kill, unstarted, SIGKILL);
+  CALL(wait4, unstarted, 0, 0, 0);
+  unstarted = 0;
+}
+
 // Waits for one of ours to say how far it is.
 static void await_ours(uint32_t step, int channel, long process, char expected, const char *ended) {
   char byte;
@@ -27,6 +38,7 @@ static void await_ours(uint32_t step, int channel, long process, char expected, 
   while (count == -EINTR);
   must(step, "read", count);
   if (count == 1 && byte == expected) return;
+  end_unstarted();
   int status = 0;
   CALL(wait4, process, &status, 0, 0);
   if (status == STATUS_FAILED << 8) leave_failed();

@@ -66,7 +66,7 @@ enum step_kind {
 
 enum { NAMESPACE_FLAGS = 0x7e020000 }; // NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 enum { ID_MAP_OWN = 1, ID_MAP_ALL = 2 };
-enum { MOUNT_BIND = 1, MOUNT_TMPFS = 2, MOUNT_PROC = 3, MOUNT_DEVPTS = 4, MAKE_DIRECTORY = 5, MAKE_FILE = 6, MAKE_LINK = 7 };
+enum { MOUNT_BIND = 1, MOUNT_TMPFS = 2, MOUNT_PROC = 3, MOUNT_DEVPTS = 4, MAKE_DIRECTORY = 5, MAKE_FILE = 6, MAKE_LINK = 7, MOUNT_OWN = 8 };
 enum { MOUNT_WRITABLE = 1, MOUNT_DEVICES = 2, MOUNT_NO_EXECUTION = 4, MOUNT_FLAGS = 7 };
 enum { CGROUPS_SAY_ABSENCE = 1 }; // that a limit is held by no group
 enum { CONTROLLER_MEMORY = 1, CONTROLLER_PIDS = 2, CONTROLLERS = 3 };
@@ -498,7 +498,7 @@ static inline const char *check_mounts(struct payload *payload, struct mounts_st
   for (uint32_t i = 0; i < step->count; i++) {
     struct mount_entry entry = take_mount(payload);
     if (payload->short_of) return NULL;
-    if (entry.kind < MOUNT_BIND || entry.kind > MAKE_LINK) return "a mount is of an unknown kind";
+    if (entry.kind < MOUNT_BIND || entry.kind > MOUNT_OWN) return "a mount is of an unknown kind";
     if ((entry.flags & ~(uint32_t)MOUNT_FLAGS) != 0 || entry.mode > 07777) return "a mount has unknown flags";
     if (*entry.target == 0 || *entry.target == '/') return "a mount's target is not relative to the new root";
     if ((entry.kind == MOUNT_BIND || entry.kind == MAKE_LINK) && *entry.source == 0) return "a mount has no source";

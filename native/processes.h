@@ -54,6 +54,12 @@ _Noreturn static void be_first_process(int channel) {
   long result = CALL(write, channel, &mounted, 1);
   if (result == -EPIPE) leave_failed();
   must(STEP_NAMESPACES, "write", result);
+  char byte;
+  do result = CALL(read, channel, &byte, 1);
+  while (result == -EINTR);
+  if (must(STEP_NAMESPACES, "read", result) != 1) leave_failed();
+  // The kernel takes its time for this, and outer goes on meanwhile: all that it opens is in the new root.
+  let_old_root_go();
   give_up();
   keep_own_privileges();
   if (plan.landlock.present) {
@@ -74,7 +80,8 @@ static void await_first_process(uint32_t step, char expected) {
   await_ours(step, first_channel, first_process, expected, "the first process has ended before it was ready");
 }
 
-// After the mounts, which it may still change, and before the old root goes.
+// After the mounts, to which it adds one, and before the old root goes, which it takes away. The new one is the root of
+// both by then.
 static void start_first_process(void) {
   if ((plan.namespaces.flags & CLONE_NEWPID) == 0) return;
   enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
@@ -89,7 +96,24 @@ static void start_first_process(void) {
   }
   shut(STEP_NAMESPACES, ends[1]);
   first_channel = ends[0];
-  await_first_process(STEP_MOUNTS, mounted);
+}
+
+// With a first process, that mounts /proc at the same time, and lets the old root go as soon as it has.
+static void change_root(void) {
+  take_new_root();
+  if (first_channel >= 0) {
+    // One that has ended says why: await_proc.
+    long result = CALL(sendto, first_channel, &go, 1, MSG_NOSIGNAL, 0, 0);
+    if (result != -EPIPE) must(STEP_NAMESPACES, "sendto", result);
+  } else {
+    let_old_root_go();
+  }
+  close_new_root();
+}
+
+// Before anything is opened below /proc.
+static void await_proc(void) {
+  if (first_channel >= 0) await_first_process(STEP_MOUNTS, mounted);
 }
 
 // ── Outer ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -361,9 +385,6 @@ static void stay_as_outer(void) {
   struct signal_action standard = {.handler = SIG_DFL}, callers;
   must(STEP_NAMESPACES, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, &callers_mask, 8));
   must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8));
-  // Before there is the program: a first process that fails would wait for the end of a child that is outer's to reap.
-  if (first_channel >= 0) await_first_process(STEP_NAMESPACES, ready);
-  await_reporters();
   int64_t end = INT64_MAX;
   if (plan.limits.wall_time != 0) {
     end = must(STEP_LIMITS, "clock_gettime", seconds_now()) + plan.limits.wall_time;
@@ -379,6 +400,7 @@ static void stay_as_outer(void) {
     if (first_channel < 0) end_with(outer);
     outer_gate = gate[0];
     shut(STEP_NAMESPACES, gate[1]);
+    if (records_end >= 0) shut(STEP_REPORT, records_end);
     if (first_channel >= 0) shut(STEP_NAMESPACES, first_channel);
     if (keeper_channel >= 0) shut(STEP_NAMESPACES, keeper_channel);
     must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &callers, 0, 8));
@@ -386,6 +408,10 @@ static void stay_as_outer(void) {
     keep_signals_inside(&plan.landlock);
     return;
   }
+  // All get ready at the same time, and nothing is executed before the last of them is.
+  unstarted = program;
+  if (first_channel >= 0) await_first_process(STEP_NAMESPACES, ready);
+  await_reporters();
   int kept[5 + 2 * CGROUPS_MAXIMUM], count = 0;
   if ((speaks || plan.explain_kill.sentence != NULL) && report_descriptor < 0) kept[count++] = 2;
   if (keeper_channel >= 0) kept[count++] = keeper_channel;
@@ -395,6 +421,7 @@ static void stay_as_outer(void) {
   kept[count++] = gate[1];
   bool done = become_ours(outer_filter, sizeof outer_filter / sizeof outer_filter[0], kept, count);
   // One that has ended meanwhile is looked after all the same: its end is this one's.
+  unstarted = 0;
   if (done) result = CALL(write, gate[1], &go, 1);
   CALL(close, gate[1]); // if not, it is held open and of no use to anybody
   if (!done || (result != 1 && result != -EPIPE)) {

@@ -200,7 +200,7 @@ struct waiting_call {
 static struct waiting_call waiting_calls[WAITING];
 static uint32_t waiting_count;
 
-static int listener = -1, records = -1, proc = -1;
+static int listener = -1, records = -1, proc = -1, network_files[2] = {-1, -1};
 static bool has_ended, has_told; // the program; everything
 
 #include "reader.h"
@@ -271,7 +271,7 @@ static bool read_path_first(const struct notification *call, uint32_t error, int
   const struct report_row *row = row_of(call);
   uint64_t masked[6];
   if (row == NULL || row->text == 0 || has_ended || kind_count == KINDS || *find_kind(call, row, masked) != 0) return false;
-  const int not_kept[] = {listener, records, control, proc};
+  const int not_kept[] = {listener, records, control, proc, network_files[0], network_files[1]};
   return start_reading(call, error, call->data.args[row->text - 1], not_kept, sizeof not_kept / sizeof not_kept[0]);
 }
 
@@ -295,12 +295,9 @@ static bool send_record(struct record *record) {
 
 // Packets that found no way out, in a network that has none: the kernel counts them for each network. The fields are
 // those of the kernel's own text; 0 where there is none.
-static uint64_t read_number_after(const char *file, const char *name, uint32_t fields) {
+static uint64_t read_number_after(long file, const char *name, uint32_t fields) {
   static char text[4096];
-  long opened = CALL(openat, proc, file, O_RDONLY | O_CLOEXEC, 0);
-  if (opened < 0) return 0;
-  long length = CALL(read, opened, text, sizeof text - 1);
-  CALL(close, opened);
+  long length = CALL(read, file, text, sizeof text - 1);
   if (length <= 0) return 0;
   text[length] = 0;
   for (const char *at = text; *at != 0; at++) {
@@ -324,9 +321,16 @@ static uint64_t read_number_after(const char *file, const char *name, uint32_t f
 static uint64_t without_route;
 static bool routes_counted;
 
+// While there is nothing else to do.
+static void open_network_files(void) {
+  if ((plan.namespaces.flags & CLONE_NEWNET) == 0) return;
+  network_files[0] = (int)CALL(openat, proc, "self/net/snmp", O_RDONLY | O_CLOEXEC, 0);
+  network_files[1] = (int)CALL(openat, proc, "self/net/snmp6", O_RDONLY | O_CLOEXEC, 0);
+}
+
 static void count_without_route(void) {
-  if ((plan.namespaces.flags & CLONE_NEWNET) == 0 || proc < 0 || routes_counted) return;
-  without_route = read_number_after("self/net/snmp", "Ip:", 11) + read_number_after("self/net/snmp6", "Ip6OutNoRoutes", 0);
+  if (routes_counted) return;
+  without_route = read_number_after(network_files[0], "Ip:", 11) + read_number_after(network_files[1], "Ip6OutNoRoutes", 0);
   routes_counted = true;
 }
 
@@ -351,6 +355,8 @@ static bool tell_question(void) {
   return true;
 }
 
+static bool is_silent(void) { return kind_count == 0 && question_count == 0 && lost_denials == 0 && without_route == 0; }
+
 static void tell(void) {
   if (!tell_question()) return;
   if ((plan.report.flags & REPORT_LIVE) == 0 && !has_ended) return;
@@ -369,8 +375,7 @@ static void tell(void) {
   record = (struct record){.kind = RECORD_END, .count = lost_denials};
   count_without_route();
   record.data.args[0] = without_route;
-  bool is_silent = kind_count == 0 && question_count == 0 && lost_denials == 0 && record.data.args[0] == 0;
-  if (records >= 0 && !is_silent && !send_record(&record)) return;
+  if (records >= 0 && !is_silent() && !send_record(&record)) return;
   stop_telling();
 }
 
@@ -618,8 +623,10 @@ _Noreturn static void supervise(int control) {
       // Not at POLLERR, which the kernel says too when a stop or the freezer came while it waited for a lock.
       CALL(close, listener);
       listener = -1;
-      // Nobody is left who could send one more: counted now, while outer still gets to know of the end.
+      // Nobody is left who could send one more: counted now, while outer still gets to know of the end. And where there
+      // is nothing to tell, nobody needs this process any more.
       count_without_route();
+      if (reading_count == 0 && is_silent()) leave(0);
     }
     uint8_t byte;
     if ((waiting[1].returned & POLLIN) != 0 && CALL(recvfrom, control, &byte, 1, MSG_DONTWAIT, 0, 0) == 1 && byte == go)
@@ -651,6 +658,7 @@ _Noreturn static void be_supervisor(int control) {
   int kept[3] = {control, records, proc};
   bool done = become_ours(supervisor_filter, sizeof supervisor_filter / sizeof supervisor_filter[0], kept, 3);
   if (!done || CALL(sendto, control, &ready, 1, MSG_NOSIGNAL, 0, 0) != 1) leave(STATUS_NOT_SAID);
+  open_network_files();
   listener = receive_listener(control);
   if (listener < 0) {
     struct record off = {.kind = RECORD_OFF};

@@ -147,6 +147,8 @@ function mountWords(entry: MountEntry): readonly string[] {
     }
     case "tmpfs":
       return [`${entry.writable === false ? "hidden   " : "empty    "} ${target}`];
+    case "own":
+      return [`empty     ${target}`];
     case "proc":
       return [`${entry.writable ? "own      " : "read-only"} ${target}, of the program's own processes`];
     case "devpts":

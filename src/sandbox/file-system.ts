@@ -37,7 +37,7 @@ export const handledFiles = 0x1_ffff;
 
 interface Mounted {
   readonly path: string;
-  readonly kind: "bind" | "tmpfs";
+  readonly kind: "bind" | "tmpfs" | "own";
   readonly entry: MountEntry;
   readonly isFile: boolean;
 }
@@ -118,7 +118,7 @@ export function mountsOf(files: Files): readonly MountEntry[] {
   const { links, grants } = system();
   const granted = needed([...grants, ...files.grants]);
   const mounted: Mounted[] = [
-    ...temporaryFolders(files).map((one) => tmpfs(one, files)),
+    ...temporaryFolders(files).map((one) => temporary(one, files)),
     ...granted.map(bind),
     ...granted
       .filter(({ writable, kind }) => writable && kind === "folder")
@@ -142,10 +142,14 @@ export function mountsOf(files: Files): readonly MountEntry[] {
     if (above?.kind !== "bind") {
       for (const path of foldersAbove(one.path))
         if (above === undefined || !isWithin(above.path, path)) entries.push(...folder(path));
-      if (one.isFile) entries.push({ kind: "file", target: one.path.slice(1), mode: 0o444 });
+      if (one.kind === "own") made.add(one.path);
+      else if (one.isFile) entries.push({ kind: "file", target: one.path.slice(1), mode: 0o444 });
       else entries.push(...folder(one.path));
     }
-    entries.push(one.entry);
+    // In a folder of the caller's there is nothing of the root's own.
+    entries.push(
+      above?.kind === "bind" && one.entry.kind === "own" ? { ...one.entry, kind: "tmpfs" } : one.entry,
+    );
   }
   for (const path of ["/var", "/run"]) entries.push(...folder(path));
   if (!byPath.has("/var/tmp") && !isVarShown(files))
@@ -183,17 +187,22 @@ function hasOwnHome(home: string): boolean {
   return home !== "/" && home !== "/tmp" && !isSystem(home) && !/^\/(?:proc|dev|sys|run)(?:\/|$)/.test(home);
 }
 
-function tmpfs(
+/** Without a size they are folders of one file system, the root's: it is made faster. */
+function temporary(
   { path, mode }: { readonly path: string; readonly mode: number },
   { size, portable }: Files,
 ): Mounted {
+  const target = path.slice(1);
+  // In a folder of the machine's, which another may not have.
+  const isOther = path === "/var/tmp";
+  if (size === undefined && !isOther)
+    return { path, kind: "own", isFile: false, entry: { kind: "own", target, mode } };
   const entry: MountEntry = {
     kind: "tmpfs",
-    target: path.slice(1),
+    target,
     mode,
     ...(size === undefined ? {} : { size }),
-    // In a folder of the machine's, which another may not have.
-    ...(portable && path === "/var/tmp" ? { identity: ifThere } : {}),
+    ...(portable && isOther ? { identity: ifThere } : {}),
   };
   return { path, kind: "tmpfs", isFile: false, entry };
 }
@@ -246,14 +255,7 @@ function deviceEntries(
     ["stdout", "/proc/self/fd/1"],
     ["stderr", "/proc/self/fd/2"],
   ].map(([name, to]): MountEntry => ({ kind: "link", target: `dev/${name}`, to: to ?? "" }));
-  return [
-    ...folder("/dev"),
-    ...each,
-    ...links,
-    ...folder("/dev/pts"),
-    { kind: "devpts", target: "dev/pts" },
-    ...folder("/dev/shm", 0o1777),
-  ];
+  return [...folder("/dev"), ...each, ...links, ...folder("/dev/pts"), { kind: "devpts", target: "dev/pts" }];
 }
 
 /** The same once more for Landlock, by paths of the new root. */

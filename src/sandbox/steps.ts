@@ -93,6 +93,8 @@ export type MountEntry =
       /** Only where the target is there. */
       readonly identity?: typeof ifThere;
     }
+  /** A writable folder of the root's own file system; it is made here. */
+  | { readonly kind: "own"; readonly target: string; readonly mode: number }
   | { readonly kind: "proc"; readonly target: string; readonly writable: boolean }
   | { readonly kind: "devpts"; readonly target: string }
   | { readonly kind: "directory"; readonly target: string; readonly mode: number }
@@ -207,6 +209,7 @@ const mountKinds: Readonly<Record<MountEntry["kind"], number>> = {
   directory: 5,
   file: 6,
   link: 7,
+  own: 8,
 };
 
 /** What writes a step's payload. */
@@ -301,6 +304,7 @@ function writeCgroup(writer: StepWriter, group: Cgroup | SoughtCgroup): void {
 function writeMount(writer: StepWriter, entry: MountEntry): void {
   const isWritable =
     entry.kind === "devpts" ||
+    entry.kind === "own" ||
     ((entry.kind === "bind" || entry.kind === "proc") && entry.writable === true) ||
     (entry.kind === "tmpfs" && entry.writable !== false);
   const hasDevices = entry.kind === "devpts" || (entry.kind === "bind" && entry.devices === true);

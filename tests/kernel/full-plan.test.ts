@@ -178,6 +178,31 @@ for (const person of people) {
       assert.match(other.stderr, /openat2 .*link.*ELOOP/);
     });
 
+    test("a folder of the root's own is empty, the program's, and writable, and the root is not", () => {
+      const entries: readonly MountEntry[] = [...base, { kind: "own", target: "own", mode: 0o700 }];
+      const { stdout } = run(
+        "ls -A /own; stat -c '%a %u' /own; id -u; echo a >/own/new && ls /own; mkdir /new",
+        entries,
+      );
+      const [mode, owner, ...rest] = stdout.split("\n");
+      assert.match(mode ?? "", /^700 \d+$/);
+      assert.deepEqual([owner, ...rest], [mode?.slice(4), "new", ""]);
+    });
+
+    test("a folder of the root's own is not mounted in a folder of the caller's: 125", () => {
+      const here = scratchPath("others");
+      mkdirSync(here, { mode: 0o777 });
+      chmodSync(here, 0o777);
+      const entries: readonly MountEntry[] = [
+        ...base,
+        ...bind(here, { writable: true }),
+        { kind: "own", target: `${here.slice(1)}/own`, mode: 0o700 },
+      ];
+      const other = run("echo started", entries);
+      assert.deepEqual([other.status, other.stdout], [125, ""]);
+      assert.match(other.stderr, /"mounts" failed: compare .*own.*: it is in a folder of the caller's/);
+    });
+
     test("a writable folder is written, one inside it that is covered read-only is not", () => {
       const here = scratchPath("granted");
       mkdirSync(here);
