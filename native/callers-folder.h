@@ -183,7 +183,7 @@ static bool has_place_of_sandbox(void) {
   struct payload payload = {(uint8_t *)(uintptr_t)plan.mounts.entries, plan.mounts.size, false};
   for (uint32_t i = 0; i < plan.mounts.count; i++) {
     struct mount_entry entry = take_mount(&payload);
-    bool is_own = entry.kind == MAKE_LINK || (entry.kind == MOUNT_TMPFS && !may_be_absent(entry.device, entry.inode));
+    bool is_own = entry.kind == MAKE_LINK || entry.kind == MOUNT_OWN || (entry.kind == MOUNT_TMPFS && !may_be_absent(entry.device, entry.inode));
     if (is_own && is_within(entry.target, callers_folder.path + 1)) return true;
     if (entry.kind == MOUNT_TMPFS && !is_own && is_within(callers_folder.path + 1, entry.target)) return true;
   }
