@@ -8,6 +8,11 @@ const always = `
 deny ioctl(request in {TIOCSTI, TIOCLINUX})  # typing into the caller's terminal
 `;
 
+// A ring's calls are made by the kernel, and no filter sees them. So rules on sockets hold only where there is no ring.
+const noRings = `
+errno(ENOSYS) io_uring_setup, io_uring_enter, io_uring_register  # it makes sockets, past every filter
+`;
+
 // Families that no network namespace divides: VSOCK reaches the hypervisor, ALG the kernel's cryptography.
 const families = `
 errno(EAFNOSUPPORT) socket(domain not in {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK})  # no network
@@ -16,7 +21,6 @@ errno(EAFNOSUPPORT) socket(domain not in {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
 // Where the network is the caller's own: a socket file of the machine's is as good as a connection.
 const noSockets = `
 errno(EACCES) socket  # no network
-errno(ENOSYS) io_uring_setup, io_uring_enter, io_uring_register  # it makes sockets, past every filter
 `;
 
 // Without namespaces: what is the machine's own, and what can be done to processes that signals do not reach.
@@ -32,7 +36,6 @@ errno(EAFNOSUPPORT) socket(domain not in {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
 errno(EACCES) socket(domain in {AF_INET, AF_INET6} && type & SOCK_TYPE_MASK != SOCK_STREAM)  # only TCP
 errno(EPROTONOSUPPORT) socket(domain in {AF_INET, AF_INET6} && protocol not in {IPPROTO_IP, IPPROTO_TCP})  # only TCP
 errno(EOPNOTSUPP) sendto(flags & MSG_FASTOPEN), sendmsg(flags & MSG_FASTOPEN), sendmmsg(flags & MSG_FASTOPEN)  # connects without connect
-errno(ENOSYS) io_uring_setup, io_uring_enter, io_uring_register  # it makes sockets, past every filter
 `;
 
 const noNewCode = `
@@ -52,9 +55,10 @@ deny execveat(flags & AT_EMPTY_PATH)  # exec = "files"
 export function withSandboxRules(policy: Policy, hasNamespaces: boolean): Policy {
   const mode = policy.network?.mode ?? "off";
   const network = mode === "host" ? "" : mode === "ports" ? onlyTcp : hasNamespaces ? families : noSockets;
+  const rings = mode === "host" ? "" : noRings;
   const hardening = `${policy.hardening?.newCode === "deny" ? noNewCode : ""}${policy.hardening?.exec === "files" ? onlyFiles : ""}`;
   const shared = hasNamespaces ? "" : noNamespaces;
-  const added = rulesIn(`${always}${network}${shared}${hardening}`);
+  const added = rulesIn(`${always}${network}${rings}${shared}${hardening}`);
   const { syscalls } = policy;
   return { ...policy, syscalls: { ...syscalls, require: [...added, ...syscalls.require] } };
 }
