@@ -28,6 +28,7 @@ const parts = [
   { name: "other", modules: undefined },
 ];
 
+rmSync(join(out, "tables"), { recursive: true, force: true });
 mkdirSync(join(out, "tables"), { recursive: true });
 
 /** The tables by their files' names. */

@@ -71,8 +71,8 @@ export function alternativesOf(
 const mostOrdered = 4;
 
 /**
- * The same for readers that go from top to bottom: each condition may hold for calls of an earlier one too, where it
- * is shorter so. Where one value is let pass and all its neighbours are not, the value is said first, and the
+ * The same for readers that go from top to bottom: each condition may hold for calls of an earlier one too, where that
+ * takes fewer tests. Where one value is let pass and all its neighbours are not, the value is said first, and the
  * neighbours then without the exception.
  */
 export function orderedAlternativesOf(
@@ -84,7 +84,7 @@ export function orderedAlternativesOf(
   if (apart.length < 3 || apart.length > mostOrdered || relatesOf(partition) !== 0) return apart;
   const ordered = shortestOrder(partitions, partition, scope);
   const examples = new Map(apart.map(({ value, example }) => [value, example]));
-  return lengthOf(ordered) < lengthOf(apart)
+  return testsIn(ordered) < testsIn(apart)
     ? ordered.map((one) => ({ ...one, example: examples.get(one.value) ?? one.example }))
     : apart;
 }
@@ -100,16 +100,26 @@ function shortestOrder(partitions: Partitions, partition: Partition, scope: Scop
       if (other === first) continue;
       const covered = partitions.replaced(partition, first.value, other.value);
       const order = [first, ...shortestOrder(partitions, covered, scope)];
-      if (lengthOf(order) < lengthOf(shortest)) shortest = order;
+      if (isShorter(order, shortest)) shortest = order;
     }
   }
   return shortest;
 }
 
-function lengthOf(alternatives: readonly Alternative[]): number {
+/** Fewer tests, or the same in fewer letters. */
+function isShorter(one: readonly Alternative[], other: readonly Alternative[]): boolean {
+  const fewer = testsIn(one) - testsIn(other);
+  return fewer < 0 || (fewer === 0 && textOf(one).length < textOf(other).length);
+}
+
+function testsIn(alternatives: readonly Alternative[]): number {
+  return textOf(alternatives).split(/ && | \|\| |\n/).length;
+}
+
+function textOf(alternatives: readonly Alternative[]): string {
   return alternatives
-    .map(({ condition }) => (condition === undefined ? 0 : printCondition(condition).length))
-    .reduce((sum, length) => sum + length, 0);
+    .flatMap(({ condition }) => (condition === undefined ? [] : [printCondition(condition)]))
+    .join("\n");
 }
 
 interface Branch {
