@@ -17,6 +17,7 @@ import {
   wordOfArch,
   wordOfNumber,
 } from "../policy/resolved.ts";
+import { hasUnknown } from "../policy/resolved-condition.ts";
 import type { Action, Condition, Rule } from "../policy/types.ts";
 import { DecisionMaker } from "../proof/decisions.ts";
 import { compareDecisions } from "../proof/index.ts";
@@ -213,22 +214,10 @@ function withoutUnknown(condition: ResolvedCondition): ResolvedCondition {
       return { kind: condition.kind, items: condition.items.map(withoutUnknown) };
     case "not":
       // The needs have no negations; under one, "met" would turn around.
-      return isKnown(condition.item) ? condition : yes;
+      return hasUnknown(condition.item) ? yes : condition;
     case "unknown":
       return yes;
     default:
       return condition;
-  }
-}
-
-function isKnown(condition: ResolvedCondition): boolean {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.every(isKnown);
-    case "not":
-      return isKnown(condition.item);
-    default:
-      return condition.kind !== "unknown";
   }
 }

@@ -1,12 +1,7 @@
 /** What the supervisor is to look at in each call that a policy can refuse: the rows of a plan's report step. */
 import { resolveSound } from "../policy/resolve.ts";
-import {
-  type Decisions,
-  type ResolvedCall,
-  type ResolvedCondition,
-  type WordIndex,
-  wordsOfArgument,
-} from "../policy/resolved.ts";
+import { type Decisions, type ResolvedCall, type WordIndex, wordsOfArgument } from "../policy/resolved.ts";
+import { fieldsOf } from "../policy/resolved-condition.ts";
 import type { Action, Policy } from "../policy/types.ts";
 import { type Abi, type AbiName, type Argument, multiplexedOf, syscallByNumber } from "../syscalls/index.ts";
 import { visibleMatters } from "./narrow-selector.ts";
@@ -87,25 +82,9 @@ const addressLike: Readonly<Record<string, readonly string[]>> = {
 /** The words that any rule on a call has a condition on. */
 function wordsLookedAt(call: ResolvedCall): ReadonlySet<WordIndex> {
   const all = [call, ...(call.behind?.calls ?? [])].flatMap(({ entries }) =>
-    entries.flatMap(({ condition }) => wordsIn(condition)),
+    entries.flatMap(({ condition }) => fieldsOf(condition)),
   );
-  return new Set(all);
-}
-
-function wordsIn(condition: ResolvedCondition): readonly WordIndex[] {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.flatMap(wordsIn);
-    case "not":
-      return wordsIn(condition.item);
-    case "test":
-      return condition.field.high === undefined
-        ? [condition.field.low]
-        : [condition.field.low, condition.field.high];
-    default:
-      return [];
-  }
+  return new Set(all.flatMap(({ low, high }) => (high === undefined ? [low] : [low, high])));
 }
 
 function widthsOf(args: readonly Argument[]): number {

@@ -1,7 +1,8 @@
 /** `allow read, write(fd == 1)`: was the condition meant for both? */
 import { listWords } from "../../diagnostics/index.ts";
+import { argumentNames } from "../../policy/check-target.ts";
 import { printCondition, printSelector } from "../../policy/printer.ts";
-import type { Condition, Rule, Selector } from "../../policy/types.ts";
+import type { Rule, Selector } from "../../policy/types.ts";
 import { argumentNamed } from "../../syscalls/index.ts";
 import { at } from "../edits.ts";
 import type { Finding, Lint } from "../lint.ts";
@@ -43,18 +44,6 @@ export const conditionOnLast: Lint = {
 
 function isNamed({ target }: Selector): boolean {
   return target.kind === "name";
-}
-
-function argumentNames(condition: Condition): readonly string[] {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.flatMap(argumentNames);
-    case "not":
-      return argumentNames(condition.item);
-    case "test":
-      return condition.operand.word.kind === "argument" ? [condition.operand.word.name] : [];
-  }
 }
 
 function hasArguments(subject: Subject, item: Item, names: readonly string[]): boolean {

@@ -1,6 +1,7 @@
 /** A comparison, or several together, with one outcome whatever the call. */
 
 import type { Field, ResolvedCondition } from "../../policy/resolved.ts";
+import { fieldsOf, hasUnknown } from "../../policy/resolved-condition.ts";
 import type { Rule } from "../../policy/types.ts";
 import type { Origin } from "../../proof/policy.ts";
 import { reachableCases } from "../../proof/reach.ts";
@@ -143,20 +144,6 @@ function sharesWords(condition: ResolvedCondition): boolean {
   return new Set(words).size < words.length;
 }
 
-function fieldsOf(condition: ResolvedCondition): readonly Field[] {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.flatMap(fieldsOf);
-    case "not":
-      return fieldsOf(condition.item);
-    case "test":
-      return [condition.field];
-    default:
-      return [];
-  }
-}
-
 /** Several comparisons together: by the proof's exact search, on a policy of this one condition. */
 function searchedValue(
   condition: ResolvedCondition,
@@ -194,15 +181,3 @@ const noRules = {
   require: [],
   rules: [],
 } as const;
-
-function hasUnknown(condition: ResolvedCondition): boolean {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.some(hasUnknown);
-    case "not":
-      return hasUnknown(condition.item);
-    default:
-      return condition.kind === "unknown";
-  }
-}

@@ -1,6 +1,6 @@
 /** What `multiplexed = "strict"` costs. */
 import { listWords } from "../../diagnostics/index.ts";
-import type { ResolvedCondition } from "../../policy/resolved.ts";
+import { hasUnknown } from "../../policy/resolved-condition.ts";
 import { at } from "../edits.ts";
 import type { Finding, Lint } from "../lint.ts";
 import { decisionsNamed, lets, possibleActions, type Subject, waysTo } from "../subject.ts";
@@ -58,16 +58,4 @@ function describe(subject: Subject, key: string, names: readonly string[]): Find
     label: 'multiplexed = "open" would be a hole instead',
     ...at(first?.single.span),
   };
-}
-
-function hasUnknown(condition: ResolvedCondition): boolean {
-  switch (condition.kind) {
-    case "and":
-    case "or":
-      return condition.items.some(hasUnknown);
-    case "not":
-      return hasUnknown(condition.item);
-    default:
-      return condition.kind === "unknown";
-  }
 }
