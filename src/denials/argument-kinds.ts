@@ -5,6 +5,7 @@
  *   kindOf("socket", "domain")     the names AF_*
  *   kindOf("openat", "flags")      flags O_*, of which O_ACCMODE are one of three
  */
+import { clockNames, fileCommandNames } from "../syscalls/index.ts";
 
 /**
  * A list of constants: names, or `PREFIX_*` for all that begin so; `-NAME` leaves one out. Where two have one value
@@ -107,15 +108,11 @@ const atFlags = flags(
   "AT_SYMLINK_NOFOLLOW AT_SYMLINK_FOLLOW AT_EMPTY_PATH AT_NO_AUTOMOUNT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC",
 );
 const messageFlags = flags("MSG_*");
-const clock = one(
-  "CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID CLOCK_THREAD_CPUTIME_ID CLOCK_MONOTONIC_RAW CLOCK_REALTIME_COARSE CLOCK_MONOTONIC_COARSE CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM CLOCK_TAI",
-);
+const clock = one(clockNames);
 const access = flags("R_OK W_OK X_OK", { mask: "0", names: "F_OK" });
 const directory = one("AT_FDCWD");
 const advice = one("MADV_*");
-const command = one(
-  "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE",
-);
+const command = one(fileCommandNames);
 // By name: what prctl's other arguments are called begins alike, and has small numbers too.
 const prctlOption = one(
   "PR_SET_* PR_GET_* PR_CAPBSET_* PR_TASK_PERF_* PR_MPX_* PR_CAP_AMBIENT PR_MCE_KILL PR_MCE_KILL_GET PR_PAC_RESET_KEYS PR_PAC_SET_ENABLED_KEYS PR_PAC_GET_ENABLED_KEYS PR_PPC_GET_DEXCR PR_PPC_SET_DEXCR PR_RISCV_SET_ICACHE_FLUSH_CTX PR_RISCV_V_GET_CONTROL PR_RISCV_V_SET_CONTROL PR_SCHED_CORE PR_SME_SET_VL PR_SME_GET_VL PR_SVE_SET_VL PR_SVE_GET_VL PR_LOCK_SHADOW_STACK_STATUS PR_FUTEX_HASH PR_RSEQ_SLICE_EXTENSION PR_TIMER_CREATE_RESTORE_IDS -PR_SET_MM_* -PR_SET_VMA_* -PR_SET_PTRACER_ANY",

@@ -1,5 +1,6 @@
 /** Questions of a policy that goes where nobody answers them, as `callgate build` and `compile` find them. */
 import type { Diagnostic } from "../diagnostics/index.ts";
+import { askWord } from "../policy/askable.ts";
 import type { Policy } from "../policy/types.ts";
 
 /** What becomes of a question: in a built file, and in a filter alone. */
@@ -19,13 +20,12 @@ const fates = {
 export function unaskedQuestions({ syscalls }: Policy, where: keyof typeof fates): readonly Diagnostic[] {
   return [...syscalls.require, ...syscalls.rules].flatMap(({ action, span }) => {
     if (action.kind !== "ask") return [];
-    const word = span === undefined ? undefined : { ...span, end: span.start + "ask".length };
-    const isWord = word?.source.text.slice(word.start, word.end) === "ask";
+    const place = askWord(span) ?? span;
     return {
       id: "unasked-question",
       severity: "warning",
       ...fates[where],
-      ...(span === undefined ? {} : { span: isWord ? word : span }),
+      ...(place === undefined ? {} : { span: place }),
     };
   });
 }

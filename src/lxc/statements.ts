@@ -11,6 +11,7 @@ import { type Diagnostic, hasErrors, nearest } from "../diagnostics/index.ts";
 import { builtinPolicies } from "../formats/index.ts";
 import { loadPolicy } from "../formats/load.ts";
 import { deny } from "../policy/action.ts";
+import { askWord } from "../policy/askable.ts";
 import { plainText } from "../policy/document.ts";
 import { parseAction, parseRules, parseSelectors } from "../policy/parser.ts";
 import { missingBaseline } from "../policy/read.ts";
@@ -217,15 +218,17 @@ class StatementReader {
       action.kind === "ask" ? [span] : [],
     );
     for (const span of [...stated, ...rules]) {
-      const word = span === undefined ? undefined : { ...span, end: span.start + "ask".length };
-      const isWord = word?.source.text.slice(word.start, word.end) === "ask";
+      const word = askWord(span);
+      const place = word ?? span;
       this.#diagnostics.push({
         id: "nobody-to-ask",
         severity: "error",
         message: "a container can ask nobody: it has no terminal of yours, and LXC would answer ENOSYS",
-        ...(span === undefined ? {} : { span: isWord ? word : span }),
+        ...(place === undefined ? {} : { span: place }),
         label: "write deny; callgate lxc watch shows what is refused, and the rule that would permit it",
-        ...(isWord ? { fix: { message: "write deny", edits: [{ span: word, text: "deny" }] } } : {}),
+        ...(word === undefined
+          ? {}
+          : { fix: { message: "write deny", edits: [{ span: word, text: "deny" }] } }),
       });
     }
   }

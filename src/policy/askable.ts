@@ -3,7 +3,7 @@
  * lead to only then; the program can have changed it while somebody was thinking. So a call may be asked about where its
  * scalar arguments, which nobody can change any more, are all that an answer rests on.
  */
-import { listWords } from "../diagnostics/index.ts";
+import { listWords, type Span } from "../diagnostics/index.ts";
 import type { AbiName, Syscall } from "../syscalls/index.ts";
 import type { Problem } from "./resolve-value.ts";
 import type { Selector } from "./types.ts";
@@ -107,4 +107,10 @@ export function unaskable({ target }: Selector, name: string, { why, advice }: U
     label: "name the calls that are meant",
     always: true,
   };
+}
+
+/** The word `ask` of a rule that asks, for a caret and a remedy; undefined where its text does not begin so (JSON). */
+export function askWord(rule: Span | undefined): Span | undefined {
+  const word = rule === undefined ? undefined : { ...rule, end: rule.start + "ask".length };
+  return word?.source.text.slice(word.start, word.end) === "ask" ? word : undefined;
 }

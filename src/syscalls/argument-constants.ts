@@ -15,9 +15,10 @@ const flags = (names: string): NamedValues => ({ names, flags: true });
 // The headers give the values of other arguments, of fields and of masks names that begin alike: each list leaves
 // these out, so that a value has one name, and that is the argument's own.
 const signal = one("SIG* -SIG_* -SIGEV_* -SIGSTKSZ -SIGIOT -SIGCLD -SIGPOLL -SIGUNUSED -SIGRTMIN -SIGRTMAX");
-const fileCommand = one(
-  "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE",
-);
+/** The commands of fcntl. */
+export const fileCommandNames =
+  "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE";
+const fileCommand = one(fileCommandNames);
 const deviceRequest = one(
   "TIOC* TC* FIO* SIOC* FS_IOC_* -TIOCM_* -TIOCPKT_* -TIOCSER_* -TIOCINQ -TCP_* -TCSANOW -TCSADRAIN -TCSAFLUSH -TCION -TCIOFF -TCOON -TCOOFF -TCIFLUSH -TCOFLUSH -TCIOFLUSH -SIOCINQ -SIOCOUTQ -SIOCGSTAMP_OLD -SIOCGSTAMPNS_OLD -SIOCDEVPRIVATE -SIOCPROTOPRIVATE",
 );
@@ -44,9 +45,10 @@ const socketType = one(
   "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET SOCK_NONBLOCK SOCK_CLOEXEC",
 );
 const level = one("SOL_* -SOL_CAN_BASE");
-const clock = one(
-  "CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID CLOCK_THREAD_CPUTIME_ID CLOCK_MONOTONIC_RAW CLOCK_REALTIME_COARSE CLOCK_MONOTONIC_COARSE CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM CLOCK_TAI",
-);
+/** The machine's clocks, without those of single processes. */
+export const clockNames =
+  "CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID CLOCK_THREAD_CPUTIME_ID CLOCK_MONOTONIC_RAW CLOCK_REALTIME_COARSE CLOCK_MONOTONIC_COARSE CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM CLOCK_TAI";
+const clock = one(clockNames);
 const resource = one("RLIMIT_* -RLIMIT_OFILE");
 
 /** By `call.argument` with the manual page's names. */

@@ -12,7 +12,14 @@
  */
 export { type Abi, type AbiName, abiByName, abis, hostAbi } from "./abi.ts";
 export { type Argument, argumentNamed, type Place } from "./argument.ts";
-export { argumentsWithNames, type NamedValues, namedValues, namesOfValue } from "./argument-constants.ts";
+export {
+  argumentsWithNames,
+  clockNames,
+  fileCommandNames,
+  type NamedValues,
+  namedValues,
+  namesOfValue,
+} from "./argument-constants.ts";
 export { constantsOf } from "./constant-list.ts";
 export {
   type Constant,
