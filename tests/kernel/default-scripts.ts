@@ -27,14 +27,15 @@ const shell: Work = {
     wait
     bash -c 'trap "echo caught TERM; exit 7" TERM; kill -TERM $$; sleep 5' || echo "status $?"
     sleep 30 & kill -STOP "$!"; kill -CONT "$!"; kill "$!"; wait "$!" || echo "ended with $?"
-    set -m
-    # What bash says of a job, and whether, is a matter of timing: compared is how jobs end.
-    {
+    # What bash says of a job, and when, is a matter of timing: a shell of its own keeps it to itself, since the next
+    # command of this one would be told what that one was not. Compared is how jobs end.
+    (
+      set -m
       bash -c 'kill -STOP $$; echo continued' | cat &
       until grep -q '^State:.T' "/proc/$(jobs -p %%)/status"; do sleep 0.01; done
       kill -CONT %%
       wait
-    } 2> jobs.log
+    ) 2> jobs.log
     rm jobs.log
     echo stopped and continued
     (ulimit -n 64; ulimit -n)
