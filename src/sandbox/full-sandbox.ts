@@ -1,4 +1,5 @@
 /** Everything around the filter: which steps a policy comes to on this machine, for one start of one program. */
+import { accessSync, constants } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import { listWords } from "../diagnostics/index.ts";
@@ -160,7 +161,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     terminal: settings.terminal === true && settings.newSession !== true,
     proc: machine.proc !== 0 ? "none" : start.isRoot && settings.asRoot === true ? "read" : "write",
     size: policy.limits?.memory,
-    seesSecrets: settings.asRoot === true || !start.isRoot,
+    seesSecrets: settings.asRoot === true || settings.user !== undefined || !start.isRoot,
     portable,
   };
   const namespaces: readonly NamespaceKind[] = [
@@ -203,7 +204,7 @@ export function sandboxSteps(policy: Policy, settings: SandboxSettings, start: S
     workingDirectory: {
       kind: "workingDirectory",
       path: stays,
-      ...(isSame && !portable ? { identity: grantOf(cwd, false).identity } : {}),
+      ...(isSame && !portable ? { identity: workingFolder(cwd).identity } : {}),
     },
     last: [
       ...(settings.newSession === true ? [{ kind: "terminal", newSession: true } as const] : []),
@@ -318,13 +319,13 @@ function allGrants(
       cwd === "/tmp" ||
       cwd === "/var/tmp" ||
       /^\/(?:proc|dev|sys|run)(?:\/|$)/.test(cwd) ||
-      showsKeptPlans(grantOf(cwd, false), process.getuid?.() ?? 0)
+      showsKeptPlans(workingFolder(cwd), process.getuid?.() ?? 0)
     ) {
       notes.push(
         `the working directory ${cwd} holds more than a program's files and is not shown to it: --read . does`,
       );
     } else {
-      grants.push(grantOf(cwd, false));
+      grants.push(workingFolder(cwd));
     }
   }
   const absolute = resolvePath(cwd, program);
@@ -337,6 +338,18 @@ function allGrants(
       );
   }
   return { grants, notes, program: isShown(absolute) || real === absolute ? absolute : real };
+}
+
+/** Where the caller stands. @throws PrepareError where that may not be entered: then the program could not begin there */
+function workingFolder(cwd: string): Grant {
+  try {
+    accessSync(cwd, constants.X_OK);
+  } catch {
+    throw new PrepareError(
+      `the working directory ${cwd} may not be entered: go to another one and start again`,
+    );
+  }
+  return grantOf(cwd, false);
 }
 
 interface User {
@@ -359,6 +372,9 @@ function identityOf({ asRoot, user }: SandboxSettings, { isRoot }: Start): User 
   }
   if (asRoot === true) return undefined;
   const found = userNamed(user ?? "nobody");
+  // Root's own number opens root's files, and the kernel's settings in /proc: that has a name of its own, and covers.
+  if (found.uid === 0)
+    throw new PrepareError(`--user ${user} is root: a program that stays root needs --as-root`);
   return user === undefined ? { ...found, home: undefined } : found;
 }
 

@@ -314,11 +314,29 @@ for (const person of people) {
         /"~daemon\/x" cannot be granted: ~ alone is your own home/,
       ],
       ["a port that is no number", ["--port", "http"], /"http" is no port/],
-      ["a port that is too large", ["--port", "65536"], /no port/],
+      ["a port that is too large", ["--port", "65536"], /"65536" is no port/],
+      [
+        "a port of five nines",
+        ["--port", "99999"],
+        /"99999" is no port: --port takes a number from 1 to 65535/,
+      ],
       ["a size that is none", ["--memory", "much"], /memory is not a limit/],
+      ["a size with a unit that is none", ["--memory", "12Q"], /memory is not a limit/],
+      [
+        "a file where a folder is meant",
+        ["--read", `${scratchFile("file", "")}/`],
+        /is a file, not a folder/,
+      ],
       ["a time that is none", ["--wall-time", "soon"], /wall-time is not a limit/],
       ["the network and a port", ["--net", "--port", "1"], /contradict/],
       ["root and a user", ["--as-root", "--user", "nobody"], /contradict/],
+      // It would see root's secrets, and write the kernel's settings.
+      [
+        "root as a user",
+        ["--user", "root"],
+        person.isRoot ? /--user root is root: .*--as-root/ : /only root can start programs as somebody else/,
+      ],
+      ["the terminal and a session without it", ["--tty", "--new-session"], /contradict/],
       ["a layer that does not exist", ["--missing", "fiels"], /no layer "fiels"/],
       ["a variable without a name", ["--env", "=x"], /no variable/],
       ["the filter alone, and the network", ["--filter-only", "--net"], /--net would do nothing/],
@@ -381,6 +399,41 @@ for (const person of people) {
       assert.match(wrong.stderr, /^callgate: HOME is "home", which is relative/);
       const none = callgate(["run", "--", "echo", "started"], { ...options, env: { HOME: "" } });
       assert.deepEqual([none.status, none.stdout], [0, "started\n"], none.stderr);
+    });
+
+    test("refused: a working directory that was removed, that has too long a path, or that may not be entered", (context) => {
+      const refusal = (prepare: string): Outcome => {
+        const as = person.uid === 0 ? {} : { uid: person.uid };
+        const folder = scratchPath("place");
+        mkdirSync(folder);
+        if (isRoot) chownSync(folder, person.uid, person.uid);
+        // Removed by whoever can remove a path that is too long.
+        const line = `trap "chmod -Rf u+rwx '${folder}'; rm -rf '${folder}'" EXIT; cd '${folder}' && ${prepare} && "$callgate" run -- echo started`;
+        return shell(line, { ...as, env: { HOME: place.home } });
+      };
+      const long = `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21; do mkdir ${"n".repeat(200)} && cd -P ${"n".repeat(200)} || exit; done`;
+      for (const [prepare, message] of [
+        ["mkdir gone && cd gone && rmdir ../gone", /^callgate: the working directory was removed: go to/m],
+        [long, /^callgate: the working directory has a path that is too long: go to/m],
+        ...(person.isRoot
+          ? []
+          : ([
+              [
+                "mkdir closed && cd closed && chmod 0 .",
+                /^callgate: the working directory \S+\/closed may not be entered: go to/m,
+              ],
+              [
+                "mkdir -p closed/in && cd closed/in && chmod 0 ..",
+                /^callgate: the working directory \S+\/closed\/in may not be entered: go to/m,
+              ],
+            ] as const)),
+      ] as const) {
+        const { status, stdout, stderr } = refusal(prepare);
+        assert.deepEqual([status, stdout], [125, ""], stderr);
+        assert.match(stderr, message);
+        assert.doesNotMatch(stderr, /internal/);
+      }
+      if (person.isRoot) context.diagnostic("root enters every folder");
     });
 
     test("refused: a folder that may not be read", (context) => {
@@ -470,6 +523,11 @@ test("a home that is the working directory is not shown, and that is said", () =
 test("root: --user takes another identity, --as-root keeps root without its capabilities", (context) => {
   if (!isRoot) return context.diagnostic("only root can");
   assert.equal(callgate(["run", "--user", "daemon", "--", "id", "-un"], { cwd: "/usr" }).stdout, "daemon\n");
+  // Whoever is named may be somebody who is let read them.
+  const secret = callgate(["run", "--user", "daemon", "--", "stat", "-c", "%F", "/etc/shadow"], {
+    cwd: "/usr",
+  });
+  assert.equal(secret.stdout, "character special file\n", secret.stderr);
   const root = callgate(
     [
       "run",
