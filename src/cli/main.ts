@@ -99,6 +99,11 @@ function reportFailure(error: unknown): void {
     printError(`callgate: ${error.message}\n`);
     return;
   }
+  if (error instanceof Error && "syscall" in error && error.syscall === "uv_cwd") {
+    const why = "code" in error && error.code === "ENOENT" ? "was removed" : "has a path that is too long";
+    printError(`callgate: the working directory ${why}: go to another one and start again\n`);
+    return;
+  }
   const message = error instanceof Error ? error.message : String(error);
   printError(`callgate: internal error: ${message}\nplease report this, with the command and the policy\n`);
   if (process.env["CALLGATE_DEBUG"] !== undefined && error instanceof Error)

@@ -99,6 +99,8 @@ export function sandboxOfCommandLine(
 
 function settingsOf(parsed: ParsedArguments, policy: Policy, caller: Caller): SandboxSettings {
   const user = valueOfOption(parsed, "user");
+  if (hasOption(parsed, "tty") && hasOption(parsed, "new-session"))
+    throw new UsageError("--tty and --new-session contradict each other: a new session has no terminal");
   const rules = [...policy.syscalls.require, ...policy.syscalls.rules];
   const sources = new Set(rules.map((rule) => rule.span?.source.name ?? ""));
   const named = [valueOfOption(parsed, "policy"), valueOfOption(parsed, "rules")];

@@ -32,6 +32,8 @@ export function readGrant(written: string, writable: boolean, place: Place): Gra
   const absolute = absolutePath(written, place);
   try {
     const grant = grantOf(realPathOf(absolute), writable);
+    if (/\/\.?$/.test(written) && grant.kind !== "folder")
+      return `${shown} cannot be granted: it is a file, not a folder`;
     if (/^\/(?:proc|dev)(?:\/|$)/.test(grant.path))
       return `${shown} cannot be granted: /proc and /dev are the sandbox's own`;
     if (showsKeptPlans(grant, process.getuid?.() ?? 0))
