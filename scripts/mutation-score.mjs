@@ -17,7 +17,7 @@ const dist = process.env.CALLGATE_DIST ?? join(root, "dist");
 if (isMainThread && process.env.CALLGATE_DIST === undefined) await import("./build.mjs");
 const load = (path) => import(pathToFileURL(join(dist, path)).href);
 const { mutantsIn, scoreOf, subjects, sumOf } = await load("tests/proof/mutation-score.js");
-const { randomOf } = await load("tests/proof/mutants.js");
+const { randomOf } = await load("tests/seed.js");
 
 const all = subjects();
 

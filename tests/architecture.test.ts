@@ -65,3 +65,18 @@ describe("imports go one way", () => {
       );
   });
 });
+
+test("tests draw from one seed", () => {
+  const tests = join(import.meta.dirname, "..", "..", "tests");
+  const files = readdirSync(tests, { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => ({ file, text: readFileSync(join(tests, file), "utf8") }));
+  const drawing = files.filter(({ text }) => /\bfc\.(?:assert|check|sample)\(/.test(text));
+  assert.ok(drawing.length > 10);
+  for (const { file, text } of drawing) assert.match(text, /import .*"\.\.\/seed\.ts";/, file);
+  // A seed that is the time's, or none at all, repeats nothing.
+  const own = /\bMath\.random\(|\bDate\.now\(\) [&%]|Of\(Date\.now|\bseed:|\bnumRuns[^}\n]*\bseed\b/;
+  for (const { file, text } of files)
+    if (file !== "seed.ts" && file !== "architecture.test.ts") assert.doesNotMatch(text, own, file);
+});

@@ -10,9 +10,7 @@ import { resolve } from "../../src/policy/resolve.ts";
 import type { ResolvedPolicy } from "../../src/policy/resolved.ts";
 import { reachableCases } from "../../src/proof/reach.ts";
 import { policyOf, target } from "../policy/reading.ts";
-import { randomOf } from "../proof/mutants.ts";
-
-const seed = Date.now() & 0x7fff_ffff;
+import { drawing, randomOf, seed } from "../seed.ts";
 
 /** The calls of which any would meet a need. */
 function selectorsOf(need: Need): readonly string[] {
@@ -46,24 +44,31 @@ function callsMeant(wanted: ResolvedPolicy, random: () => number): readonly (rea
 
 describe(`what holes lack under the built-in policies (seed ${seed})`, () => {
   for (const name of builtinPolicies()) {
-    test(name, (context) => {
-      const { policy } = loadPolicy(name, { target });
-      assert.ok(policy !== undefined);
-      const { resolved } = resolve(policy, target);
-      const { outOfReach } = auditCves(policy, { target });
-      const random = randomOf(seed);
-      const asked = new Set(outOfReach.flatMap(({ missing }) => missing.flatMap(selectorsOf)));
-      let tried = 0;
-      for (const selector of asked) {
-        const wanted = resolve(policyOf(`allow ${selector}`, 'default = "kill"\nnewer = "kill"'), target);
-        for (const words of callsMeant(wanted.resolved, random)) {
-          tried += 1;
-          const decided = decide(resolved, words);
-          assert.notEqual(decided, "allow", `${selector}: ${words.map((word) => word.toString(16)).join()}`);
+    test(
+      name,
+      drawing((context) => {
+        const { policy } = loadPolicy(name, { target });
+        assert.ok(policy !== undefined);
+        const { resolved } = resolve(policy, target);
+        const { outOfReach } = auditCves(policy, { target });
+        const random = randomOf(seed);
+        const asked = new Set(outOfReach.flatMap(({ missing }) => missing.flatMap(selectorsOf)));
+        let tried = 0;
+        for (const selector of asked) {
+          const wanted = resolve(policyOf(`allow ${selector}`, 'default = "kill"\nnewer = "kill"'), target);
+          for (const words of callsMeant(wanted.resolved, random)) {
+            tried += 1;
+            const decided = decide(resolved, words);
+            assert.notEqual(
+              decided,
+              "allow",
+              `${selector}: ${words.map((word) => word.toString(16)).join()}`,
+            );
+          }
         }
-      }
-      context.diagnostic(`${tried} calls of ${asked.size} selectors`);
-      assert.ok(tried > 10 * asked.size);
-    });
+        context.diagnostic(`${tried} calls of ${asked.size} selectors`);
+        assert.ok(tried > 10 * asked.size);
+      }),
+    );
   }
 });

@@ -19,6 +19,7 @@ import {
   ret,
   trace,
 } from "../../src/bpf/index.ts";
+import "../seed.ts";
 import { harmlessCall, lawfulBody, memoryPrologue, word } from "./arbitrary.ts";
 
 const someCall = { nr: 0, arch: 0, args: [] };

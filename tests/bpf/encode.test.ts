@@ -13,6 +13,7 @@ import {
   readFilter,
   ret,
 } from "../../src/bpf/index.ts";
+import "../seed.ts";
 import { anyInstruction } from "./arbitrary.ts";
 
 test("an instruction is eight bytes, in the byte order asked for", () => {

@@ -12,6 +12,7 @@ import { tokenize } from "../../src/policy/lexer.ts";
 import { parseRules } from "../../src/policy/parser.ts";
 import { printRule } from "../../src/policy/printer.ts";
 import { written } from "../property/arbitrary.ts";
+import "../seed.ts";
 import { callgate } from "./callgate.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "callgate-fmt-"));

@@ -13,6 +13,7 @@ import { weightsFor } from "../../src/compiler/weights.ts";
 import { readPolicy } from "../../src/formats/index.ts";
 import { resolveSound } from "../../src/policy/resolve.ts";
 import { policyOf, target } from "../policy/reading.ts";
+import "../seed.ts";
 import { callsOn, textOf, written } from "../property/arbitrary.ts";
 
 /** What a graph answers, whatever it is made of. */

@@ -27,6 +27,7 @@ import { compileStack } from "../../src/compiler/stack.ts";
 import { readPolicy } from "../../src/formats/index.ts";
 import { policyOf, target } from "../policy/reading.ts";
 import { realStacks } from "../proof/corpus.ts";
+import "../seed.ts";
 import { textOf, written } from "../property/arbitrary.ts";
 
 const answerOf = (filters: readonly Filter[], words: Uint32Array): number =>

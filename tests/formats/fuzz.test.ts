@@ -1,9 +1,7 @@
 // Mutated policies through every reader: no crash, no hang, no partially read policy, and nothing read that cannot be
 // written and read again.
 //
-//     CALLGATE_FUZZ_SEED=7 CALLGATE_FUZZ_ROUNDS=50000 npm test -- formats/fuzz
-//
-// The seed is fixed, so that a run in CI says something about the change and not about chance.
+//     CALLGATE_SEED=7 CALLGATE_FUZZ_ROUNDS=50000 npm test -- formats/fuzz
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,8 +21,8 @@ import { printAction } from "../../src/policy/action.ts";
 import { printRule } from "../../src/policy/printer.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { fileOf, target } from "../policy/reading.ts";
+import { drawing, seed } from "../seed.ts";
 
-const seed = Number(process.env["CALLGATE_FUZZ_SEED"] ?? "1");
 const rounds = Number(process.env["CALLGATE_FUZZ_ROUNDS"] ?? "250");
 /** What no read may take, in milliseconds: they take one or two, and a machine may be busy. */
 const hang = 20_000;
@@ -264,7 +262,7 @@ function tryRead(input: string | PolicyDocument, options: ReadOptions): ReadResu
     return result;
   } catch (error) {
     const shown = typeof input === "string" ? JSON.stringify(input) : String(Object.keys(input));
-    throw new Error(`seed ${seed}, format ${options.format ?? "by content"}: ${shown.slice(0, 4000)}`, {
+    throw new Error(`format ${options.format ?? "by content"}: ${shown.slice(0, 4000)}`, {
       cause: error,
     });
   }
@@ -277,20 +275,23 @@ describe(`mutated policies (seed ${seed}, ${rounds} rounds)`, () => {
   });
 
   for (const format of [undefined, "toml", "json", "lxc", "oci"] as const) {
-    test(`as text, ${format ?? "known by content"}`, (context) => {
-      const random = randomFrom(seed);
-      const options = format === undefined ? {} : { format };
-      // Mostly texts of this format: what is another's is refused soon.
-      const own = corpus.filter((text) => readPolicy(text, { target, ...options }).policy !== undefined);
-      let read = 0;
-      for (let round = 0; round < rounds; round += 1) {
-        const text = oneOf(random(8) === 0 ? corpus : own, random);
-        const { policy } = tryRead(mutate(text, random), options);
-        if (policy !== undefined) read += 1;
-      }
-      context.diagnostic(`${read} of ${rounds} read`);
-      assert.ok(rounds < 100 || (read > 0 && read < rounds), "the mutations are too mild or too strong");
-    });
+    test(
+      `as text, ${format ?? "known by content"}`,
+      drawing((context) => {
+        const random = randomFrom(seed);
+        const options = format === undefined ? {} : { format };
+        // Mostly texts of this format: what is another's is refused soon.
+        const own = corpus.filter((text) => readPolicy(text, { target, ...options }).policy !== undefined);
+        let read = 0;
+        for (let round = 0; round < rounds; round += 1) {
+          const text = oneOf(random(8) === 0 ? corpus : own, random);
+          const { policy } = tryRead(mutate(text, random), options);
+          if (policy !== undefined) read += 1;
+        }
+        context.diagnostic(`${read} of ${rounds} read`);
+        assert.ok(rounds < 100 || (read > 0 && read < rounds), "the mutations are too mild or too strong");
+      }),
+    );
   }
 
   test("what was found so is refused", () => {
@@ -312,21 +313,26 @@ describe(`mutated policies (seed ${seed}, ${rounds} rounds)`, () => {
     );
   });
 
-  test("as objects", (context) => {
-    const random = randomFrom(seed);
-    const documents = corpus.filter((text) => text.startsWith("{")).map((text): unknown => JSON.parse(text));
-    const own = builtinPolicies().map((name): unknown => {
-      const { policy } = readPolicy(builtinPolicyText(name) ?? "", { target });
-      assert.ok(policy !== undefined);
-      return JSON.parse(writePolicy(policy, "json").text);
-    });
-    let read = 0;
-    for (let round = 0; round < rounds; round += 1) {
-      const mutated = mutateValue(oneOf([...own, ...documents], random), random);
-      // What a caller without types passes: the reader has to check it.
-      if (tryRead(mutated as PolicyDocument, {}).policy !== undefined) read += 1;
-    }
-    context.diagnostic(`${read} of ${rounds} read`);
-    assert.ok(rounds < 100 || (read > 0 && read < rounds), "the mutations are too mild or too strong");
-  });
+  test(
+    "as objects",
+    drawing((context) => {
+      const random = randomFrom(seed);
+      const documents = corpus
+        .filter((text) => text.startsWith("{"))
+        .map((text): unknown => JSON.parse(text));
+      const own = builtinPolicies().map((name): unknown => {
+        const { policy } = readPolicy(builtinPolicyText(name) ?? "", { target });
+        assert.ok(policy !== undefined);
+        return JSON.parse(writePolicy(policy, "json").text);
+      });
+      let read = 0;
+      for (let round = 0; round < rounds; round += 1) {
+        const mutated = mutateValue(oneOf([...own, ...documents], random), random);
+        // What a caller without types passes: the reader has to check it.
+        if (tryRead(mutated as PolicyDocument, {}).policy !== undefined) read += 1;
+      }
+      context.diagnostic(`${read} of ${rounds} read`);
+      assert.ok(rounds < 100 || (read > 0 && read < rounds), "the mutations are too mild or too strong");
+    }),
+  );
 });

@@ -21,6 +21,7 @@ import { type Difference, diff } from "../../src/proof/index.ts";
 import { readProcessFilters } from "../../src/sandbox/process-filters.ts";
 import { type AbiName, multiplexedOf, syscallByName, syscallsOf } from "../../src/syscalls/index.ts";
 import { policyOfText } from "../policy/reading.ts";
+import { drawing, randomOf, seed } from "../seed.ts";
 import { compileC, isRoot, root, scratch } from "./native.ts";
 
 const operators = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"] as const;
@@ -117,12 +118,10 @@ const names = syscallsOf("x86_64")
   .filter((name) => !multiplexed.has(name) && syscallByName("x86", name) !== undefined)
   .slice(0, 160);
 
-function randomOf(start: number): (below: number) => number {
-  let seed = start;
-  return (below) => {
-    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-    return Math.floor((seed / 0x8000_0000) * below);
-  };
+/** Whole numbers from 0, less than `below`. */
+function dice(start: number): (below: number) => number {
+  const random = randomOf(start);
+  return (below) => Math.floor(random() * below);
 }
 
 /** Rules of which no two of one call match the same arguments. */
@@ -170,20 +169,23 @@ describe("rules that exclude each other", () => {
   const sets: readonly (readonly AbiName[])[] = [["x86_64"], ["x86_64", "x86", "x32"]];
   for (const [number, abis] of sets.entries())
     for (const optimize of [1, 2] as const)
-      test(`${abis.join(", ")}, libseccomp's optimisation ${optimize}: its filter is proved equal`, () => {
-        const rules = exclusiveRules(randomOf(Date.now() + number * 2 + optimize));
-        assert.ok(rules.length > 100);
-        const filter = ofLibseccomp(rules, abis, optimize);
-        const differences = differencesOf(filter, policyFor(rules, abis));
-        assert.deepEqual(
-          differences
-            .slice(0, 5)
-            .map((one) => `${one.abi} ${one.syscall ?? one.numbers.from} ${one.condition}`),
-          [],
-        );
-        // And a rule less is seen.
-        assert.notDeepEqual(differencesOf(filter, policyFor(rules.slice(1), abis)), []);
-      });
+      test(
+        `${abis.join(", ")}, libseccomp's optimisation ${optimize}: its filter is proved equal`,
+        drawing(() => {
+          const rules = exclusiveRules(dice(seed + number * 2 + optimize));
+          assert.ok(rules.length > 100);
+          const filter = ofLibseccomp(rules, abis, optimize);
+          const differences = differencesOf(filter, policyFor(rules, abis));
+          assert.deepEqual(
+            differences
+              .slice(0, 5)
+              .map((one) => `${one.abi} ${one.syscall ?? one.numbers.from} ${one.condition}`),
+            [],
+          );
+          // And a rule less is seen.
+          assert.notDeepEqual(differencesOf(filter, policyFor(rules.slice(1), abis)), []);
+        }),
+      );
 });
 
 /** An OCI profile of the same rules, in the same order. */
@@ -234,15 +236,21 @@ function overlappingRules(random: (below: number) => number): readonly Rule[] {
 }
 
 describe("rules that overlap", () => {
-  test("of one argument below 2^32: the reader of OCI profiles has libseccomp's order", () => {
-    const rules = overlappingRules(randomOf(Date.now()));
-    const differences = differencesOf(ofLibseccomp(rules, ["x86_64"], 1), policyOfProfile(profileOf(rules)));
-    const low = differences.filter(({ witness }) => (witness.args[0] ?? 0n) < 0x1_0000_0000n);
-    assert.deepEqual(
-      low.map(({ syscall }) => rules.filter(({ name }) => name === syscall)),
-      [],
-    );
-  });
+  test(
+    "of one argument below 2^32: the reader of OCI profiles has libseccomp's order",
+    drawing(() => {
+      const rules = overlappingRules(dice(seed));
+      const differences = differencesOf(
+        ofLibseccomp(rules, ["x86_64"], 1),
+        policyOfProfile(profileOf(rules)),
+      );
+      const low = differences.filter(({ witness }) => (witness.args[0] ?? 0n) < 0x1_0000_0000n);
+      assert.deepEqual(
+        low.map(({ syscall }) => rules.filter(({ name }) => name === syscall)),
+        [],
+      );
+    }),
+  );
 
   test("of several arguments libseccomp can lose calls, which is no order at all, and is warned of", () => {
     const rules: readonly Rule[] = [
@@ -352,25 +360,38 @@ function loadedBy(runtime: "runc" | "crun", profile: object): Filter {
 
 describe("what container runtimes load", () => {
   for (const runtime of ["crun", "runc"] as const)
-    test(`${runtime}`, {
-      skip:
-        !isRoot || !hasRuntime(runtime) || !existsSync("/usr/bin/busybox")
-          ? `needs root, ${runtime} and busybox`
-          : false,
-    }, () => {
-      const random = randomOf(Date.now());
-      // What a container needs to start is not touched by the rules under test.
-      const tried = ["dup2", "getpriority", "setpriority", "personality", "alarm", "pause", "umask", "flock"];
-      const open = syscallsOf("x86_64")
-        .filter(({ name, since }) => since !== undefined && since.major < 5 && !tried.includes(name))
-        .map(({ name }): Rule => ({ name, action: RET_ALLOW, tests: [] }));
-      const rules = [...open, ...exclusiveRules(random).filter(({ name }) => tried.includes(name))];
-      const loaded = loadedBy(runtime, profileOf(rules));
-      // runc answers numbers above all that are named with ENOSYS, the default of this profile too.
-      const policy = policyOfProfile(profileOf(rules));
-      assert.deepEqual(
-        differencesOf(loaded, policy).map((one) => `${one.syscall} ${one.condition}`),
-        [],
-      );
-    });
+    test(
+      `${runtime}`,
+      {
+        skip:
+          !isRoot || !hasRuntime(runtime) || !existsSync("/usr/bin/busybox")
+            ? `needs root, ${runtime} and busybox`
+            : false,
+      },
+      drawing(() => {
+        const random = dice(seed);
+        // What a container needs to start is not touched by the rules under test.
+        const tried = [
+          "dup2",
+          "getpriority",
+          "setpriority",
+          "personality",
+          "alarm",
+          "pause",
+          "umask",
+          "flock",
+        ];
+        const open = syscallsOf("x86_64")
+          .filter(({ name, since }) => since !== undefined && since.major < 5 && !tried.includes(name))
+          .map(({ name }): Rule => ({ name, action: RET_ALLOW, tests: [] }));
+        const rules = [...open, ...exclusiveRules(random).filter(({ name }) => tried.includes(name))];
+        const loaded = loadedBy(runtime, profileOf(rules));
+        // runc answers numbers above all that are named with ENOSYS, the default of this profile too.
+        const policy = policyOfProfile(profileOf(rules));
+        assert.deepEqual(
+          differencesOf(loaded, policy).map((one) => `${one.syscall} ${one.condition}`),
+          [],
+        );
+      }),
+    );
 });

@@ -22,9 +22,9 @@ import {
 import { compile } from "../../src/compiler/index.ts";
 import { prove, type Witness } from "../../src/proof/index.ts";
 import { policyOf, target } from "../policy/reading.ts";
-import { mutantsOf, randomOf } from "../proof/mutants.ts";
+import { mutantsOf } from "../proof/mutants.ts";
+import { drawing, randomOf, seed } from "../seed.ts";
 
-const seed = Date.now() & 0x7fff_ffff;
 const nativeArch = 0xc000_003e;
 /**
  * Not made: -1, which tracers use; and uretprobe and uprobe, which newer kernels let past every filter, since they
@@ -65,42 +65,45 @@ describe(`witnesses in the real kernel (seed ${seed})`, { skip: reasonToSkip() }
   });
   after(() => rmSync(scratch, { recursive: true, force: true }));
 
-  test("a refuted filter, and the filter of the policy, answer the witness as was said", (context) => {
-    const random = randomOf(seed);
-    const filter = compile(policy, { target });
-    const trials: Trial[] = [];
-    for (let round = 0; round < 250; round++) {
-      const at = Math.floor(random() * filter.instructions.length);
-      const mutants = mutantsOf(filter, at, random);
-      const mutant = mutants[Math.floor(random() * mutants.length)];
-      if (mutant === undefined) continue;
-      const changed = filterOf(filter.instructions.with(at, mutant));
-      const verdict = prove(changed, policy, { target });
-      if (verdict.verdict !== "refuted" || verdict.witness.arch !== nativeArch) continue;
-      for (const { instructions } of [changed, filter])
-        trials.push({ instructions, witness: verdict.witness });
-    }
-    const { instructionPointer } = ask(runner, []);
-    // Only calls that are refused are made: what is let through would be carried out, whatever it is.
-    const answered = trials.flatMap(({ instructions, witness: { nr, args, arch } }) => {
-      const returnValue = emulate(instructions, { nr, args, arch, instructionPointer });
-      const isRefused = ![RET_ALLOW, RET_LOG].includes(actionOf(returnValue));
-      return isRefused && !leftOut.includes(nr) ? [{ instructions, nr, args, returnValue }] : [];
-    });
-    const { outcomes } = ask(runner, answered);
-    assert.equal(outcomes.length, answered.length);
-    const classes = new Map<string, number>();
-    for (const [index, { nr, args, returnValue }] of answered.entries()) {
-      const expected = expectedOutcome(returnValue);
-      assert.equal(outcomes[index], expected, `seed ${seed}: call ${nr}(${args.join(", ")})`);
-      const name = `${nr >= 0x4000_0000 ? "x32 " : ""}${expected.split(" ")[0]}`;
-      classes.set(name, (classes.get(name) ?? 0) + 1);
-    }
-    context.diagnostic(JSON.stringify(Object.fromEntries(classes)));
-    assert.ok(answered.length > 50, `${answered.length} calls`);
-    const sum = (how: string): number => (classes.get(how) ?? 0) + (classes.get(`x32 ${how}`) ?? 0);
-    assert.ok(sum("returned") > 10 && sum("killed") > 0);
-  });
+  test(
+    "a refuted filter, and the filter of the policy, answer the witness as was said",
+    drawing((context) => {
+      const random = randomOf(seed);
+      const filter = compile(policy, { target });
+      const trials: Trial[] = [];
+      for (let round = 0; round < 250; round++) {
+        const at = Math.floor(random() * filter.instructions.length);
+        const mutants = mutantsOf(filter, at, random);
+        const mutant = mutants[Math.floor(random() * mutants.length)];
+        if (mutant === undefined) continue;
+        const changed = filterOf(filter.instructions.with(at, mutant));
+        const verdict = prove(changed, policy, { target });
+        if (verdict.verdict !== "refuted" || verdict.witness.arch !== nativeArch) continue;
+        for (const { instructions } of [changed, filter])
+          trials.push({ instructions, witness: verdict.witness });
+      }
+      const { instructionPointer } = ask(runner, []);
+      // Only calls that are refused are made: what is let through would be carried out, whatever it is.
+      const answered = trials.flatMap(({ instructions, witness: { nr, args, arch } }) => {
+        const returnValue = emulate(instructions, { nr, args, arch, instructionPointer });
+        const isRefused = ![RET_ALLOW, RET_LOG].includes(actionOf(returnValue));
+        return isRefused && !leftOut.includes(nr) ? [{ instructions, nr, args, returnValue }] : [];
+      });
+      const { outcomes } = ask(runner, answered);
+      assert.equal(outcomes.length, answered.length);
+      const classes = new Map<string, number>();
+      for (const [index, { nr, args, returnValue }] of answered.entries()) {
+        const expected = expectedOutcome(returnValue);
+        assert.equal(outcomes[index], expected, `call ${nr}(${args.join(", ")})`);
+        const name = `${nr >= 0x4000_0000 ? "x32 " : ""}${expected.split(" ")[0]}`;
+        classes.set(name, (classes.get(name) ?? 0) + 1);
+      }
+      context.diagnostic(JSON.stringify(Object.fromEntries(classes)));
+      assert.ok(answered.length > 50, `${answered.length} calls`);
+      const sum = (how: string): number => (classes.get(how) ?? 0) + (classes.get(`x32 ${how}`) ?? 0);
+      assert.ok(sum("returned") > 10 && sum("killed") > 0);
+    }),
+  );
 });
 
 /** What a caller notices of a refusal, where nobody traces, listens or catches SIGSYS. */

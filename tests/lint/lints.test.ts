@@ -18,6 +18,7 @@ import { abiOfNumber, type Decision } from "../../src/policy/resolved.ts";
 import { abis } from "../../src/syscalls/index.ts";
 import { brief, fileOf, policyOfText, target } from "../policy/reading.ts";
 import { callsOn, written } from "../property/arbitrary.ts";
+import { randomOf } from "../seed.ts";
 
 /** What programs need in any case, so that only the lint in question speaks. */
 const base = "allow @default";
@@ -268,7 +269,7 @@ test("what is extended is checked where it is written", () => {
 
 test("random policies: nothing throws, and what is redundant or idle can all be left out", () => {
   fc.assert(
-    fc.property(written, fc.integer(), (one, seed) => {
+    fc.property(written, fc.integer(), (one, start) => {
       const head = [
         `default = "${printAction(one.default)}"`,
         ...(one.baseline === undefined ? [] : [`baseline = "${one.baseline}"`]),
@@ -293,11 +294,7 @@ test("random policies: nothing throws, and what is redundant or idle can all be 
       const rules = all.syscalls.rules.filter((rule) => !out.has(rule));
       const kept = { ...all, syscalls: { ...all.syscalls, rules } };
       const { resolved } = resolve(kept, target);
-      let state = seed >>> 0;
-      const random = (): number => {
-        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-        return state / 2 ** 32;
-      };
+      const random = randomOf(start);
       for (const { words, expected } of callsOn(read.policy, random, 60)) {
         const [nr = 0, arch = 0] = words;
         const owner = abis.find((one) => one.arch === arch)?.name;

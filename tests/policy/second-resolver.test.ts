@@ -11,6 +11,7 @@ import { resolve } from "../../src/policy/resolve.ts";
 import type { Policy, Rule } from "../../src/policy/types.ts";
 import { type AbiName, abiByName, abis, syscallNames, twinsOf } from "../../src/syscalls/index.ts";
 import { textOf, written } from "../property/arbitrary.ts";
+import { seed } from "../seed.ts";
 import {
   canonical,
   innersOf,
@@ -20,7 +21,6 @@ import {
   type Told,
 } from "./second-resolver.ts";
 
-const seed = Date.now() & 0x7fff_ffff;
 /** More with CALLGATE_RUNS. */
 const numRuns = Number(process.env["CALLGATE_RUNS"] ?? 6);
 const all = abis.map(({ name }) => name);
@@ -131,7 +131,7 @@ describe(`random policies on every call of every ABI (seed ${seed})`, () => {
             }
           },
         ),
-        { numRuns, seed },
+        { numRuns },
       );
     });
   }

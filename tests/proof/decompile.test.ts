@@ -28,6 +28,7 @@ import { DecompileError, decompile } from "../../src/proof/decompile.ts";
 import { type Difference, diff, UndecidedError } from "../../src/proof/diff.ts";
 import { prove } from "../../src/proof/prove.ts";
 import { policyOf } from "../policy/reading.ts";
+import "../seed.ts";
 import { filterNamed, realStacks } from "./corpus.ts";
 
 const target = { target: "x86_64" } as const;

@@ -24,15 +24,6 @@ import { prove } from "../../src/proof/index.ts";
 import { target } from "../policy/reading.ts";
 import { secondOpinion } from "./second-method.ts";
 
-/** A generator of numbers from 0 to 1 that a seed repeats. */
-export function randomOf(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 /** Every way in which one instruction is changed here. */
 export function mutantsOf(
   { instructions }: Filter,

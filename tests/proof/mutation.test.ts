@@ -8,10 +8,9 @@ import type { Policy } from "../../src/policy/types.ts";
 import { prove } from "../../src/proof/index.ts";
 import { policyOf, target } from "../policy/reading.ts";
 import { callsOn } from "../property/arbitrary.ts";
-import { assertWitness, mutantsOf, randomOf } from "./mutants.ts";
+import { drawing, randomOf, seed } from "../seed.ts";
+import { assertWitness, mutantsOf } from "./mutants.ts";
 import { mutantsIn, scoreOf, subjects, sumOf } from "./mutation-score.ts";
-
-const seed = Date.now() & 0x7fff_ffff;
 
 const policies: Readonly<Record<string, Policy>> = {
   "an allow list with conditions": policyOf(
@@ -44,60 +43,69 @@ errno(38) clone3, ioctl((args[2] & 0xff00) == 0x5400)`,
 
 describe(`filters with one instruction changed (seed ${seed})`, () => {
   for (const [name, policy] of Object.entries(policies)) {
-    test(name, (context) => {
-      const random = randomOf(seed);
-      const filter = compile(policy, { target });
-      const calls = [...callsOn(policy, random, 3000)];
-      for (const { words, expected } of calls)
-        assert.equal(emulateWords(filter.instructions, words), expected);
-      const count = { refuted: 0, proved: 0, undecided: 0, seen: 0 };
-      for (let round = 0; round < 130; round++) {
-        const at = Math.floor(random() * filter.instructions.length);
-        const mutants = mutantsOf(filter, at, random);
-        const mutant = mutants[Math.floor(random() * mutants.length)];
-        const original = filter.instructions[at];
-        if (mutant === undefined) continue;
-        const instructions = filter.instructions.with(at, mutant);
-        const changed = filterOf(instructions);
-        const verdict = prove(changed, policy, { target });
-        count[verdict.verdict] += 1;
-        assertWitness(changed, policy, verdict);
-        const lawful = check(instructions).length === 0;
-        const difference = lawful
-          ? calls.find(({ words, expected }) => emulateWords(instructions, words) !== expected)
-          : undefined;
-        const message = `instruction ${at}: ${JSON.stringify(original)} to ${JSON.stringify(mutant)}`;
-        if (difference !== undefined) count.seen += 1;
-        if (difference !== undefined) assert.notEqual(verdict.verdict, "proved", message);
-        if (verdict.verdict === "undecided")
-          assert.match(
-            verdict.reason,
-            lawful ? /more than the proof can follow|returns a word/ : /kernel refuses/,
-          );
-      }
-      context.diagnostic(`${filter.instructions.length} instructions: ${JSON.stringify(count)}`);
-      assert.ok(count.refuted > 50 && count.seen > 20, JSON.stringify(count));
-    });
+    test(
+      name,
+      drawing((context) => {
+        const random = randomOf(seed);
+        const filter = compile(policy, { target });
+        const calls = [...callsOn(policy, random, 3000)];
+        for (const { words, expected } of calls)
+          assert.equal(emulateWords(filter.instructions, words), expected);
+        const count = { refuted: 0, proved: 0, undecided: 0, seen: 0 };
+        for (let round = 0; round < 130; round++) {
+          const at = Math.floor(random() * filter.instructions.length);
+          const mutants = mutantsOf(filter, at, random);
+          const mutant = mutants[Math.floor(random() * mutants.length)];
+          const original = filter.instructions[at];
+          if (mutant === undefined) continue;
+          const instructions = filter.instructions.with(at, mutant);
+          const changed = filterOf(instructions);
+          const verdict = prove(changed, policy, { target });
+          count[verdict.verdict] += 1;
+          assertWitness(changed, policy, verdict);
+          const lawful = check(instructions).length === 0;
+          const difference = lawful
+            ? calls.find(({ words, expected }) => emulateWords(instructions, words) !== expected)
+            : undefined;
+          const message = `instruction ${at}: ${JSON.stringify(original)} to ${JSON.stringify(mutant)}`;
+          if (difference !== undefined) count.seen += 1;
+          if (difference !== undefined) assert.notEqual(verdict.verdict, "proved", message);
+          if (verdict.verdict === "undecided")
+            assert.match(
+              verdict.reason,
+              lawful ? /more than the proof can follow|returns a word/ : /kernel refuses/,
+            );
+        }
+        context.diagnostic(`${filter.instructions.length} instructions: ${JSON.stringify(count)}`);
+        assert.ok(count.refuted > 50 && count.seen > 20, JSON.stringify(count));
+      }),
+    );
   }
 });
 
 describe(`every compiled policy's mutants, some of each, by two methods (seed ${seed})`, () => {
   for (const subject of subjects()) {
-    test(subject.name, (context) => {
-      const share = Math.min(1, 40 / (8 * subject.filter.instructions.length));
-      const score = scoreOf(subject, randomOf(seed), share);
-      context.diagnostic(JSON.stringify(score));
-      assert.ok(score.refuted > 0 && mutantsIn(score) > 10, JSON.stringify(score));
-    });
+    test(
+      subject.name,
+      drawing((context) => {
+        const share = Math.min(1, 40 / (8 * subject.filter.instructions.length));
+        const score = scoreOf(subject, randomOf(seed), share);
+        context.diagnostic(JSON.stringify(score));
+        assert.ok(score.refuted > 0 && mutantsIn(score) > 10, JSON.stringify(score));
+      }),
+    );
   }
 
-  test("conditions of every kind", (context) => {
-    const random = randomOf(seed);
-    const scores = Object.entries(policies).map(([name, policy]) =>
-      scoreOf({ name, policy, filter: compile(policy, { target }) }, random, 0.05),
-    );
-    context.diagnostic(JSON.stringify(sumOf(scores)));
-  });
+  test(
+    "conditions of every kind",
+    drawing((context) => {
+      const random = randomOf(seed);
+      const scores = Object.entries(policies).map(([name, policy]) =>
+        scoreOf({ name, policy, filter: compile(policy, { target }) }, random, 0.05),
+      );
+      context.diagnostic(JSON.stringify(sumOf(scores)));
+    }),
+  );
 });
 
 test("a policy with a rule less, or one constant changed, is refuted", () => {

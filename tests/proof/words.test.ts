@@ -4,8 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { all, Diagrams, none } from "../../src/proof/diagram.ts";
 import { type WordSet, WordSets, type WordTest } from "../../src/proof/words.ts";
-
-const seed = Date.now() & 0x7fff_ffff;
+import { seed } from "../seed.ts";
 
 function valuesOf(width: number): readonly number[] {
   return [...Array(1 << width).keys()];
@@ -56,7 +55,7 @@ describe(`diagrams (seed ${seed})`, () => {
           if (left === none) assert.equal(a.length, 0);
           else assert.equal(diagrams.member(left), Math.min(...a));
         }),
-        { numRuns: width === 4 ? 300 : 40, seed },
+        { numRuns: width === 4 ? 300 : 40 },
       );
     });
   }
@@ -112,7 +111,7 @@ describe(`word sets (seed ${seed})`, () => {
           const projected = values.filter((one) => members.some((member) => ((member ^ one) & mask) === 0));
           assert.deepEqual(membersOf(sets, sets.project(set, mask)), projected);
         }),
-        { numRuns: width === 4 ? 400 : 60, seed },
+        { numRuns: width === 4 ? 400 : 60 },
       );
     });
   }

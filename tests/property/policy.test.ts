@@ -11,12 +11,12 @@ import { printRule } from "../../src/policy/printer.ts";
 import type { Policy } from "../../src/policy/types.ts";
 import { prove } from "../../src/proof/index.ts";
 import { target } from "../policy/reading.ts";
+import { seed } from "../seed.ts";
 import { callsOn, textOf, type Written, written } from "./arbitrary.ts";
 
-const seed = Date.now() & 0x7fff_ffff;
 /** CALLGATE_PROPERTY_RUNS=100 makes a long run of it: a million pairs of a policy and a call, instead of ten thousand. */
 const times = Number(process.env["CALLGATE_PROPERTY_RUNS"] ?? "1");
-const runs = (numRuns: number) => ({ numRuns: numRuns * times, seed });
+const runs = (numRuns: number) => ({ numRuns: numRuns * times });
 
 /** Without places, which a policy in values does not have. */
 function bare(value: unknown): unknown {
