@@ -16,7 +16,8 @@ const shell: Work = {
   name: "bash: pipelines, job control, process substitution, traps, coprocesses",
   shows: /^total 5050\n.*HELLO\n.*caught TERM\n.*stopped and continued/s,
   script: String.raw`
-    seq 100 | awk '{s += $1} END {print "total", s}' | tee >(cat > copy) | cat
+    seq 100 | awk '{s += $1} END {print "total", s}' | tee >(cat > copy; : > copied) | cat
+    until [ -e copied ]; do sleep 0.01; done; rm copied
     diff <(printf '%s\n' b a c | sort) <(printf '%s\n' a b c) && echo same
     coproc tr a-z A-Z
     exec 5<&"$COPROC" 6>&"${"$"}{COPROC[1]}"
@@ -97,7 +98,8 @@ const text: Work = {
     wc -l part-*
     echo text > file
     md5sum file; b2sum file; cksum file; sum file; sha1sum < file
-    test "$(date -u +%F)" = "$(TZ=UTC date +%F)" && echo same day
+    now=$(date +%s)
+    test "$(date -u -d "@$now" +%F)" = "$(TZ=UTC date -d "@$now" +%F)" && echo same day
     date -u -d @86400 +%F
     printf 'x y\n1 2\n' | cut -d' ' -f2 | tr 0-9 a-j | nl
     seq 3 | csplit -s - 2
@@ -135,7 +137,7 @@ const system: Work = {
     nice
     ps -o comm= -p $$
     pgrep -f '^no such program here$' || echo none
-    sleep 30 & pkill -P $$ sleep; wait || true
+    sleep 1000 & until pkill -P $$ sleep; do :; done; wait || true
     free > /dev/null
     getopt -o ab: -- -a -b x
     rev <<< abc
@@ -305,9 +307,12 @@ print(os.fstat(memory).st_size, len(os.urandom(8)), len(os.sched_getaffinity(0))
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0, os.getpriority(os.PRIO_PROCESS, 0))
 with tempfile.TemporaryDirectory() as folder: os.mkfifo(folder + "/fifo")
 
-signal.signal(signal.SIGALRM, lambda *_: print("alarm"))
-signal.setitimer(signal.ITIMER_REAL, 0.02)
+rung = []
+signal.signal(signal.SIGALRM, lambda *_: rung.append("alarm"))
+signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02) # again and again: one may come before the pause
 signal.pause()
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(rung[0])
 reader, writer = os.pipe2(os.O_NONBLOCK)
 events = select.epoll()
 events.register(reader)
