@@ -117,15 +117,15 @@ int main(int argc, char **argv) {
     printf("%d %d %d %d %d\\n", allow, listen, result, refuse, try_one(0));
     return 0;
   }
-  // A child waits for an answer; its parent ends it, and goes on.
+  // A child waits for an answer; its parent ends it when it is told to, and itself when it is told again.
   if (!strcmp(what, "killed")) {
     pid_t child = fork();
     if (child == 0) { try_one(0); _exit(0); }
-    sleep(1);
+    getchar();
     kill(child, SIGKILL);
     int status;
     waitpid(child, &status, 0);
-    sleep(number);
+    getchar();
     printf("ended by %d\\n", WTERMSIG(status));
     return 0;
   }
