@@ -17,7 +17,7 @@ const env = { PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin:/
 const user = isRoot ? ordinaryUser : {};
 
 async function until(what: string, said: () => string, holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 90_000;
+  const end = Date.now() + 240_000;
   while (Date.now() < end) {
     if (await holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -95,7 +95,7 @@ const servers: readonly Server[] = [
     use: async (port) => {
       if (!(await answers(port, "PING\r\n", /^\+PONG/))) return false;
       const load = ["-p", String(port), "-n", "500", "-c", "5", "-q", "-t", "set,get,lpush,zadd"];
-      const { stdout } = await promisify(execFile)("redis-benchmark", load, { env, timeout: 60_000 });
+      const { stdout } = await promisify(execFile)("redis-benchmark", load, { env, timeout: 240_000 });
       return /SET: .*requests per second/.test(stdout);
     },
   },
@@ -131,7 +131,7 @@ const servers: readonly Server[] = [
 function answers(port: number, question: string, expected: RegExp): Promise<boolean> {
   return new Promise((settle) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(question));
-    socket.setTimeout(10_000, () => socket.destroy());
+    socket.setTimeout(60_000, () => socket.destroy());
     socket.on("data", (chunk: Buffer) => {
       settle(expected.test(chunk.toString()));
       socket.destroy();
@@ -179,7 +179,7 @@ describe("a server that was learned under load serves under its policy, in the w
       } finally {
         // Its end was learned as well.
         serving.child.kill("SIGTERM");
-        const timer = setTimeout(() => serving.child.kill("SIGKILL"), 60_000);
+        const timer = setTimeout(() => serving.child.kill("SIGKILL"), 240_000);
         await serving.ended;
         clearTimeout(timer);
         assert.equal(serving.child.signalCode, null, serving.said());

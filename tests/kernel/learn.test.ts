@@ -39,7 +39,7 @@ interface Circumstances {
 function run(args: readonly string[], { cwd, uid, gid, input }: Circumstances = {}): Outcome {
   const { status, signal, stdout, stderr, error } = spawnSync(callgate, args, {
     encoding: "utf8",
-    timeout: 120_000,
+    timeout: 240_000,
     killSignal: "SIGKILL",
     env: { PATH: path, HOME: cwd ?? "/nonexistent", LC_ALL: "C", NO_COLOR: "1", GIT_CONFIG_NOSYSTEM: "1" },
     ...(input === undefined ? { stdio: ["ignore", "pipe", "pipe"] } : { input }),
@@ -289,7 +289,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
   });
 });
 
-/** What a command came to; killed after a minute. */
+/** What a command came to; killed after four minutes. */
 function finish(child: ChildProcess): Promise<Outcome> {
   let stdout = "";
   let stderr = "";
@@ -299,7 +299,7 @@ function finish(child: ChildProcess): Promise<Outcome> {
   child.stderr?.on("data", (chunk) => {
     stderr += chunk;
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 100_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 240_000);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (status, signal) => {
@@ -573,7 +573,7 @@ int main(void) {
     const { status, stderr } = await ended;
     assert.equal(status, 0, stderr);
     assert.ok(existsSync(policy));
-    assert.deepEqual(processesWith(marker), []);
+    await until("the program's end", () => processesWith(marker).length === 0);
   });
 
   test("the watcher is killed: the program goes with it, and nothing stays", async () => {
@@ -605,11 +605,15 @@ int main(void) {
       env: { PATH: path },
     });
     const ended = finish(learning);
-    await new Promise((resolve) => learning.stderr.once("data", resolve));
+    let said = "";
+    learning.stderr.on("data", (chunk) => {
+      said += chunk;
+    });
+    await until("what is said of it", () => said.includes(" left "));
     learning.kill("SIGINT");
     const { stderr } = await ended;
     assert.match(stderr, /has ended and left \S+ (?:process|processes) behind: Ctrl-C ends learning/);
-    assert.deepEqual(processesWith(marker), []);
+    await until("its end", () => processesWith(marker).length === 0);
   });
 });
 
