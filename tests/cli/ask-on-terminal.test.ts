@@ -40,7 +40,7 @@ function sceneOn(terminal: (tried: string[]) => Terminal): Scene {
 
 async function until(holds: () => boolean): Promise<void> {
   for (let tries = 0; !holds(); tries += 1) {
-    assert.ok(tries < 600, "waited for half a minute");
+    assert.ok(tries < 1200, "waited for a minute");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

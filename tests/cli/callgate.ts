@@ -19,7 +19,7 @@ export interface CommandOptions {
   readonly uid?: number;
 }
 
-/** Runs `callgate ARGS…` to its end, at most 30 seconds. */
+/** Runs `callgate ARGS…` to its end, at most four minutes. */
 export function callgate(args: readonly string[], options: CommandOptions = {}): Outcome {
   return start(callgatePath, args, options);
 }
@@ -33,7 +33,7 @@ function start(command: string, args: readonly string[], { input, cwd, env, uid 
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     input: input ?? "",
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 240_000,
     killSignal: "SIGKILL",
     env: { ...process.env, NO_COLOR: "1", COLUMNS: "80", ...env },
     ...(cwd === undefined ? {} : { cwd }),

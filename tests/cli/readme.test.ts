@@ -35,7 +35,7 @@ for (const { command, output } of steps) {
     const { stdout, stderr } = spawnSync("sh", ["-c", command], {
       cwd: packageRoot(),
       encoding: "utf8",
-      timeout: 30_000,
+      timeout: 240_000,
       env: { ...process.env, NO_COLOR: "1", COLUMNS: "80" },
     });
     // A process has another id each time.

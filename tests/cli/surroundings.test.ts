@@ -207,7 +207,7 @@ lines({
     status: 125,
   },
   "under nohup, timeout and xargs": {
-    line: 'nohup "$callgate" run --filter-only -- echo a; timeout 20 "$callgate" run --filter-only -- echo b; echo c d | xargs -n 1 "$callgate" run --filter-only -- echo',
+    line: 'nohup "$callgate" run --filter-only -- echo a; timeout 200 "$callgate" run --filter-only -- echo b; echo c d | xargs -n 1 "$callgate" run --filter-only -- echo',
     stdout: "a\nb\nc\nd\n",
     stderr: /^(nohup: .*\n)?$/,
   },

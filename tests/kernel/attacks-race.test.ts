@@ -121,7 +121,7 @@ for (const { name, identity, uid } of people) {
                 "-c",
                 `while :; do ${isFile ? `read -r x 2>/dev/null <${granted}` : `read -r x 2>/dev/null <${join(inner, "content")}`} && [ "$x" = secret ] && echo met && exit; done`,
               ],
-              { encoding: "utf8", timeout: 60_000, ...identity },
+              { encoding: "utf8", timeout: 240_000, ...identity },
             );
             assert.equal(open.stdout, "met\n", "outside it is met");
             const loop = `i=0; while [ $i -lt ${rounds} ]; do i=$((i+1)); ${launcherPath} plan 3<${plan} 2>/dev/null || :; done`;

@@ -43,7 +43,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a command to its end, at most 30 seconds; nothing of the caller's environment is passed on. */
+/** Runs a command to its end, at most four minutes; nothing of the caller's environment is passed on. */
 function run(command: readonly string[], folder: string, identity: Person["identity"]): Promise<Outcome> {
   const [program = "", ...args] = command;
   return new Promise((resolve, reject) => {
@@ -57,7 +57,7 @@ function run(command: readonly string[], folder: string, identity: Person["ident
         TZ: "UTC",
       },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 30_000,
+      timeout: 240_000,
       killSignal: "SIGKILL",
       ...identity,
     });

@@ -29,7 +29,7 @@ async function withFilteredProcess(
   ...options: readonly string[]
 ): Promise<void> {
   const run = ["run", ...(options.length > 0 ? options : ["--filter-only", "--policy", policy])];
-  const child = spawn(callgatePath, [...run, "--", "sleep", "600"], { stdio: "ignore" });
+  const child = spawn(callgatePath, [...run, "--", "sleep", "100000"], { stdio: "ignore" });
   try {
     body(await filtered(child));
   } finally {
@@ -84,9 +84,13 @@ describe("a process", () => {
 function childNamed(pid: string, name: string): string {
   for (const end = Date.now() + 30_000; Date.now() < end; ) {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-    const found = children.find(
-      (one) => one !== "" && readFileSync(`/proc/${one}/comm`, "utf8") === `${name}\n`,
-    );
+    const found = children.find((one) => {
+      try {
+        return one !== "" && readFileSync(`/proc/${one}/comm`, "utf8") === `${name}\n`;
+      } catch {
+        return false; // gone meanwhile
+      }
+    });
     if (found !== undefined) return found;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
   }

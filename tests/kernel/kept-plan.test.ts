@@ -45,7 +45,7 @@ let holder: ChildProcess | undefined;
 before(async () => {
   if (!isRoot) return;
   const line =
-    "mount -t tmpfs tmpfs /run && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && echo ready && exec sleep 600";
+    "mount -t tmpfs tmpfs /run && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && echo ready && exec sleep 100000";
   holder = spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", line], {
     stdio: ["ignore", "pipe", "inherit"],
   });

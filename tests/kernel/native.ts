@@ -80,7 +80,7 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-/** Runs a program to its end, at most 20 seconds. */
+/** Runs a program to its end, at most four minutes: a busy machine takes its time. */
 export function runProgram(program: string, options: RunOptions = {}): RunResult {
   const opened = (options.descriptors ?? []).map((content) =>
     content === undefined ? undefined : openSync(scratchFile("descriptor", content), "r"),
@@ -92,7 +92,7 @@ export function runProgram(program: string, options: RunOptions = {}): RunResult
       input: options.input ?? "",
       env: { ...(options.env ?? process.env) },
       encoding: "utf8",
-      timeout: 20_000,
+      timeout: 240_000,
       killSignal: "SIGKILL",
       ...(cwd === undefined ? {} : { cwd }),
       ...(uid === undefined ? {} : { uid }),

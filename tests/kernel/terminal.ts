@@ -46,7 +46,7 @@ if pid == 0:
     os.environ["PS1"] = "ready> " # here, since python3 may be started by a shell script, and those drop it
     os.execvp("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
 whole, at, found = b"", 0, {}
-def see(pattern, seconds=15):
+def see(pattern, seconds=60):
     global whole, at
     end = time.time() + seconds
     while True:
@@ -59,7 +59,7 @@ def see(pattern, seconds=15):
             raise TimeoutError("waited for %s" % pattern)
         whole += os.read(master, 65536)
 def press(key, pattern):
-    for attempt in range(15):
+    for attempt in range(60):
         os.write(master, key.encode())
         try: return see(pattern, 1)
         except TimeoutError: pass
@@ -76,9 +76,9 @@ except (OSError, TimeoutError) as error:
     problem = "at %s, seen %r: %s" % (step, whole[at:].decode(errors="replace"), error)
 # Hanging up: bash continues and ends its jobs, and then itself.
 os.close(master)
-for _ in range(50):
+for _ in range(600):
     if os.waitpid(pid, os.WNOHANG)[0]: break
-    time.sleep(0.02)
+    time.sleep(0.05)
 else:
     os.kill(pid, signal.SIGKILL)
 print(json.dumps({"problem": problem, "found": found, "whole": whole.decode(errors="replace")}))
@@ -94,7 +94,7 @@ export interface Seen {
 
 /**
  * Types at a bash that has `$callgate` (the command), `$grants` (options by which programs see the tests' files) and whose prompt is "ready> ", in a folder of its own.
- * @throws Error with what was seen instead, where a pattern did not appear within 15 seconds
+ * @throws Error with what was seen instead, where a pattern did not appear within a minute
  */
 export function inTerminal(
   steps: readonly (Step | readonly Step[])[],
@@ -106,7 +106,7 @@ export function inTerminal(
       input: JSON.stringify(steps.flat()),
       encoding: "utf8",
       cwd: folder,
-      timeout: 50_000,
+      timeout: 400_000,
       killSignal: "SIGKILL",
       env: {
         PATH: process.env["PATH"] ?? "/usr/bin:/bin",

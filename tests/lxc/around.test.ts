@@ -228,7 +228,7 @@ describe("the system's log", { skip: noContainers }, () => {
       set +e
       sh -c "$3" > "$1/out" 2>&1
       # The tracer writes to the log when it has ended the container: that may come behind lxc-start's own end.
-      for i in $(seq 400); do [ -s "$1/said" ] && break; sleep 0.05; done
+      for i in $(seq 2400); do [ -s "$1/said" ] && break; sleep 0.05; done
       kill "$log"; wait; exit 0`;
     const outcome = run("unshare", [
       "--mount",

@@ -140,7 +140,11 @@ const base = "lxc.net.0.type = empty\nlxc.apparmor.profile = unconfined\n";
 
 /** Another test file may just have the lock of the accounts. */
 function accounts(command: string, args: readonly string[]): void {
-  for (const end = Date.now() + 60_000; ; Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)) {
+  for (
+    const end = Date.now() + 180_000;
+    ;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+  ) {
     const { status, stderr } = run(command, args);
     if (status === 0) return;
     if (!/lock/.test(stderr) || Date.now() > end) throw new Error(`${command}: ${status} ${stderr}`);
@@ -154,7 +158,7 @@ function editIds(file: string, edit: (text: string) => string): void {
   writeFileSync(own, `${process.pid}\0`);
   try {
     for (
-      const end = Date.now() + 60_000;
+      const end = Date.now() + 180_000;
       ;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
     ) {
@@ -229,7 +233,7 @@ function runInside(rootfs: string, line: string): string {
   rmSync(done, { force: true });
   writeFileSync(join(rootfs, "job.new"), `${line}\n`, { mode: 0o666 });
   renameSync(join(rootfs, "job.new"), join(rootfs, "job"));
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+  for (const end = Date.now() + 180_000; Date.now() < end; ) {
     if (existsSync(done)) return readFileSync(done, "utf8");
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   }
@@ -298,7 +302,7 @@ export function openContainer(lxcpath: string, name: string, user?: number): Con
       const child = spawn(command, [...before, "--", "/bin/sh", "-c", `echo in; exec ${line}`], {
         stdio: ["ignore", openSync(join(lxcpath, "attached"), "w"), "ignore"],
       });
-      for (const end = Date.now() + 60_000; readFileSync(join(lxcpath, "attached"), "utf8") === ""; ) {
+      for (const end = Date.now() + 180_000; readFileSync(join(lxcpath, "attached"), "utf8") === ""; ) {
         if (Date.now() > end) throw new Error("lxc-attach did not come in");
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
       }

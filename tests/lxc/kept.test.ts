@@ -28,7 +28,7 @@ describe("starts that need no Node", { skip: noContainers }, () => {
   /** Files that have just been written could change again unseen: only when they have settled is anything kept. */
   function settle(): void {
     for (
-      const end = Date.now() + 60_000;
+      const end = Date.now() + 180_000;
       ;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250)
     ) {

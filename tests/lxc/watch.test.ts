@@ -12,9 +12,9 @@ import { atEnd, type Container, createContainer, noContainers, putProgram, run }
 
 const common = "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n";
 
-/** Waits until something holds; what does not come within a minute never does. */
+/** Waits until something holds; what does not come within three minutes never does. */
 async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 60_000; !holds(); ) {
+  for (const end = Date.now() + 180_000; !holds(); ) {
     if (Date.now() > end) throw new Error(`this never came: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
