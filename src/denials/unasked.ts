@@ -1,5 +1,6 @@
 /** Questions of a policy that goes where nobody answers them, as `callgate build` and `compile` find them. */
 import type { Diagnostic } from "../diagnostics/index.ts";
+import { isDenial } from "../policy/action.ts";
 import { askWord } from "../policy/askable.ts";
 import type { Policy } from "../policy/types.ts";
 
@@ -32,6 +33,5 @@ export function unaskedQuestions({ syscalls }: Policy, where: keyof typeof fates
 
 /** Whether a program could answer for itself: calls of an ABI that has no rules may type (TIOCSTI) into the terminal. */
 export function canTypeAnswers({ syscalls }: Policy): boolean {
-  const { kind } = syscalls.otherAbis;
-  return kind !== "errno" && kind !== "kill" && kind !== "kill-thread" && kind !== "trap";
+  return !isDenial(syscalls.otherAbis);
 }

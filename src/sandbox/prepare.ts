@@ -2,6 +2,7 @@
  * From a policy to the plan that the launcher carries out. TypeScript decides here; the launcher only executes.
  */
 import { TooLargeError } from "../compiler/too-large-error.ts";
+import { isDenial, printAction } from "../policy/action.ts";
 import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import type { FilterMaker, FilterSet, Supervision } from "./filter-set.ts";
@@ -193,11 +194,16 @@ function refuseUnanswered(policy: Policy): void {
   );
 }
 
-function refuseContradictions({ network }: Policy): void {
-  if (network === undefined || network.mode === "ports" || network.ports.length === 0) return;
-  throw new PrepareError(
-    `the network is ${JSON.stringify(network.mode)} and ports are named too, which contradict each other: mode = "ports" is for these ports only`,
-  );
+function refuseContradictions({ network, syscalls }: Policy): void {
+  if (network !== undefined && network.mode !== "ports" && network.ports.length > 0)
+    throw new PrepareError(
+      `the network is ${JSON.stringify(network.mode)} and ports are named too, which contradict each other: mode = "ports" is for these ports only`,
+    );
+  // The sandbox's own rules hold for the ABIs that the policy names: on another one a program could type into its caller's terminal.
+  if (!isDenial(syscalls.otherAbis))
+    throw new PrepareError(
+      `other-abis = ${JSON.stringify(printAction(syscalls.otherAbis))} lets calls past the rules of the sandbox, which contradict each other: name the ABIs that are meant (--abi, or abis = […]) and leave other-abis out, or start without a sandbox (--filter-only)`,
+    );
 }
 
 function rulesOf(policy: Policy): readonly Rule[] {

@@ -350,6 +350,11 @@ for (const person of people) {
         ["--policy", scratchFile("ports.toml", "version = 1\n[network]\nmode = 'off'\nports = [1]\n")],
         /contradict/,
       ],
+      ...["allow", "log", "trace(1)"].map((action): (typeof wrong)[number] => [
+        `other ABIs that no rule of the sandbox would hold for: ${action}`,
+        ["--policy", scratchFile("abis.toml", `version = 1\n[syscalls]\nother-abis = "${action}"\n`)],
+        /other-abis = ".*" lets calls past the rules of the sandbox.*contradict.*--filter-only/,
+      ]),
     ];
     for (const [name, args, message] of wrong) {
       test(`refused before anything is set up: ${name}`, () => {
