@@ -85,7 +85,7 @@ export function explainDenial(policy: Policy, raw: RawDenial, native: AbiName): 
     ...(action.kind === "ask" ? { asked: true } : {}),
     by,
     rule: rule === undefined ? undefined : ruleFacts(rule),
-    permit: isRequired ? undefined : permittingRule(raw),
+    permit: isRequired ? undefined : permittingRule(raw, native),
     count: raw.count,
     program: raw.program,
     pid: raw.pid,

@@ -3,7 +3,7 @@
  *
  *   const raw = { abi: "x86_64", nr: 41, args: [16n, 0x80003n, 0n] };
  *   decodeCall(raw).text     socket(domain = AF_NETLINK, type = SOCK_RAW|SOCK_CLOEXEC, protocol = NETLINK_ROUTE)
- *   permittingRule(raw)      allow socket(domain == AF_NETLINK && protocol == NETLINK_ROUTE)
+ *   permittingRule(raw, "x86_64")  allow socket(domain == AF_NETLINK && protocol == NETLINK_ROUTE)
  */
 export { type ArgumentKind, describedArguments, kindOf, type Matter, mattersOf } from "./argument-kinds.ts";
 export {

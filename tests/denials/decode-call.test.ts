@@ -1,7 +1,7 @@
 // A call as people read it, and the narrowest rule that permits it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { callsWithMatters, mattersOf } from "../../src/denials/argument-kinds.ts";
+import { callsWithMatters, kindOf, mattersOf } from "../../src/denials/argument-kinds.ts";
 import {
   type ArgumentKind,
   decodeCall,
@@ -93,6 +93,17 @@ describe("a call is decoded", () => {
   for (const [call, text] of decoded) test(text, () => assert.equal(decodeCall(call).text, text));
 });
 
+for (const [call, expected] of [
+  [raw("x86_64", "setsockopt", 3n, 0n, 1n), /optname = IP_TOS,/],
+  [raw("x86_64", "setsockopt", 3n, 0n, 2n), /optname = IP_TTL,/],
+  [raw("x86_64", "setsockopt", 3n, 41n, 1n), /optname = IPV6_ADDRFORM,/],
+  [raw("x86_64", "setsockopt", 3n, 1n, 0n), /optname = 0,/],
+  [raw("x86_64", "sendto", 3n, 0n, 0n, 0x4000n), /flags = MSG_NOSIGNAL,/],
+  [raw("x86_64", "recvfrom", 3n, 0n, 0n, 3n), /flags = MSG_OOB\|MSG_PEEK,/],
+] as const)
+  test(`a number that several constants have: ${expected.source}`, () =>
+    assert.match(decodeCall(call).text, expected));
+
 const permitted: readonly (readonly [call: RawCall, rule: string])[] = [
   [
     raw("x86_64", "socket", 16n, 0x80003n, 0n),
@@ -111,10 +122,11 @@ const permitted: readonly (readonly [call: RawCall, rule: string])[] = [
     "allow openat((flags & (O_ACCMODE | O_CREAT)) == O_RDWR | O_CREAT)",
   ],
   [raw("x86_64", "getpid"), "allow getpid"],
+  [raw("x86", "ioctl", 0n, 0x5412n, 0n), "allow x86:ioctl(request == TIOCSTI)"],
 ];
 
 describe("the narrowest rule that permits a call", () => {
-  for (const [call, rule] of permitted) test(rule, () => assert.equal(permittingRule(call), rule));
+  for (const [call, rule] of permitted) test(rule, () => assert.equal(permittingRule(call, "x86_64"), rule));
 
   test("permits the call, whatever its arguments are, and not another one", () => {
     const interesting = [0n, 3n, 16n, 0x5412n, 0x1002_0011n, minusOne];
@@ -126,7 +138,7 @@ describe("the narrowest rule that permits a call", () => {
           const args = [0, 1, 2, 3, 4, 5].map(
             (at) => interesting[(index + at) % interesting.length] ?? value,
           );
-          const rule = permittingRule({ abi, nr: call.nr, args });
+          const rule = permittingRule({ abi, nr: call.nr, args }, "x86_64");
           assert.ok(rule !== undefined);
           const text = `version = 1\n[syscalls]\nabis = [${JSON.stringify(abi)}]\nother-abis = "kill"\nrules = '''\n${rule}\n'''\n`;
           const { policy, diagnostics } = readPolicy(text, {});
@@ -139,7 +151,7 @@ describe("the narrowest rule that permits a call", () => {
         }
       }
     }
-    assert.equal(permittingRule({ abi: "x86_64", nr: 99_999, args: [] }), undefined);
+    assert.equal(permittingRule({ abi: "x86_64", nr: 99_999, args: [] }, "x86_64"), undefined);
   });
 });
 
@@ -173,6 +185,47 @@ describe("the table of arguments", () => {
           assert.ok(constantValue("x86_64", word) !== undefined, word);
       }
     }
+  });
+
+  test("a request of ioctl is named after what is one: a flag, a length or another constant with its number is not", () => {
+    const requests = kindOf("ioctl", "request");
+    assert.ok(requests?.kind === "one");
+    // The kernel's own: bits 8 to 15 say of what kind of file. None of them is the 0 to 2 of small numbers.
+    const kinds = new Set(
+      [..."tTfFsvVKLUXp$", ..."\x03\x12\x15\x53\x89\x94\xaa\xae\xb7\xfd\x3b"].map((one) => one.charCodeAt(0)),
+    );
+    for (const { name: abi } of abis)
+      for (const { name, value } of constantsOf(abi, requests.names)) {
+        assert.ok(value > 0n && value <= 0xffff_ffffn, `${abi} ${name}`);
+        assert.ok(kinds.has(Number((value >> 8n) & 0xffn)), `${abi} ${name} = 0x${value.toString(16)}`);
+      }
+    for (let small = 0n; small < 0x300n; small++)
+      assert.match(decodeCall(raw("x86_64", "ioctl", 3n, small)).text, /request = \d+,/);
+    assert.equal(permittingRule(raw("x86_64", "ioctl", 3n, 1n), "x86_64"), "allow ioctl(request == 1)");
+  });
+
+  test("gives a number one name: what else has it in the same headers is left out, or means the same", () => {
+    const synonyms = new Set(
+      [
+        "IPPROTO_IP/IPPROTO_HOPOPTS SO_RCVTIMEO/SO_RCVTIMEO_OLD SO_SNDTIMEO/SO_SNDTIMEO_OLD SO_TIMESTAMP/SO_TIMESTAMP_OLD",
+        "SO_TIMESTAMPNS/SO_TIMESTAMPNS_OLD SO_TIMESTAMPING/SO_TIMESTAMPING_OLD SO_ATTACH_FILTER/SO_GET_FILTER",
+        "SO_DETACH_BPF/SO_DETACH_FILTER SO_STYLE/SO_TYPE IP_RECVRETOPTS/IP_RETOPTS IP_ORIGDSTADDR/IP_RECVORIGDSTADDR",
+        "IPV6_ADD_MEMBERSHIP/IPV6_JOIN_GROUP IPV6_DROP_MEMBERSHIP/IPV6_LEAVE_GROUP IPV6_ORIGDSTADDR/IPV6_RECVORIGDSTADDR",
+        "CDROM_GET_MCN/CDROM_GET_UPC FS_IOC_SETFSLABEL/BTRFS_IOC_SET_FSLABEL FS_IOC_GETFSLABEL/BTRFS_IOC_GET_FSLABEL",
+        "FS_IOC_SHUTDOWN/BTRFS_IOC_SHUTDOWN USBDEVFS_REAPURB/USBDEVFS_REAPURB32 USBDEVFS_REAPURBNDELAY/USBDEVFS_REAPURBNDELAY32",
+        "O_EXCL/O_NOTIFICATION_PIPE O_SYNC/O_FSYNC O_SYNC/O_RSYNC MAP_ANONYMOUS/MAP_RENAME SIGCHLD/SIGCLD SIGSYS/SIGUNUSED",
+        "MS_SILENT/MS_VERBOSE",
+      ].flatMap((line) => line.split(" ")),
+    );
+    for (const names of new Set(describedArguments().flatMap(({ kind }) => namesOf(kind))))
+      for (const { name: abi } of abis) {
+        const known = new Map<bigint, string>();
+        for (const { name, value } of constantsOf(abi, names)) {
+          const first = known.get(value) ?? name;
+          assert.ok(first === name || synonyms.has(`${first}/${name}`), `${abi} ${first}/${name}`);
+          known.set(value, first);
+        }
+      }
   });
 
   test("names only constants that there are", () => {
