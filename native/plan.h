@@ -74,7 +74,7 @@ enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
 enum { FILTER_WATCHED = 1 };
 enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_BY_LAUNCHER = 16, REPORT_FLAGS = 31 };
-enum { REPORT_ROW = 64 }; // bytes
+enum { REPORT_ROW = 72 }; // bytes
 
 // In the place of device and inode of a mount or of a rule of Landlock: 0, 0 is not compared, 0, 1 need not be there.
 // No file has either.
@@ -126,11 +126,12 @@ struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0,
   const char *set;  // NAME=VALUE
 };
 
-// What a call is noted by. Rows are sorted by architecture and number.
+// What a call is noted by. Rows are sorted by architecture and number; of one call's the last is for what the others are not.
 struct report_row {
   uint32_t arch, nr;
   uint32_t widths;    // two bits for each argument: how many of 0, 16, 32, 64 bits of it are a scalar
   uint32_t text;      // the argument that points to a path, and 1; 0 for none
+  uint32_t only, value; // the argument, and 1, whose low half must be this value; 0: it is for all
   uint64_t masks[6];  // the bits by which kinds of denials are told apart
 };
 
@@ -377,8 +378,14 @@ static inline const char *check_report(struct payload *payload, struct report_st
     step->refusals = take_strings(payload, step->refusal_count * 2);
   }
   if (payload->short_of) return NULL;
-  for (uint32_t i = 0; i < step->row_count; i++)
-    if (load32(step->rows + (size_t)i * REPORT_ROW + 12) > 6) return "a row of its report step names no argument";
+  for (uint32_t i = 0; i < step->row_count; i++) {
+    const uint8_t *row = step->rows + (size_t)i * REPORT_ROW, *next = row + REPORT_ROW;
+    const size_t only = offsetof(struct report_row, only);
+    if (load32(row + offsetof(struct report_row, text)) > 6 || load32(row + only) > 6) return "a row of its report step names no argument";
+    // Who looks for the row of a question goes on to the last of its call's.
+    if (load32(row + only) != 0 && (i + 1 == step->row_count || load32(next) != load32(row) || load32(next + 4) != load32(row + 4)))
+      return "a row of its report step has none behind it for the rest of the call";
+  }
   step->present = true;
   return NULL;
 }

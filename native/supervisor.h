@@ -209,6 +209,15 @@ static const struct report_row *row_of(const struct notification *call) {
   return find_row(plan.report.rows, sizeof(struct report_row), plan.report.row_count, &call->data);
 }
 
+// By which of its arguments it is a question: of some calls one says which of the others are addresses.
+static const struct report_row *question_row(const struct notification *call) {
+  const struct report_row *row = row_of(call), *first = (const struct report_row *)(const void *)plan.report.rows;
+  if (row == NULL) return NULL;
+  while (row > first && row[-1].arch == row->arch && row[-1].nr == row->nr) row--;
+  while (row->only != 0 && (uint32_t)call->data.args[row->only - 1] != row->value) row++;
+  return row;
+}
+
 static void fill_record(struct record *record, uint32_t kind, uint32_t key, const struct notification *call) {
   record->kind = kind;
   record->key = key;
@@ -484,7 +493,7 @@ static void look_for_askers(void) {
 
 // A question is a call with its scalar arguments, as far as the kernel reads them: those cannot change under us.
 static void ask(const struct notification *call) {
-  const struct report_row *row = row_of(call);
+  const struct report_row *row = question_row(call);
   if (records < 0 || !can_ask || row == NULL) {
     refuse(call, call->id);
     return;

@@ -6,7 +6,7 @@ import { sanitise } from "../diagnostics/index.ts";
 import type { Policy } from "../policy/types.ts";
 import { sizeText } from "./cgroups.ts";
 import type { Plan, PlanStep, PlanString } from "./plan.ts";
-import { countRows, type ReportStep } from "./report-step.ts";
+import { countCalls, type ReportStep } from "./report-step.ts";
 import type { LandlockStep, LimitsStep, MountEntry } from "./steps.ts";
 import { titleWidth } from "./title-width.ts";
 
@@ -217,7 +217,13 @@ function words(title: string, ...lines: readonly string[]): StepWords {
 /** What a step is made of, as JSON has it; of a filter its size, and of variables that are set only the names. */
 function factsOf(step: PlanStep): object {
   if (step.kind === "report")
-    return { live: step.live, all: step.all, asks: step.asks, to: step.to.kind, calls: countRows(step.rows) };
+    return {
+      live: step.live,
+      all: step.all,
+      asks: step.asks,
+      to: step.to.kind,
+      calls: countCalls(step.rows),
+    };
   if ("bytes" in step)
     return { instructions: step.bytes.length / 8, launchKey: (step.patches?.length ?? 0) > 0 };
   if (step.kind === "environment") return { keep: step.keep, set: Object.keys(step.set) };

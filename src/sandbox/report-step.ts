@@ -22,27 +22,31 @@ export interface ReportStep {
   readonly rows: Uint8Array;
 }
 
-const rowSize = 64;
+const rowSize = 72;
+const onlyAt = 16;
 
 /** Of rows that are sorted by architecture and number, as `reportRows` gives them. */
 export function encodeRows(rows: readonly ReportRow[]): Uint8Array {
   const bytes = new Uint8Array(rows.length * rowSize);
   const view = new DataView(bytes.buffer);
-  rows.forEach(({ arch, nr, widths, text, masks }, index) => {
+  rows.forEach(({ arch, nr, widths, text, only, masks }, index) => {
     const at = index * rowSize;
-    [arch, nr, widths, text].forEach((word, place) => {
+    [arch, nr, widths, text, only?.register ?? 0, only?.value ?? 0].forEach((word, place) => {
       view.setUint32(at + place * 4, word, true);
     });
     masks.forEach((mask, place) => {
-      view.setBigUint64(at + 16 + place * 8, mask, true);
+      view.setBigUint64(at + 24 + place * 8, mask, true);
     });
   });
   return bytes;
 }
 
-/** How many calls there are rows for. */
-export function countRows(rows: Uint8Array): number {
-  return rows.length / rowSize;
+/** How many calls there are rows for: each has one that is for all the rest. */
+export function countCalls(rows: Uint8Array): number {
+  const view = new DataView(rows.buffer, rows.byteOffset);
+  return Array.from({ length: rows.length / rowSize }, (_, index) => index * rowSize).filter(
+    (at) => view.getUint32(at + onlyAt, true) === 0,
+  ).length;
 }
 
 interface Writer {
@@ -56,7 +60,7 @@ export function writeReport(writer: Writer, { live, all, asks, to, rows }: Repor
   writer.u32((all ? 1 : 0) + (live ? 2 : 0) + (asks ? 8 : 0) + printer);
   writer.u32(to.kind === "socket" ? to.descriptor : 0);
   writer.u32(to.kind === "node" ? (to.target ?? 0) : 0);
-  writer.u32(countRows(rows));
+  writer.u32(rows.length / rowSize);
   writer.u32(policy.length);
   writer.u32(to.kind === "launcher" ? to.refusals.length : 0);
   writer.bytes(rows);

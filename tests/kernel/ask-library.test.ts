@@ -96,6 +96,32 @@ describe("answers", () => {
     }
   });
 
+  test("nor is it where another argument says that it is an address; a number is", { timeout }, async () => {
+    const reading = prepare(
+      'version = 1\nextends = ["default"]\n[syscalls]\nrules = "ask prctl(option in {PR_SET_NAME, PR_SET_TIMERSLACK}), keyctl"\n',
+    );
+    for (const [answer, results] of [
+      ["run", "results 0 0 0 0\n"],
+      ["deny", "results -1 -1 -1 -1\n"],
+    ] as const) {
+      const asked: string[] = [];
+      const answering: OnAsk = async ({ text }) => {
+        asked.push(text.replace(/0x[0-9a-f]{6,}/g, "…"));
+        return answer;
+      };
+      assert.equal((await run(["addresses"], answering, reading)).stdout, results);
+      assert.deepEqual(asked, [
+        "prctl(option = PR_SET_NAME, arg2 = …, arg3 = 0, arg4 = 0, arg5 = 0)",
+        "prctl(option = PR_SET_TIMERSLACK, arg2 = 0xc350, arg3 = 0, arg4 = 0, arg5 = 0)",
+        "prctl(option = PR_SET_TIMERSLACK, arg2 = 0xea60, arg3 = 0, arg4 = 0, arg5 = 0)",
+        ...[1, 2, 2].map(
+          (key, index) =>
+            `keyctl(operation = KEYCTL_DESCRIBE, arg2 = ${key}, arg3 = …, arg4 = ${[64, 8, 16][index]}, arg5 = 0)`,
+        ),
+      ]);
+    }
+  });
+
   test("a promise may take its time, and many are open at once", { timeout }, async () => {
     let open = 0;
     let most = 0;

@@ -106,6 +106,16 @@ int main(int argc, char **argv) {
     printf("results %d %d %d\\n", made, first, second);
     return 0;
   }
+  // Two names at two addresses, and two numbers; the same of keys.
+  if (!strcmp(what, "addresses")) {
+    char first[64] = "first", second[64] = "second";
+    int named = prctl(PR_SET_NAME, first, 0, 0, 0), again = prctl(PR_SET_NAME, second, 0, 0, 0);
+    int slack = prctl(PR_SET_TIMERSLACK, 50000, 0, 0, 0), other = prctl(PR_SET_TIMERSLACK, 60000, 0, 0, 0);
+    printf("results %d %d %d %d\\n", named, again, slack, other);
+    for (int i = 0; i < 2; i++) syscall(SYS_keyctl, 6L /* KEYCTL_DESCRIBE */, 1L, i == 0 ? first : second, 64L, 0L);
+    for (int i = 1; i < 3; i++) syscall(SYS_keyctl, 6L, 2L, first, i * 8L, 0L);
+    return 0;
+  }
   if (!strcmp(what, "twice")) { int first = try_one(0); printf("results %d %d\\n", first, try_one(0)); return 0; }
   if (!strcmp(what, "threads")) { kinds = argc > 3 ? atoi(argv[3]) : 1; return threads(number); }
   if (!strcmp(what, "signals")) return signals(number);
