@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
+import { rulesAreExplained } from "./learned.ts";
 import { isRoot, ordinaryUser, probePath, root, scratchPath } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
@@ -170,6 +171,7 @@ describe("a server that was learned under load serves under its policy, in the w
         learning.child.kill("SIGKILL");
       }
       const text = readFileSync(policy, "utf8");
+      rulesAreExplained(text, true);
       assert.match(text, new RegExp(`ports = \\[\\n {2}${port},\\n\\]`), text);
       assert.match(text, new RegExp(`write = \\[\\n {2}"${folder}",\\n\\]`), text);
 

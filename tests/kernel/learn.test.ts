@@ -8,6 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { loadPolicy } from "../../src/formats/load.ts";
 import { freePort } from "./free-port.ts";
+import { rulesAreExplained } from "./learned.ts";
 import {
   architecture,
   compileC,
@@ -65,6 +66,7 @@ function learn(name: string, command: readonly string[], circumstances: Circumst
     diagnostics.filter(({ severity }) => severity !== "note"),
     [],
   );
+  rulesAreExplained(readFileSync(policy, "utf8"));
   return policy;
 }
 
@@ -220,6 +222,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
         readFileSync(policy, "utf8"),
         /allow socket\(.*domain == AF_INET && \(type & SOCK_TYPE_MASK\) == SOCK_STREAM/,
       );
+      rulesAreExplained(readFileSync(policy, "utf8"));
       refusesAttacks(policy);
     } finally {
       server.close();
@@ -256,6 +259,7 @@ describe("a learned policy lets the program work, and refuses what it never did"
     assert.match(stderr, /phases +not seen after the first listen, could be dropped then: .*\bbind\b/);
     assert.match(readFileSync(policy, "utf8"), /allow accept4?\b.* {2}# busybox ×\d+, later/);
     assert.match(readFileSync(policy, "utf8"), /allow bind\b.* {2}# busybox ×1, in start-up only/);
+    rulesAreExplained(readFileSync(policy, "utf8"), true);
     refusesAttacks(policy);
     const serving = spawn(callgate, ["run", "--filter-only", "--policy", policy, "--", ...command], {
       stdio: "ignore",
