@@ -16,7 +16,7 @@ const env = (policy: string): Readonly<Record<string, string>> => ({
   run: `${process.cwd()}/bin/callgate run --report=off --policy ${policy}`,
   asker: program,
 });
-/** A 32-bit program that types an answer by TIOCSTI, over and over for two seconds. */
+/** A 32-bit program that types an answer by TIOCSTI, over and over for a second, and says how many keys it has typed. */
 const foreignTypist = `
 static long call(long number, long a, long b, long c) {
   long result;
@@ -24,14 +24,18 @@ static long call(long number, long a, long b, long c) {
   return result;
 }
 void _start(void) {
-  long nap[2] = {0, 100000000};
-  for (int i = 0; i < 20; i++) {
-    for (const char *key = "a\\n"; *key != 0; key++) call(54, 0, 0x5412, (long)key);
+  long nap[2] = {0, 100000000}, typed = 0;
+  for (int i = 0; i < 10; i++) {
+    for (const char *key = "a\\n"; *key != 0; key++) typed += call(54, 0, 0x5412, (long)key) == 0;
     call(162, (long)nap, 0, 0);
   }
+  if (typed == 0) call(4, 1, (long)"typed nothing\\n", 14);
+  else call(4, 1, (long)"TYPED\\n", 6);
   call(1, 0, 0, 0);
 }
 `;
+const foreignProgram = (): string =>
+  compileC("foreign", foreignTypist, ["-m32", "-static", "-nostdlib", "-fno-pie", "-no-pie"]);
 const policyFile = (text = askingPolicy): string => scratchFile("asking.toml", text);
 const run = (args: string, more = ""): Step => type(`$run --filter-only -- $asker ${args}${more}\n`);
 const answer = (text: string): Step => type(`${text}\n`);
@@ -195,7 +199,7 @@ test("Ctrl-Z and fg at once: the question stands there again", () => {
 });
 
 test("where other ABIs are let through, nobody is asked: they could type", () => {
-  const foreign = compileC("foreign", foreignTypist, ["-m32", "-static", "-nostdlib", "-fno-pie", "-no-pie"]);
+  const foreign = foreignProgram();
   const policy = policyFile(
     `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nother-abis = "allow"\nrules = "ask socket(domain == AF_NETLINK)"\n`,
   );
@@ -208,6 +212,37 @@ test("where other ABIs are let through, nobody is asked: they could type", () =>
     env(policy),
   );
   assert.equal(whole.includes("asks for"), false, whole);
+});
+
+test("where another ABI has rules, it cannot type either, whether somebody is asked or not", () => {
+  const foreign = foreignProgram();
+  const open = (rules: string): string =>
+    policyFile(
+      `version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nabis = ["native", "x86"]\nrules = "${rules}"\n`,
+    );
+  const asks = open("ask x86_64:socket(domain == AF_NETLINK)");
+  inTerminal(
+    [
+      type(`$run --filter-only -- sh -c '${foreign}; $asker twice'\n`),
+      see("typed nothing\r"),
+      see(
+        "asks for\\s+socket[^\\n]*\\s+\\S+  ask x86_64:socket\\(domain == AF_NETLINK\\)\\s+always [^\\n]*\\s+[^\\n]*o more\\? ",
+      ),
+      answer("d"),
+      see("results -1 -1\r"),
+      prompt,
+    ],
+    env(asks),
+  );
+  // Where the policy asks about nothing it is the sandbox that keeps the terminal.
+  for (const sandbox of [
+    ["--read", foreign],
+    ["--missing", "namespaces", "--read", foreign],
+  ])
+    inTerminal(
+      [type(`$run ${sandbox.join(" ")} -- ${foreign}\n`), see("typed nothing\r"), prompt],
+      env(open("deny keyctl")),
+    );
 });
 
 test("Ctrl-D refuses", () => {

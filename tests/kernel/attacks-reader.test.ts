@@ -1,11 +1,13 @@
-// A program that holds whoever reads its memory (userfaultfd) holds no answers: a denied call's path is read by a child
-// of the supervisor's, and everybody else is answered meanwhile. Only root may hold the kernel's own accesses.
+// A program that holds whoever reads its memory (userfaultfd, a file system of its own) holds no answers: a denied call's
+// path is read by a child of the supervisor's, and everybody else is answered meanwhile. Only root may hold the kernel's own
+// accesses, and mount without asking.
 // Debian packages: gcc libc6-dev
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { compileC, isRoot, root, scratchFile } from "./native.ts";
+import { compileC, isRoot, root, scratchFile, scratchPath } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
 
@@ -97,5 +99,173 @@ for (const [what, args] of [
     for (const one of calls.split(", ")) assert.match(stderr, new RegExp(`^denied {2}${one}\\(`, "m"));
     assert.match(stderr, /^denied {2}keyctl\(.*×1000/m);
     assert.equal(stderr.match(/ says "\/the\/path"/g)?.length ?? 0, args.length > 0 ? 0 : 8, stderr);
+  });
+}
+
+/** Mounts a file system with one file, whose page it gives only when the program says "let go", and starts a command there. */
+const fileSystem = `#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int device, to_program;
+static struct fuse_in_header held;
+static void reply(const struct fuse_in_header *to, int error, const void *data, size_t length) {
+  char bytes[8192];
+  struct fuse_out_header head = {(unsigned)(sizeof head + length), error, to->unique};
+  memcpy(bytes, &head, sizeof head);
+  if (length > 0) memcpy(bytes + sizeof head, data, length);
+  if (write(device, bytes, head.len) < 0) return;
+}
+static struct fuse_attr attributes(unsigned long node) {
+  return (struct fuse_attr){.ino = node, .size = node == 1 ? 0 : 4096, .mode = node == 1 ? S_IFDIR | 0755 : S_IFREG | 0644, .nlink = 1};
+}
+static void serve(void) {
+  static char request[1 << 18];
+  ssize_t length = read(device, request, sizeof request);
+  if (length < (ssize_t)sizeof(struct fuse_in_header)) return;
+  const struct fuse_in_header *head = (const void *)request;
+  switch (head->opcode) {
+    case FUSE_INIT: {
+      struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = 4096};
+      reply(head, 0, &out, sizeof out);
+      return;
+    }
+    case FUSE_GETATTR: {
+      struct fuse_attr_out out = {.attr_valid = 60, .attr = attributes(head->nodeid)};
+      reply(head, 0, &out, sizeof out);
+      return;
+    }
+    case FUSE_LOOKUP: {
+      struct fuse_entry_out out = {.nodeid = 2, .entry_valid = 60, .attr_valid = 60, .attr = attributes(2)};
+      reply(head, 0, &out, sizeof out);
+      return;
+    }
+    case FUSE_OPEN: {
+      struct fuse_open_out out = {0};
+      reply(head, 0, &out, sizeof out);
+      return;
+    }
+    case FUSE_READ:
+      held = *head;
+      if (write(to_program, "held\\n", 5) != 5) perror("held");
+      return;
+    case FUSE_FORGET: case FUSE_BATCH_FORGET: case FUSE_INTERRUPT: return;
+    case FUSE_FLUSH: case FUSE_RELEASE: reply(head, 0, 0, 0); return;
+    default: reply(head, -ENOSYS, 0, 0);
+  }
+}
+int main(int count, char **words) {
+  (void)count;
+  char options[128];
+  device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", device);
+  int ends[2], input[2];
+  if (device < 0 || unshare(CLONE_NEWNS) < 0 || mount("none", "/", 0, MS_REC | MS_PRIVATE, 0) < 0 || mount("held", words[1], "fuse", MS_NOSUID | MS_NODEV, options) < 0 || pipe2(ends, O_CLOEXEC) < 0 || pipe2(input, O_CLOEXEC) < 0) return perror("fuse"), 9;
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(input[0], 0);
+    dup2(ends[1], 1);
+    execv(words[2], words + 2);
+    _exit(8);
+  }
+  close(ends[1]);
+  close(input[0]);
+  to_program = input[1];
+  char said[4096];
+  size_t length = 0;
+  for (;;) {
+    struct pollfd both[2] = {{device, POLLIN, 0}, {ends[0], POLLIN, 0}};
+    if (poll(both, 2, 60000) <= 0) return puts("NOTHING HAPPENS"), 7;
+    if (both[0].revents & POLLIN) serve();
+    if (both[1].revents == 0) continue;
+    ssize_t more = read(ends[0], said + length, sizeof said - 1 - length);
+    if (more <= 0) break;
+    length += (size_t)more;
+    said[length] = 0;
+    if (held.unique != 0 && strstr(said, "let go\\n")) {
+      char text[4096] = "/the/path";
+      reply(&held, 0, text, sizeof text);
+      held.unique = 0;
+    }
+  }
+  fputs(said, stdout);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 6;
+}
+`;
+
+/** Its one denied call has a path that lies in that file. */
+const mapper = `#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static char *page;
+static _Atomic int answered;
+static void *call(void *none) {
+  long result = syscall(SYS_mkdirat, -1, page, 0);
+  dprintf(1, "%s\\n", result < 0 && errno == EPERM ? "refused" : "POSSIBLE");
+  answered = 1;
+  return none;
+}
+int main(int count, char **words) {
+  int file = open(words[1], O_RDONLY);
+  page = mmap(0, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+  if (page == MAP_FAILED) return perror("mmap"), 9;
+  pthread_t thread;
+  pthread_create(&thread, 0, call, 0);
+  if (getchar() != 'h') return 8;
+  int wrong = 0;
+  for (int i = 0; i < 1000; i++) wrong += !(syscall(SYS_keyctl, 0, -3, 0, 0, 0) < 0 && errno == EPERM);
+  wrong += !(syscall(SYS_unlinkat, -1, "/other", 0) < 0 && errno == EPERM);
+  dprintf(1, "others: %d wrong, held: %d\\n", wrong, !answered);
+  if (count > 2) return 0;
+  dprintf(1, "let go\\n");
+  pthread_join(thread, 0);
+  return 0;
+}
+`;
+
+for (const [what, args] of [
+  ["and lets go of it", []],
+  ["and ends", ["leave"]],
+] as const) {
+  test(`a file system holds those who read a program's memory, ${what}`, { timeout: 240_000 }, (t) => {
+    if (!isRoot || !existsSync("/dev/fuse")) return t.diagnostic("needs root, and FUSE");
+    const folder = scratchPath("held");
+    mkdirSync(folder);
+    const policy = scratchFile(
+      "mapped.toml",
+      'version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nrules = "deny keyctl, mkdirat, unlinkat"\n',
+    );
+    const program = compileC("mapper", mapper, ["-pthread"]);
+    const run = ["run", "--filter-only", "--report=end", "--policy", policy, "--", program];
+    const { stdout, stderr, status } = spawnSync(
+      compileC("file-system", fileSystem),
+      [folder, callgate, ...run, join(folder, "file"), ...args],
+      { encoding: "utf8", timeout: 120_000, killSignal: "SIGKILL", env: { ...process.env, NO_COLOR: "1" } },
+    );
+    assert.equal(status, 0, stdout + stderr);
+    const said = ["others: 0 wrong, held: 1", ...(args.length > 0 ? [] : ["let go", "refused"]), ""];
+    assert.equal(stdout, said.join("\n"));
+    assert.match(stderr, /^denied {2}keyctl\(.*×1000/m);
+    assert.match(stderr, /^denied {2}unlinkat\(.* says "\/other"/m);
+    assert.match(
+      stderr,
+      args.length > 0 ? /^denied {2}mkdirat\(.*pathname = 0x/m : /^denied {2}mkdirat\(.*says "\/the\/path"/m,
+    );
   });
 }

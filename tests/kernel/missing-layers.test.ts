@@ -10,6 +10,7 @@ import {
   launch,
   ordinaryUser,
   planFor,
+  probePath,
   type RunResult,
   refuseFilter,
   root,
@@ -78,6 +79,24 @@ for (const { name, identity, prefix } of people) {
       assert.deepEqual([alone.stdout, alone.status], ["2\n", 0], alone.stderr);
       const wrong = without(landlock, identity, "--missing", "proc", "--", "echo", "started");
       assert.deepEqual([wrong.status, wrong.stdout], [125, ""]);
+    });
+
+    test("neither: no reports and no questions, which is said, since the program could answer for itself", () => {
+      const landlock = [444, 38] as const;
+      const line = ["--", probePath, "keyctl"];
+      const why =
+        "without namespaces and without Landlock \\(Linux 5.19\\) the program could take the place of the supervisor, which answers denied calls";
+      const reported = without(landlock, identity, "--filter-only", "--report=end", ...line);
+      assert.equal(reported.status, 1);
+      assert.match(reported.stdout, /EPERM/);
+      assert.match(reported.stderr, new RegExp(`^callgate: no reports of denied calls: ${why}\n$`));
+      const asked = without(landlock, identity, "--filter-only", "--rule", "ask keyctl", ...line);
+      assert.equal(asked.status, 1);
+      assert.match(asked.stdout, /EPERM/);
+      assert.match(
+        asked.stderr,
+        new RegExp(`^callgate: nobody is asked \\(.*EPERM\\), and no reports of denied calls: ${why}\n$`),
+      );
     });
 
     test("namespaces that give no rights, as AppArmor has it on Ubuntu 24.04: how to mend it is said", () => {

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { compileC, probePath, root, scratchFile, scratchPath } from "./native.ts";
+import { architecture, compileC, isRoot, probePath, root, scratchFile, scratchPath } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
 const policy = scratchFile(
@@ -180,6 +180,81 @@ test("who would tell is killed: the program goes on, its calls are refused as ev
   assert.equal(
     said,
     "callgate: what was denied is not told: callgate's own process for that was ended by signal 9\n",
+  );
+});
+
+/** The first calls of sendto by a process fail, each with another error that passes: no memory, no buffers, no room, a signal. */
+const failing = `#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int count, char **words) {
+  static const int errors[] = {ENOBUFS, ENOMEM, EAGAIN, EINTR, ENOBUFS};
+  enum { ERRORS = sizeof errors / sizeof errors[0] };
+  pid_t process = count > 1 ? atoi(words[1]) : 0;
+  if (ptrace(PTRACE_SEIZE, process, 0, PTRACE_O_TRACESYSGOOD) < 0 || ptrace(PTRACE_INTERRUPT, process, 0, 0) < 0)
+    return perror("ptrace"), 9;
+  int failed = 0, is_entry = 0, is_failing = 0, is_attached = 0, status;
+  while (waitpid(process, &status, 0) == process && WIFSTOPPED(status)) {
+    long signal = 0;
+    if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+      struct user_regs_struct registers;
+      ptrace(PTRACE_GETREGS, process, 0, &registers);
+      is_entry = !is_entry;
+      // A call that does nothing, and that its own filter allows, in the place of it.
+      if (is_entry && registers.orig_rax == SYS_sendto && failed < ERRORS) {
+        registers.orig_rax = SYS_close;
+        registers.rdi = (unsigned long)-1;
+        is_failing = 1;
+        ptrace(PTRACE_SETREGS, process, 0, &registers);
+      } else if (!is_entry && is_failing) {
+        registers.rax = (unsigned long)-errors[failed++];
+        is_failing = 0;
+        ptrace(PTRACE_SETREGS, process, 0, &registers);
+      }
+    } else if (status >> 16 == 0) signal = WSTOPSIG(status);
+    if (!is_attached && write(1, "attached\\n", 9) != 9) return 9;
+    is_attached = 1;
+    ptrace(PTRACE_SYSCALL, process, 0, signal);
+  }
+  printf("failed %d\\n", failed);
+  return 0;
+}
+`;
+
+test("what cannot be told just now is told a moment later", { timeout: 120_000 }, async (t) => {
+  if (!isRoot || architecture !== "x86_64")
+    return t.diagnostic("needs root, who may trace a supervisor, and x86");
+  const report = scratchPath("failing.json");
+  const told = ["--report=json", "--report-to", report];
+  const program = compileC("many", many, ["-pthread"]);
+  const child = spawn(callgate, command(...told, "--", program, "5"), { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = once(child, "close");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, "wrong: 0");
+  const tracer = spawn(compileC("failing", failing), [String(supervisorOf(child.pid))], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const traced = createInterface(tracer.stdout)[Symbol.asyncIterator]();
+  try {
+    assert.equal((await traced.next()).value, "attached");
+    child.stdin.write("\n");
+    assert.deepEqual(await ended, [0, null]);
+    assert.equal((await traced.next()).value, "failed 5");
+  } finally {
+    tracer.kill("SIGKILL");
+    child.kill("SIGKILL");
+  }
+  const said = readFileSync(report, "utf8").split("\n");
+  assert.equal(
+    said.filter((one) => /"syscall":"keyctl",.*"count":5[,}]/.test(one)).length,
+    1,
+    said.join("\n"),
   );
 });
 

@@ -3,10 +3,19 @@
 // Debian packages: coreutils dash gcc libc6-dev procps util-linux
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { compileC, isRoot, ordinaryUser, probePath, root, scratchFile, scratchPath } from "./native.ts";
+import {
+  architecture,
+  compileC,
+  isRoot,
+  ordinaryUser,
+  probePath,
+  root,
+  scratchFile,
+  scratchPath,
+} from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
 
@@ -133,6 +142,76 @@ describe("a denial is explained", () => {
     assert.match(silent.stderr, /^callgate: the program was killed by SIGSYS/m);
   });
 
+  test("a death by SIGSYS of a program of another ABI is told with that", {
+    skip: architecture !== "x86_64" && "needs x86",
+  }, () => {
+    const source = '__asm__(".globl _start\\n_start: movl $1, %eax\\nmovl $5, %ebx\\nint $0x80\\n");';
+    const flags = ["-m32", "-nostdlib", "-static", "-Wl,--build-id=none"];
+    const program = compileC("foreign", source, flags);
+    for (const mode of [["--report=end"], ["--whole", "--report=off", "--read", program]]) {
+      const { signal, stderr } = run([...mode, "--", program]);
+      assert.equal(signal, "SIGSYS");
+      assert.match(
+        stderr,
+        /^callgate: the program was killed by SIGSYS: it is a 32-bit \(x86\) program, and the policy has rules for x86_64 only: --abi x86$/m,
+      );
+    }
+  });
+
+  test("Node tells only where there is something to tell", () => {
+    const folder = scratchPath("node");
+    const log = join(folder, "log");
+    mkdirSync(folder);
+    chmodSync(folder, 0o755);
+    const node = join(folder, "node");
+    writeFileSync(node, `#!/bin/sh\necho "$*" >> ${log}\nexec ${process.execPath} "$@"\n`, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${folder}:${process.env["PATH"]}`, NO_COLOR: "1" };
+    const tellers = (...command: readonly string[]): number => {
+      writeFileSync(log, "", { flag: "a" });
+      const before = readFileSync(log, "utf8").length;
+      run(["--report=end", "--", ...command], { env });
+      return readFileSync(log, "utf8").slice(before).split("tell-denials").length - 1;
+    };
+    assert.equal(tellers("true"), 0);
+    assert.equal(tellers(probePath, "keyctl"), 1);
+  });
+
+  test("signals while a denied call waits for its answer: it is refused, or interrupted, and never made", () => {
+    const source = `#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+static volatile int ticks;
+static void tick(int signal) { ticks += signal != 0; }
+int main(void) {
+  struct sigaction action = {.sa_handler = tick};
+  struct itimerval every = {{0, 200}, {0, 200}};
+  sigaction(SIGALRM, &action, 0);
+  setitimer(ITIMER_REAL, &every, 0);
+  long refused = 0, interrupted = 0, wrong = 0;
+  while (refused < 5000 || ticks < 100) {
+    long result = syscall(SYS_keyctl, 0L, -3L, 0L, 0L, 0L);
+    if (result < 0 && errno == EPERM) refused++;
+    else if (result < 0 && errno == EINTR) interrupted++;
+    else wrong++;
+  }
+  setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, 0);
+  printf("%ld %ld %ld\\n", refused, interrupted, wrong);
+  return 0;
+}
+`;
+    const { status, stdout, stderr } = run(["--report=end", "--", compileC("ticking", source)]);
+    assert.equal(status, 0, stderr);
+    const [refused = 0, interrupted = 0, wrong] = stdout.split(" ").map(Number);
+    assert.equal(wrong, 0);
+    // Whoever was interrupted may have been counted already.
+    const counted = Number(/^denied {2}keyctl\(.* ×(\d+) /m.exec(stderr)?.[1]);
+    assert.ok(counted >= refused && counted <= refused + interrupted, `${stdout}${stderr}`);
+  });
+
   test("a policy that starts nothing but the program", () => {
     const { status, stderr } = run(["--report=end", "--policy", "strict", "--", probePath, "keyctl"]);
     assert.equal(status, 1);
@@ -221,6 +300,26 @@ describe("a denial is explained", () => {
       assert.equal(unasked?.length, 1, stderr);
       assert.equal(/→ EPERM .*\n.* ask keyctl\n/.test(stderr), mode === "end");
     }
+  });
+
+  test("a terminal that cannot be opened: a question is a refusal, and why is said", {
+    skip: isRoot ? false : "takes a mount of root's",
+  }, () => {
+    // A terminal's file on a file system without devices is refused to root too.
+    const folder = scratchPath("terminal");
+    const script = `mkdir "$1" && mount -t tmpfs -o nodev none "$1" && mknod "$1/tty" c 5 0 && mount --bind "$1/tty" /dev/tty && shift && exec "$@"`;
+    const line = [callgate, "run", "--filter-only", "--report=off", "--rule", "ask keyctl", "--", probePath];
+    const { status, stdout, stderr } = spawnSync(
+      "unshare",
+      ["-m", "sh", "-c", script, "sh", folder, ...line, "keyctl"],
+      { encoding: "utf8", timeout: 120_000 },
+    );
+    assert.equal(status, 1, stderr);
+    assert.match(stdout, /EPERM/);
+    assert.match(
+      stderr,
+      /^callgate: nobody is asked, since the terminal cannot be opened: openat "\/dev\/tty": EACCES .*\ncallgate: the policy asks about calls that were refused: there is no terminal to ask on\n$/,
+    );
   });
 
   test("wrong usage starts nothing", () => {

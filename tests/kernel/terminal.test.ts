@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { scratchFile } from "./native.ts";
+import { probePath, scratchFile, scratchPath } from "./native.ts";
 import { ctrl, inTerminal, line, press, prompt, resize, type Step, see, type } from "./terminal.ts";
 
 /** A script, since a shell echoes what is typed: what it prints cannot be taken for what was typed. */
@@ -67,6 +67,33 @@ test("Ctrl-Z stops the program, jobs shows it, fg continues it", () => {
     prompt,
     status("0"),
     line("jobs; echo no''thing", "jobs; echo no''thing\r\nnothing\r"),
+  ]);
+});
+
+test("Ctrl-Z does not stop who answers denied calls: a process that goes on gets its answers", () => {
+  const answers = scratchPath("answers");
+  // Of a session of its own, which the key does not reach.
+  const outside = script(
+    "outside",
+    `until [ -e ${answers}.go ]; do sleep 0.1; done; ${probePath} keyctl > ${answers}; : > ${answers}.done`,
+  );
+  const inside = script("inside", `setsid ${outside} < /dev/null > /dev/null 2>&1 & echo up; read -r line`);
+  inTerminal([
+    type(`$callgate run --filter-only --report=end -- ${inside}\n`),
+    see("up\r"),
+    press(ctrl.z, "Stopped"),
+    prompt,
+    ...line(
+      `: > ${answers}.go; until [ -e ${answers}.done ]; do sleep 0.1; done; cat ${answers}`,
+      "keyctl: EPERM",
+    ),
+    ...line("jobs", "Stopped"),
+    type("fg\n"),
+    see("run .*inside\r"),
+    type("\n"),
+    see("callgate: one kind of call was denied\r"),
+    see("denied {2}keyctl"),
+    prompt,
   ]);
 });
 
