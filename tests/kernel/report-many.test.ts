@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
@@ -153,6 +153,49 @@ test("a supervisor that is killed under load: the program is ended, and no denie
   };
   for (let one = 0; one < 4; one += 1) assert.equal(await found(one), "0 1 1\n");
   assert.match(stderr, /the supervisor, which answers denied calls, was killed/);
+});
+
+test("in the whole sandbox everything goes with the supervisor, what the program has left behind too", {
+  timeout: 240_000,
+}, async () => {
+  // A command line that nobody else has.
+  const seconds = String(1_000_000 + process.pid);
+  const sleepers = (): number =>
+    readdirSync("/proc").filter((pid) => {
+      if (!/^\d+$/.test(pid)) return false;
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8") === `sleep\0${seconds}\0`;
+      } catch {
+        return false;
+      }
+    }).length;
+  const until = async (count: number): Promise<void> => {
+    for (const end = Date.now() + 90_000; sleepers() !== count; ) {
+      assert.ok(Date.now() < end, `waited for ${count} of them`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const script = `setsid sleep ${seconds} & sleep ${seconds}`;
+  const child = spawn(callgate, ["run", "--policy", policy, "--", "sh", "-c", script], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const ended = once(child, "close");
+  try {
+    await until(2);
+    process.kill(supervisorOf(child.pid), "SIGKILL");
+    assert.deepEqual(await ended, [null, "SIGKILL"]);
+    await until(0);
+  } finally {
+    child.kill("SIGKILL");
+  }
+  assert.match(
+    stderr,
+    /the supervisor, which answers denied calls, was killed, and so the program was ended/,
+  );
 });
 
 test("who would tell is killed: the program goes on, its calls are refused as ever, and the gap is said", {
