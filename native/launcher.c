@@ -374,17 +374,14 @@ _Noreturn static void die_like_child(int signal) {
   say_and_leave(&line, STATUS_FAILED, STEP_NODE, 0);
 }
 
-// A pipe's end from which a program reads what layers there are: Node would have to start the launcher for that, and wait
-// for it. The text is short, so that all of it is in the pipe before there is a reader.
-static int told_layers(void) {
-  int ends[2];
-  must(STEP_NODE, "pipe2", CALL(pipe2, ends, O_CLOEXEC));
+// Node would have to start the launcher to find out what layers there are, and wait for it. They are tried while Node
+// starts. The text is short, so that it fits into the pipe whether or not Node reads it; the pipe's other end is still
+// open here, so that nobody is killed for writing to a Node that has ended already.
+static void tell_layers(int output) {
   struct line line = {.length = 0};
   try_layers(&line);
-  long written = must(STEP_NODE, "write", CALL(write, ends[1], line.text, line.length));
+  long written = must(STEP_NODE, "write", CALL(write, output, line.text, line.length));
   if (written != (long)line.length) fail_step(STEP_NODE, "write", NULL, 0, NULL);
-  shut(STEP_NODE, ends[1]);
-  return ends[0];
 }
 
 // Node as a child that is gone before the program exists, so that it is not in the program's process tree.
@@ -395,17 +392,18 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   long result = CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8);
   if (result < 0) fail_step(STEP_NODE, "rt_sigaction", NULL, result, NULL);
 
-  int input = told_layers();
-  int ends[2];
-  result = CALL(pipe2, ends, O_CLOEXEC);
-  if (result < 0) fail_step(STEP_NODE, "pipe2", NULL, result, NULL);
+  int told[2], ends[2];
+  must(STEP_NODE, "pipe2", CALL(pipe2, told, O_CLOEXEC));
+  must(STEP_NODE, "pipe2", CALL(pipe2, ends, O_CLOEXEC));
   long parent = must(STEP_NODE, "getpid", CALL(getpid));
   long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
   if (child < 0) fail_step(STEP_NODE, "clone", NULL, child, NULL);
-  if (child == 0) become_node(parent, input, ends[1], argv, environment);
+  if (child == 0) become_node(parent, told[0], ends[1], argv, environment);
 
   shut(STEP_NODE, ends[1]);
-  shut(STEP_NODE, input);
+  tell_layers(told[1]);
+  shut(STEP_NODE, told[1]);
+  shut(STEP_NODE, told[0]);
   size_t length = plan_from_descriptor(ends[0]);
   int status = 0;
   do result = CALL(wait4, child, &status, 0, 0);
