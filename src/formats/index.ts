@@ -124,11 +124,12 @@ function readForeign(
   root: TableNode,
   options: ReadOptions,
 ): { readonly layer: PolicyLayer; readonly diagnostics: readonly Diagnostic[] } | undefined {
-  const { kernel, capabilities } = options;
   const target = options.target ?? hostAbi() ?? "x86_64";
   for (const { find, read } of foreignFormats) {
     const profile = find(root);
     if (profile === undefined) continue;
+    // The kernel is asked for its release when this is read, and not before.
+    const { kernel, capabilities } = options;
     return read(profile, {
       target,
       ...(kernel === undefined ? {} : { kernel }),
