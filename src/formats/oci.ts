@@ -354,12 +354,21 @@ class ProfileReader {
       this.#error(single.span, "bad-value", "an entry has name or names, not both", "move it to names");
     if (all.length === 0) this.#error(entry.span, "bad-value", "this entry names no system call");
     return all.filter(({ value, span }) => {
-      if (isKnown(value)) return true;
+      if (this.#isKnown(value)) return true;
       const guess = nearest(value, syscallNames());
       const message = `there is no system call ${JSON.stringify(value)}: this name decides nothing`;
       this.#report("warning", span, "unknown-syscall", message, guess && `did you mean ${guess}?`);
       return false;
     });
+  }
+
+  /**
+   * Whether the name is a call of any ABI: profiles name the calls of all machines. Those of its own ABIs are looked up
+   * all the same, which parses their tables: so most names need no search in a table's text.
+   */
+  #isKnown(name: string): boolean {
+    if (this.#abis.some((abi) => syscallByName(abi, name) !== undefined)) return true;
+    return allAbis.some(({ name: abi }) => hasSyscall(abi, name) || isMultiplexed(abi, name));
   }
 
   #test(node: DocumentNode): readonly ArgumentTest[] {
@@ -468,11 +477,6 @@ function isNull(node: DocumentNode): boolean {
 function abiNameOf(architecture: string): AbiName | undefined {
   const name = /^SCMP_ARCH_([A-Z0-9_]+)$/.exec(architecture)?.[1];
   return name === undefined ? undefined : abiByName(name.toLowerCase())?.name;
-}
-
-/** Whether the name is a call of any ABI: profiles name the calls of all machines. */
-function isKnown(name: string): boolean {
-  return allAbis.some(({ name: abi }) => hasSyscall(abi, name) || isMultiplexed(abi, name));
 }
 
 function waysOf(name: string, abis: readonly AbiName[]): readonly Way[] {

@@ -45,7 +45,7 @@ const differences: Readonly<Record<Exclude<AbiName, "x86_64">, () => string>> = 
   mipsel: () => mips,
 };
 
-/** What stands behind a name. A search in the text: most runs ask for few names, and none for all. */
+/** What stands behind a name in a table that is not sorted: the errnos, by their numbers. */
 function textIn(table: string, name: string): string | undefined {
   if (!/^\w+$/.test(name)) return undefined;
   const at = table.indexOf(`\n${name} `);
@@ -54,13 +54,34 @@ function textIn(table: string, name: string): string | undefined {
   return table.slice(start, table.indexOf("\n", start));
 }
 
+/**
+ * What stands behind a name in a table that is sorted by names. A search in the text, by halves: most runs ask for few
+ * names, and none for all. A row goes from behind one newline to the next one; there is one before the first row and
+ * one behind the last.
+ */
+function textInSorted(table: string, name: string): string | undefined {
+  // The row is one of those that begin in low..high.
+  let low = 1;
+  let high = table.length - 1;
+  while (low < high) {
+    const start = table.lastIndexOf("\n", Math.floor((low + high) / 2)) + 1;
+    const end = table.indexOf("\n", start);
+    const nameEnd = table.indexOf(" ", start);
+    const found = table.slice(start, nameEnd);
+    if (found === name) return table.slice(nameEnd + 1, end);
+    if (found < name) low = end + 1;
+    else high = start - 1;
+  }
+  return undefined;
+}
+
 function namesIn(table: string): readonly string[] {
   return readRows(table, 1).map(([name = ""]) => name);
 }
 
 /** The value on an ABI of a name with this text in one of the tables for all names; `-` is none. */
 function valueFor(abi: AbiName, name: string, text: string | undefined): bigint | undefined {
-  const own = abi === "x86_64" || text === undefined ? undefined : textIn(differences[abi](), name);
+  const own = abi === "x86_64" || text === undefined ? undefined : textInSorted(differences[abi](), name);
   const value = own ?? text;
   return value === undefined || value === "-" ? undefined : BigInt(value);
 }
@@ -70,12 +91,12 @@ function valueFor(abi: AbiName, name: string, text: string | undefined): bigint 
  * be refused and never guessed. Flags are positive; what C writes as a negative number (AT_FDCWD) is negative.
  */
 export function constantValue(abi: AbiName, name: string): bigint | undefined {
-  return valueFor(abi, name, textIn(constantRows, name) ?? textIn(errnoRows, name));
+  return valueFor(abi, name, textInSorted(constantRows, name) ?? textIn(errnoRows, name));
 }
 
 /** Whether any ABI has a constant of this name. */
 export function isConstant(name: string): boolean {
-  return textIn(constantRows, name) !== undefined || textIn(errnoRows, name) !== undefined;
+  return textInSorted(constantRows, name) !== undefined || textIn(errnoRows, name) !== undefined;
 }
 
 /** Every constant's name, errnos' among them, sorted. */

@@ -11,6 +11,18 @@ import {
   errnoNumber,
   isConstant,
 } from "../../src/syscalls/index.ts";
+import { rows as constants } from "../../src/syscalls/tables/constants.ts";
+import { rows as aarch64 } from "../../src/syscalls/tables/constants_aarch64.ts";
+import { rows as arm } from "../../src/syscalls/tables/constants_arm.ts";
+import { rows as loongarch64 } from "../../src/syscalls/tables/constants_loongarch64.ts";
+import { rows as mips } from "../../src/syscalls/tables/constants_mips.ts";
+import { rows as mips64 } from "../../src/syscalls/tables/constants_mips64.ts";
+import { rows as mips64n32 } from "../../src/syscalls/tables/constants_mips64n32.ts";
+import { rows as ppc64le } from "../../src/syscalls/tables/constants_ppc64le.ts";
+import { rows as riscv64 } from "../../src/syscalls/tables/constants_riscv64.ts";
+import { rows as s390x } from "../../src/syscalls/tables/constants_s390x.ts";
+import { rows as x32 } from "../../src/syscalls/tables/constants_x32.ts";
+import { rows as x86 } from "../../src/syscalls/tables/constants_x86.ts";
 
 const first: readonly AbiName[] = ["x86_64", "x86", "x32", "aarch64"];
 
@@ -157,6 +169,41 @@ test("every name has a value somewhere, and no value has more than 64 bits", () 
     assert.ok(values.length > 0, name);
     for (const value of values) assert.ok(value >= -(2n ** 63n) && value < 2n ** 64n, name);
   }
+});
+
+/** Tables that are searched by halves, with an ABI that has the values of each. */
+const sortedTables: readonly (readonly [AbiName, string])[] = [
+  ["x86_64", constants],
+  ["x86", x86],
+  ["x32", x32],
+  ["aarch64", aarch64],
+  ["arm", arm],
+  ["riscv64", riscv64],
+  ["ppc64le", ppc64le],
+  ["s390x", s390x],
+  ["loongarch64", loongarch64],
+  ["mips64", mips64],
+  ["mips64n32", mips64n32],
+  ["mips", mips],
+];
+
+test("each row of each table is found, and nothing between two of them", () => {
+  for (const [abi, table] of sortedTables) {
+    assert.match(table, /^\n.*\n$/s);
+    const rows = table.trim().split("\n");
+    assert.ok(rows.length > 10, abi);
+    let before = "";
+    for (const row of rows) {
+      const [name = "", value = ""] = row.split(" ");
+      assert.ok(before < name, `${abi}: ${before} is before ${name}`);
+      assert.equal(constantValue(abi, name), value === "-" ? undefined : BigInt(value), `${abi} ${name}`);
+      before = name;
+    }
+  }
+  const names = new Set(constantNames());
+  for (const name of names)
+    for (const other of [`${name}_`, `${name}0`, name.slice(0, -1), name.slice(1)])
+      assert.equal(isConstant(other), names.has(other), other);
 });
 
 test("what is not known is undefined", () => {
