@@ -3,8 +3,8 @@
 // read when they are asked for; and V8's code cache, a file for each part.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { basename, delimiter, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
@@ -39,7 +39,8 @@ const tablesAsTexts = {
   name: "tables-as-texts",
   setup(bundle) {
     bundle.onResolve({ filter: /^\.\/tables\/\w+\.ts$/ }, ({ path, resolveDir }) => ({
-      path: join(resolveDir, path),
+      // From here, since it is in the bundle's text: a build elsewhere gives the same.
+      path: relative("", join(resolveDir, path)),
       namespace: "table",
     }));
     bundle.onLoad({ filter: /.*/, namespace: "table" }, ({ path }) => {
@@ -147,13 +148,21 @@ mkdirSync(ready, { recursive: true });
 const { readyFileTexts } = await import(pathToFileURL(join("dist", "src", "sandbox", "make-ready.js")).href);
 for (const [name, text] of readyFileTexts(buildId)) writeFileSync(join(ready, name), text);
 
-// 5. V8's caches.
-for (const file of readdirSync(out)) if (file.endsWith(".cache")) rmSync(join(out, file));
-// Without the caches the command is slower and works all the same.
-spawnSync(
-  "sh",
-  ["-c", '"$0" "$1" 3>&1 >/dev/null | cat', process.execPath, join("scripts", "warm-cli.cjs")],
-  {
-    stdio: "ignore",
-  },
+// 5. V8's caches, for each Node that may start the command here: the one that builds, one of npm's, and those of PATH.
+// (npm puts node_modules/.bin first into PATH, a shell does not.) Without caches the command is slower and works all the
+// same, so one that cannot make them is passed over. They have a folder of their own, since they say nothing of what the
+// command does: kept plans rest on the files beside it.
+rmSync(join(out, "caches"), { recursive: true, force: true });
+mkdirSync(join(out, "caches"));
+const folders = [join("node_modules", ".bin"), ...(process.env.PATH ?? "").split(delimiter)];
+/** By their real paths. */
+const nodes = new Map(
+  [...folders.map((folder) => resolve(folder, "node")), process.execPath]
+    .filter((file) => existsSync(file))
+    .map((file) => [realpathSync(file), file]),
 );
+for (const node of nodes.values())
+  spawnSync("sh", ["-c", '"$0" "$1" 3>&1 >/dev/null | cat', node, join("scripts", "warm-cli.cjs")], {
+    stdio: "ignore",
+    timeout: 60_000,
+  });

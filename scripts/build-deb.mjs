@@ -90,8 +90,7 @@ function build(machine, architecture) {
 
   const home = "usr/lib/callgate";
   copy("bin/callgate", `${home}/bin/callgate`);
-  const isCache = (name) => name.endsWith(".cache");
-  for (const part of readdirSync(join("dist", "cli")).filter((name) => !isCache(name)))
+  for (const part of readdirSync(join("dist", "cli")).filter((name) => name !== "caches"))
     copy(join("dist", "cli", part), `${home}/dist/cli/${part}`);
   const folder = `linux-${machine}`;
   copy(join("native", "prebuilt", folder), `${home}/native/prebuilt/${folder}`);

@@ -17,7 +17,9 @@ const modules = new Map();
 /** The cache for this Node, if the build made one. */
 function readCache(part) {
   try {
-    return readFileSync(join(__dirname, `${part}-${build}-${process.version}-${process.arch}.cache`));
+    return readFileSync(
+      join(__dirname, "caches", `${part}-${build}-${process.version}-${process.arch}.cache`),
+    );
   } catch {
     return undefined;
   }

@@ -3,16 +3,19 @@
 const { writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 
-const folder = join(__dirname, "..", "dist", "cli");
+const root = join(__dirname, "..");
+const folder = join(root, "dist", "cli");
 const main = join(folder, "main.cjs");
 const ways = [
   ["check", "default"],
   ["check", "--json", "default"],
+  ["check", join(root, "examples", "script.toml"), join(root, "examples", "mistakes.toml")],
   ["explain", "default", "socket(AF_INET)"],
   ["run", "--", "true"],
   ["run", "--dry-run", "--deny", "keyctl(operation == 0)", "--", "true"],
   ["run", "--help"],
   ["compile", "-o", "/dev/null", "default"],
+  ["compile", "-o", "/dev/null", join(root, "bench", "policies", "docker.json")],
 ];
 
 // A command that has ended ends Node, too; here more of them follow.
@@ -29,7 +32,7 @@ process.exit = () => {};
   }
   for (const [name, { script }] of parts)
     writeFileSync(
-      join(folder, `${name}-${build}-${process.version}-${process.arch}.cache`),
+      join(folder, "caches", `${name}-${build}-${process.version}-${process.arch}.cache`),
       script.createCachedData(),
     );
 })();
