@@ -572,6 +572,12 @@ static void keep_plan(uint8_t *bytes, size_t plan_length, size_t facts_length) {
   if (!may_keep || facts_length == 0 || !facts_hold(bytes + plan_length, facts_length)) return;
   long folder = open_folder(true);
   if (folder < 0) return;
+  // Where the caller's limit of files (ulimit -f) is lower, nothing is kept, and the program starts.
+  struct signal_action ignore = {.handler = SIG_IGN}, callers;
+  if (CALL(rt_sigaction, SIGXFSZ, &ignore, &callers, 8) != 0) {
+    CALL(close, folder);
+    return;
+  }
   uint8_t key[KEPT_KEY];
   if (read_key(folder, key) || make_key(folder, key)) {
     struct kept_header header = {{'c', 'a', 'l', 'l', 'k', 'e', 'p', 't'}, KEPT_VERSION, (uint32_t)plan_length,
@@ -583,6 +589,7 @@ static void keep_plan(uint8_t *bytes, size_t plan_length, size_t facts_length) {
     size_t lengths[] = {sizeof header, plan_length + facts_length};
     write_own_file(folder, name.text, parts, lengths, 2);
   }
+  must(STEP_NODE, "rt_sigaction", CALL(rt_sigaction, SIGXFSZ, &callers, 0, 8));
   CALL(close, folder);
 }
 

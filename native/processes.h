@@ -182,7 +182,7 @@ static bool ended_by(int status, int signal) {
 }
 
 static void explain_end(int status, bool late, uint8_t happened) {
-  enum { SIGXCPU = 24, SIGXFSZ = 25, SIGSYS = 31, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
+  enum { SIGXCPU = 24, SIGSYS = 31, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
   if (keeper_killed) say_of_limit("the keeper of the control groups was killed, and so the program and all that it has started was ended");
   if (supervisor_killed) say_of_limit("the supervisor, which answers denied calls, was killed, and so the program was ended");
   if (late)
