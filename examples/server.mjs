@@ -10,7 +10,7 @@ const server = createServer((request, response) => {
   const gone = new AbortController();
   response.on("close", () => gone.abort());
   const [command, args] = programs[request.url] ?? programs["/gone"];
-  const child = spawn(command, args, { policy: plan, signal: gone.signal, timeout: 5000, stdio: ["pipe", "pipe", "ignore"] });
+  const child = spawn(command, args, { policy: plan, signal: gone.signal, timeout: 30_000, stdio: ["pipe", "pipe", "ignore"] });
   child.on("error", (error) => {
     if (error instanceof SandboxError) response.writeHead(500).end(`${error.step}: ${error.code}\n`);
   });

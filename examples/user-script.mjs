@@ -18,7 +18,7 @@ for (const [name, script] of Object.entries(scripts)) {
   const { stdout, stderr, exitCode, timedOut } = await exec("python3", ["-I", "-c", script], {
     policy: plan,
     input: "1 2 3 4\n",
-    timeout: 2000,
+    timeout: 5000,
     env: { PATH: process.env.PATH },
   });
   console.log(`${name}:`, timedOut ? "took too long" : exitCode === 0 ? stdout.trim() : stderr.trim().split("\n").at(-1));

@@ -143,7 +143,7 @@ describe("attacks under the policy default", { skip }, () => {
     const compiled = spawnSync("gcc", ["-O1", "-Wall", "-Werror", "-o", probe, source], { encoding: "utf8" });
     assert.equal(compiled.status, 0, compiled.stderr);
     for (const person of people)
-      hosts.set(person, spawn("sleep", ["60"], { stdio: "ignore", ...person.identity }));
+      hosts.set(person, spawn("sleep", ["100000"], { stdio: "ignore", ...person.identity }));
   });
   after(() => {
     for (const host of hosts.values()) host.kill("SIGKILL");

@@ -41,8 +41,8 @@ let home = "/root";
 /** As `home` is when it is asked for: the user is made with the first container of his own. */
 export const usersHome = (): string => home;
 
-/** Runs a program to its end, at most two minutes if nothing else is said. */
-export function run(command: string, args: readonly string[], user?: number, timeout = 120_000): Outcome {
+/** Runs a program to its end, at most five minutes if nothing else is said. */
+export function run(command: string, args: readonly string[], user?: number, timeout = 300_000): Outcome {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     encoding: "utf8",
     timeout,
