@@ -110,6 +110,13 @@ static void print_denial(const struct record *record) {
   put_byte(&line, '[');
   put_number(&line, record->pid);
   put(&line, "]\n        ");
+  // By one call where it fits: what outer says meanwhile, or the program, would stand in the middle of it.
+  if (line.length + length_of(reason) + 1 <= sizeof line.text) {
+    put(&line, reason);
+    put_byte(&line, '\n');
+    CALL(write, 2, line.text, line.length);
+    return;
+  }
   CALL(write, 2, line.text, line.length);
   CALL(write, 2, reason, length_of(reason));
   CALL(write, 2, "\n", 1);
