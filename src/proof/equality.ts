@@ -37,10 +37,10 @@ export interface EqualityOptions {
 }
 
 const words = 16;
-/** A second or two. Filters and policies that are in use take fewer than 50,000 (tests/proof/real-filters). */
-const mostSteps = 250_000;
-/** What a set costs is less than a step; the hardest policies of the tests make 630,000. */
-const mostSets = 2_000_000;
+/** A second. Filters and policies that are in use take fewer than 2,000 (tests/proof/real-filters), five thousand rules 13,000. */
+const mostSteps = 60_000;
+/** What a set costs is less than a step; what is in use makes 25,000, the hardest of the tests 630,000. */
+const mostSets = 700_000;
 
 class OutOfBudget extends Error {}
 

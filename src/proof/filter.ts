@@ -54,9 +54,11 @@ class TooHard extends Error {
 const operandIsX = 0x08;
 /** So many instructions may need their cases told apart, before the filter is given up. */
 const mostHard = 8;
+/** What all runs of one filter may need of `Symbols`: half a second of the processor. */
+const mostNodes = 250_000;
 /** So many values of a word are told apart. */
 const mostCases = 4096;
-const mostTests = 200_000;
+const mostTests = 100_000;
 
 /**
  * The decisions of a filter that the kernel would accept. With `relations`, a test of several words is one question
@@ -69,12 +71,15 @@ export function decisionsOfFilter(
   relations?: Relations,
 ): Decisions {
   const hard = new Set<number>();
+  let nodes = 0;
   for (;;) {
+    const reader = new FilterReader(instructions, maker, hard, relations);
     try {
-      return new FilterReader(instructions, maker, hard, relations).decisions();
+      return reader.decisions();
     } catch (error) {
       if (!(error instanceof TooHard)) throw error;
-      if (hard.has(error.at) || hard.size >= mostHard)
+      nodes += reader.nodes;
+      if (hard.has(error.at) || hard.size >= mostHard || nodes >= mostNodes)
         throw new UnreadableFilter(
           `what instruction ${error.at} computes depends on the call in more ways than the proof can follow`,
         );
@@ -129,6 +134,10 @@ class FilterReader {
     this.#symbols = new Symbols(maker.width);
     this.#sets = new WordSets(maker.width);
     this.#live = liveAtEach(instructions);
+  }
+
+  get nodes(): number {
+    return this.#symbols.size;
   }
 
   decisions(): Decisions {

@@ -30,8 +30,11 @@ export interface AskedRelation {
   readonly isOpposite: boolean;
 }
 
+/** Some tenths of a second: relations are only there to be told, and for both sides of a comparison together. */
+const mostNodes = 250_000;
+
 export class Relations {
-  readonly #symbols = new Symbols();
+  readonly #symbols = new Symbols(32, mostNodes);
   readonly #all: Relation[] = [];
   readonly #known = new Map<Diagram, AskedRelation>();
 

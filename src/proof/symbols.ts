@@ -39,8 +39,8 @@ export interface CallBit {
 
 const words = 16;
 const registerBits = 32;
-/** Some tenths of a second; beyond it, TooManyNodes is thrown. */
-const mostNodes = 250_000;
+/** A tenth of a second or two; filters that are in use need fewer than 3,000. */
+const mostNodes = 100_000;
 
 export const zero: Value = { kind: "number", value: 0 };
 
@@ -68,11 +68,19 @@ export class Symbols {
   /** How values of bits were computed, by their keys. */
   readonly #expressions = new Map<string, Expression>();
 
-  /** @param width the bits of the call's words: 32, or fewer where all values are to be enumerated by a test */
-  constructor(width = 32) {
+  /**
+   * @param width the bits of the call's words: 32, or fewer where all values are to be enumerated by a test
+   * @param most so many nodes may be made; beyond, TooManyNodes is thrown
+   */
+  constructor(width = 32, most = mostNodes) {
     this.#width = width;
     this.#ones = 0xffff_ffff >>> (32 - width);
-    this.#diagrams = new Diagrams(width * words, mostNodes);
+    this.#diagrams = new Diagrams(width * words, most);
+  }
+
+  /** The nodes of all diagrams so far: a measure of how hard the values are. */
+  get size(): number {
+    return this.#diagrams.size;
   }
 
   word(word: number): Value {
