@@ -26,6 +26,24 @@ export interface Scope {
   readonly call: Syscall | undefined;
   /** The numbers that are spoken of. */
   readonly numbers?: { readonly from: number; readonly to: number };
+  /** What may still be told of the filter that the call is a part of. */
+  readonly limit: TellingLimit;
+}
+
+/** How much is told of one filter in all: whoever made it to be hard can put hundreds of conditions on each call. */
+export class TellingLimit {
+  #left: number;
+
+  /** @param left of ways through a call's partition, and of masked comparisons */
+  constructor(left = 200_000) {
+    this.#left = left;
+  }
+
+  /** @throws TooManyConditions */
+  spend(): void {
+    if (this.#left === 0) throw new TooManyConditions();
+    this.#left -= 1;
+  }
 }
 
 /** A condition that would need more items than anybody would read. */
@@ -106,14 +124,14 @@ function shortestOrder(partitions: Partitions, partition: Partition, scope: Scop
   return shortest;
 }
 
-/** Fewer tests, or the same in fewer letters. */
+/** Fewer tests, values of a list counted, or the same in fewer letters. */
 function isShorter(one: readonly Alternative[], other: readonly Alternative[]): boolean {
   const fewer = testsIn(one) - testsIn(other);
   return fewer < 0 || (fewer === 0 && textOf(one).length < textOf(other).length);
 }
 
 function testsIn(alternatives: readonly Alternative[]): number {
-  return textOf(alternatives).split(/ && | \|\| |\n/).length;
+  return textOf(alternatives).split(/ && | \|\| |, |\n/).length;
 }
 
 function textOf(alternatives: readonly Alternative[]): string {
@@ -154,7 +172,24 @@ class ConditionWriter {
     const calls = isOfNumber
       ? this.#relations.callsIn(0, this.#sets, this.#sets.interval(numbers.from, numbers.to))
       : all;
+    if (partition.kind === "fork" && partition.relates === 0 && this.#waysThrough(partition) > mostBranches)
+      throw new TooManyConditions();
     return this.#branches(partition, calls);
+  }
+
+  /** How many ways there are, told apart by what they lead to: far quicker counted than told. */
+  #waysThrough(partition: Fork): number {
+    const known = new Map<Partition, number>();
+    const count = (one: Partition): number => {
+      if (one.kind === "leaf") return 1;
+      const found = known.get(one);
+      if (found !== undefined) return found;
+      const rests = new Set(this.#cells(one).cells.map(({ rest }) => rest));
+      const made = [...rests].reduce((sum, rest) => sum + count(rest), 0);
+      known.set(one, made);
+      return made;
+    };
+    return count(partition);
   }
 
   /** @param calls those that come here, where relations have a say in it */
@@ -220,17 +255,26 @@ class ConditionWriter {
   #countBranch(): void {
     this.#count += 1;
     if (this.#count > mostBranches) throw new TooManyConditions();
+    this.#scope.limit.spend();
   }
 
   /** The value that most calls get: the one that is best said last. */
   widest(partition: Partition): number {
-    const share = new Map<number, number>();
-    const walk = (one: Partition, part: number): void => {
-      if (one.kind === "leaf") share.set(one.value, (share.get(one.value) ?? 0) + part);
-      else for (const { set, rest } of one.parts) walk(rest, (part * this.#sets.count(set)) / 2 ** 32);
+    const known = new Map<Partition, ReadonlyMap<number, number>>();
+    /** Which part of its calls gets which value. */
+    const sharesIn = (one: Partition): ReadonlyMap<number, number> => {
+      if (one.kind === "leaf") return new Map([[one.value, 1]]);
+      const found = known.get(one);
+      if (found !== undefined) return found;
+      const made = new Map<number, number>();
+      for (const { set, rest } of one.parts) {
+        const part = this.#sets.count(set) / 2 ** 32;
+        for (const [value, share] of sharesIn(rest)) made.set(value, (made.get(value) ?? 0) + part * share);
+      }
+      known.set(one, made);
+      return made;
     };
-    walk(partition, 1);
-    const [[value] = [0]] = [...share].sort(([, a], [, b]) => b - a);
+    const [[value] = [0]] = [...sharesIn(partition)].sort(([, a], [, b]) => b - a);
     return value;
   }
 
@@ -325,11 +369,13 @@ class ConditionWriter {
     const inverse = flipped === undefined ? undefined : this.#asIntervals(flipped, field);
     const cube = this.#asCube(cells, field, false) ?? (flipped && this.#asCube(flipped, field, true));
     const few = 8;
-    if (direct !== undefined && direct.length <= few && direct.length <= (inverse?.length ?? few))
+    const isShorter =
+      direct !== undefined &&
+      (inverse === undefined || countValues(direct, field) <= countValues(inverse, field));
+    if (direct !== undefined && isShorter && direct.length <= few)
       if (direct.length === 1 || cube === undefined) return [this.#inSet(direct, false, field)];
     if (cube !== undefined) return [cube];
-    if (inverse !== undefined && (direct === undefined || inverse.length < direct.length))
-      return [this.#inSet(inverse, true, field)];
+    if (inverse !== undefined && !isShorter) return [this.#inSet(inverse, true, field)];
     const masked = this.#asCubes(cells, field);
     const readable = field.bits === 32n ? mostCubes : few;
     if (masked !== undefined && masked.length <= readable && masked.length < (direct?.length ?? readable + 1))
@@ -418,6 +464,9 @@ class ConditionWriter {
     const mask = (BigInt(high.mask) << halfBits) | BigInt(low.mask);
     const value = (BigInt(high.value) << halfBits) | BigInt(low.value);
     if (value === 0n && negated) return { mask, test: { kind: "nonzero" } };
+    const permitted = BigInt.asUintN(Number(field.bits), ~mask);
+    if (value === 0n && field.mask === undefined && countOnes(permitted) < countOnes(mask))
+      return { test: { kind: "within", value: this.#write(field, permitted, true) } };
     const test: Test = {
       kind: "compare",
       operator: negated ? "!=" : "==",
@@ -436,6 +485,7 @@ class ConditionWriter {
         for (const low of lows) {
           const test = this.#cubeTest([high, low], field, false);
           if (test === undefined || found.length >= mostCubes) return undefined;
+          this.#scope.limit.spend();
           found.push(test);
         }
     }
@@ -470,11 +520,10 @@ class ConditionWriter {
       if (!field.signed && to === largest)
         return { ...withMask, test: { kind: "compare", operator: negated ? "<" : ">=", value: value(from) } };
     }
-    const items = intervals.flatMap(([from, to]): readonly ValueRange[] => {
-      // A short range of values that have names is better listed; a long one has no use for names.
+    const items = intervals.flatMap((interval): readonly ValueRange[] => {
+      const [from, to] = interval;
       if (from === to) return [{ low: value(from), high: value(from) }];
-      const isNamed = field.values !== undefined && !field.values.flags;
-      if (isNamed && to - from < longestList)
+      if (isListed(interval, field))
         return Array.from({ length: Number(to - from) + 1 }, (_, index) => {
           const one = value(from + BigInt(index));
           return { low: one, high: one };
@@ -502,6 +551,26 @@ class ConditionWriter {
 }
 
 type Interval = readonly [bigint, bigint];
+
+/** Whether the values of a range are listed one by one: short ones that have names. */
+function isListed([from, to]: Interval, field: WrittenField): boolean {
+  return field.values !== undefined && !field.values.flags && to - from < longestList;
+}
+
+/** How many values are written for intervals; for one that has an end in common with the field, its other end. */
+function countValues(intervals: readonly Interval[], field: WrittenField): number {
+  const largest = field.mask ?? (1n << field.bits) - 1n;
+  return intervals.reduce((count, interval) => {
+    const [from, to] = interval;
+    const isBound = intervals.length === 1 && !field.signed && (from <= 1n || to === largest);
+    if (from === to || isBound) return count + 1;
+    return count + (isListed(interval, field) ? Number(to - from) + 1 : 2);
+  }, 0);
+}
+
+function countOnes(value: bigint): number {
+  return value.toString(2).replaceAll("0", "").length;
+}
 
 interface WrittenField {
   readonly word: Operand["word"];

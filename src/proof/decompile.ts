@@ -24,7 +24,7 @@ import {
   syscallsOf,
   twinsOf,
 } from "../syscalls/index.ts";
-import { isOfPolicies, orderedAlternativesOf, TooManyConditions } from "./conditions.ts";
+import { isOfPolicies, orderedAlternativesOf, TellingLimit, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
 import { type Diagram, none, TooManyNodes } from "./diagram.ts";
 import { type Difference, diff, UndecidedError } from "./diff.ts";
@@ -101,6 +101,7 @@ interface Frame {
 class Decompiler {
   readonly #filter: Filter | readonly Filter[];
   readonly #partitions = new Partitions();
+  readonly #limit = new TellingLimit();
   readonly #maker = new DecisionMaker();
   readonly #all: Partition;
   readonly #others: number;
@@ -158,8 +159,7 @@ class Decompiler {
   }
 
   #strictestIn(partition: Partition): number {
-    if (partition.kind === "leaf") return partition.value;
-    const values = partition.parts.map(({ rest }) => this.#strictestIn(rest));
+    const values = this.#partitions.valuesIn(partition);
     return values.reduce((strict, value) => (strictness(value) > strictness(strict) ? value : strict));
   }
 
@@ -342,12 +342,11 @@ class Decompiler {
 
   #cases(abi: Abi, nr: number, call: Syscall | undefined): readonly Case[] {
     const partition = this.#at(abi, nr);
-    return orderedAlternativesOf(this.#partitions, partition, { abi: abi.name, call }).map(
-      ({ value, condition }) => {
-        if (condition !== undefined && !isOfPolicies(condition)) throw new TooManyConditions();
-        return { action: this.#action(value, abi.name), condition };
-      },
-    );
+    const scope = { abi: abi.name, call, limit: this.#limit };
+    return orderedAlternativesOf(this.#partitions, partition, scope).map(({ value, condition }) => {
+      if (condition !== undefined && !isOfPolicies(condition)) throw new TooManyConditions();
+      return { action: this.#action(value, abi.name), condition };
+    });
   }
 
   #fallbackOf(call: Syscall): string {

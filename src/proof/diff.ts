@@ -7,7 +7,7 @@ import { printCondition } from "../policy/printer.ts";
 import { firstNegativeNumber, firstX32Number } from "../policy/resolved.ts";
 import type { Action } from "../policy/types.ts";
 import { type Abi, type AbiName, abis, syscallsOf } from "../syscalls/index.ts";
-import { alternativesOf, negationOf, TooManyConditions } from "./conditions.ts";
+import { alternativesOf, negationOf, TellingLimit, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
 import { type Diagram, none, TooManyNodes } from "./diagram.ts";
 import { compareStacks } from "./equality.ts";
@@ -86,6 +86,7 @@ const mostRanges = 64;
 class Comparison {
   readonly #sides: readonly [Side, Side];
   readonly #partitions = new Partitions();
+  readonly #limit = new TellingLimit();
   readonly #pairs: [number, number][] = [];
   readonly #pairIndex = new Map<string, number>();
 
@@ -198,7 +199,8 @@ class Comparison {
   ): readonly Difference[] {
     if (!this.#differs(partition)) return [];
     const call = syscallsOf(abi.name).find((one) => one.nr === numbers.from);
-    const alternatives = alternativesOf(this.#partitions, partition, { abi: abi.name, call, numbers });
+    const scope = { abi: abi.name, call, numbers, limit: this.#limit };
+    const alternatives = alternativesOf(this.#partitions, partition, scope);
     return alternatives.flatMap(({ value, condition, example }, index) => {
       const pair = this.#pairs[value] ?? [0, 0];
       if (pair[0] === pair[1]) return [];

@@ -12,7 +12,7 @@ import {
 import { printAction } from "../policy/action.ts";
 import { printCondition } from "../policy/printer.ts";
 import { type Abi, type AbiName, abis, type Syscall, syscallByName, syscallsOf } from "../syscalls/index.ts";
-import { negationOf, orderedAlternativesOf, TooManyConditions } from "./conditions.ts";
+import { negationOf, orderedAlternativesOf, TellingLimit, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
 import { TooManyNodes } from "./diagram.ts";
 import { UndecidedError } from "./diff.ts";
@@ -78,6 +78,9 @@ export function inspectFilters(filters: readonly Filter[], machine: Abi["machine
   }
 }
 
+/** A second or two. Filters that are in use need some dozens, a browser's fewer than 3,000. */
+const mostTold = 40_000;
+
 /** A number between the tables' and x32's. */
 const someUnknownNumber = 0x3fff_fff0;
 
@@ -86,6 +89,7 @@ class Inspector {
   readonly #abis: readonly Abi[];
   readonly #partitions = new Partitions();
   readonly #all: Partition;
+  readonly #limit = new TellingLimit(mostTold);
 
   constructor(filters: readonly Filter[], machine: Abi["machine"]) {
     this.#filters = filters;
@@ -134,7 +138,8 @@ class Inspector {
 
   #conditional(abi: Abi, call: Syscall, partition: Partition): ConditionalCall {
     try {
-      const alternatives = orderedAlternativesOf(this.#partitions, partition, { abi: abi.name, call });
+      const scope = { abi: abi.name, call, limit: this.#limit };
+      const alternatives = orderedAlternativesOf(this.#partitions, partition, scope);
       const conditions = alternatives.map((one) => one.condition).filter((one) => one !== undefined);
       const cases = alternatives.map(({ condition, value }) => {
         const [only] = conditions;

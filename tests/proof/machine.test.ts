@@ -16,6 +16,7 @@ import {
   check,
   emulateWords,
   errno,
+  filterOf,
   type Instruction,
   instruction,
   JEQ_K,
@@ -40,6 +41,7 @@ import {
 import { DecisionMaker } from "../../src/proof/decisions.ts";
 import { compareDecisions, type Equality } from "../../src/proof/equality.ts";
 import { decisionsOfFilter, UnreadableFilter } from "../../src/proof/filter.ts";
+import { inspectFilters } from "../../src/proof/inspect.ts";
 
 const deny = ret(errno(1));
 const allow = ret(RET_ALLOW);
@@ -233,4 +235,22 @@ test("X and memory that are not read any more do not multiply the runs", () => {
   const maker = new DecisionMaker();
   const decisions = decisionsOfFilter(program, maker);
   assert.equal(decisions.kind, "answer");
+});
+
+test("a filter that puts conditions on every call in hundreds of ways is told in part, and says so", () => {
+  // Whether an even number of some bits is set: two chains side by side, which change places at each bit that is.
+  const bits = [...Array(12).keys()].flatMap((half) =>
+    [0, 7].map((bit) => [load(16 + 4 * half), 1 << bit] as const),
+  );
+  // The even chain stands first at each bit, 4 instructions before its next; behind the last there are the two returns.
+  const steps = bits.flatMap(([word, bit], index): readonly Instruction[] => {
+    const odd = index === bits.length - 1 ? 3 : 4;
+    return [word, jump(JSET_K, bit >>> 0, odd, 2), word, jump(JSET_K, bit >>> 0, 0, odd - 2)];
+  });
+  const filter = filterOf([...steps, allow, deny]);
+  const [native] = inspectFilters([filter], "x86_64").abis;
+  const conditions = native?.conditional.map(({ cases }) => cases[0]?.condition) ?? [];
+  assert.ok(conditions.length > 300);
+  assert.equal(conditions.at(-1), "by conditions too many to be listed");
+  assert.notEqual(conditions[0], "by conditions too many to be listed");
 });

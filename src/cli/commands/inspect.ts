@@ -162,10 +162,11 @@ function describeAbi(
     );
   row(`${prefix}refuses`, count === 0 ? "no call always" : `${count} calls always: ${parts.join(", ")}`);
   row(`${prefix}unknown`, `numbers that no call has: ${unknownNumbers}`);
+  const width = Math.max(14, ...conditional.map(({ syscall }) => syscall.length));
   for (const { syscall, cases } of conditional)
     for (const [index, { condition, action }] of cases.entries())
       row(
         "",
-        `${(index === 0 ? syscall : "").padEnd(14)}  ${condition === "else" ? "else" : `if ${condition}`}: ${action}`,
+        `${(index === 0 ? syscall : "").padEnd(width)}  ${condition === "else" ? "else" : `if ${condition}`}: ${action}`,
       );
 }
