@@ -1,9 +1,9 @@
 /** What `prove`, `diff`, `inspect`, `convert` and `merge` take: policies, filters, stacks of filters, and processes. */
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { type Filter, FilterFormatError, readFilter } from "../bpf/index.ts";
 import { renderDiagnostics, sanitise } from "../diagnostics/index.ts";
-import { builtinPolicies } from "../formats/index.ts";
-import { loadPolicy } from "../formats/load.ts";
+import { builtinPolicies, type ReadResult } from "../formats/index.ts";
+import { loadPolicy, readFound, textOf } from "../formats/load.ts";
 import type { Policy } from "../policy/types.ts";
 import { launchKeyNote, readLiveFilters } from "./live-filters.ts";
 import { printError, terminalOptions } from "./output.ts";
@@ -27,7 +27,7 @@ const largestInput = 8 << 20;
  * where that cannot be, and then it has been said why.
  */
 export function loadComparable(operand: string, command: string): Loaded | undefined {
-  if (builtinPolicies().includes(operand)) return policyIn(operand);
+  if (builtinPolicies().includes(operand)) return policyRead(operand, loadPolicy(operand));
   if (isProcess(operand)) return processIn(operand, command);
   const parts = operand.includes("+") && !existsSync(operand) ? operand.split("+") : [operand];
   const filters: Filter[] = [];
@@ -37,7 +37,13 @@ export function loadComparable(operand: string, command: string): Loaded | undef
       printError(`callgate ${command}: cannot read ${sanitise(JSON.stringify(part))}: ${bytes}\n`);
       return undefined;
     }
-    if (parts.length === 1 && !isBinary(bytes)) return policyIn(operand);
+    if (bytes.length === 0) {
+      printError(
+        `callgate ${command}: ${sanitise(part)} is empty: a policy begins with version = 1, and a filter has one instruction at least\n`,
+      );
+      return undefined;
+    }
+    if (parts.length === 1 && !isBinary(bytes)) return policyIn(operand, bytes, command);
     const filter = filterIn(part, bytes, command);
     if (filter === undefined) return undefined;
     filters.push(filter);
@@ -88,12 +94,19 @@ export function holdsFilters(operand: string): boolean {
   return typeof bytes !== "string" && isBinary(bytes);
 }
 
-function policyIn(operand: string): Loaded | undefined {
-  const { policy, diagnostics } = loadPolicy(operand);
+/** The bytes that were read are all that there is of a pipe: it is not read twice. */
+function policyIn(operand: string, bytes: Uint8Array, command: string): Loaded | undefined {
+  const found = textOf(operand, bytes);
+  if (typeof found !== "string") return policyRead(operand, readFound(found));
+  printError(`callgate ${command}: cannot read ${sanitise(JSON.stringify(operand))}: ${found}\n`);
+  return undefined;
+}
+
+function policyRead(name: string, { policy, diagnostics }: ReadResult): Loaded | undefined {
   // What is worth a look in a policy is `check`'s to say.
   const errors = diagnostics.filter((one) => one.severity === "error");
   if (errors.length > 0) printError(renderDiagnostics(errors, terminalOptions(2)));
-  return policy === undefined ? undefined : { kind: "policy", name: operand, policy };
+  return policy === undefined ? undefined : { kind: "policy", name, policy };
 }
 
 function filterIn(name: string, bytes: Uint8Array, command: string): Filter | undefined {
@@ -108,14 +121,27 @@ function filterIn(name: string, bytes: Uint8Array, command: string): Filter | un
 
 function bytesOf(path: string): Uint8Array | string {
   try {
-    const bytes = readFileSync(path === "-" ? 0 : path);
-    return bytes.length > largestInput ? "it is larger than 8 MiB" : bytes;
+    return readAtMost(path);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";
     if (code === "EACCES" || code === "EPERM") return "permission denied";
     if (code === "EISDIR") return "it is a directory";
     return code === "" ? "it cannot be read" : `it cannot be read (${code})`;
+  }
+}
+
+/** Devices and pipes have no size, and some no end. */
+function readAtMost(path: string): Uint8Array | string {
+  const descriptor = path === "-" ? 0 : openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(largestInput + 1);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < bytes.length; length += got)
+      got = readSync(descriptor, bytes, length, bytes.length - length, null);
+    return length > largestInput ? "it is larger than 8 MiB" : bytes.subarray(0, length);
+  } finally {
+    if (descriptor !== 0) closeSync(descriptor);
   }
 }
 

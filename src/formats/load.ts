@@ -80,22 +80,28 @@ export const standardInput = "<standard input>";
 /** The text of a file, or why there is none. */
 export function readText(path: string, onRead?: OnRead): FoundPolicy | string {
   try {
-    if (path === "-") return decode(readFileSync(0), standardInput);
+    if (path === "-") return textOf(path, readFileSync(0));
     const status = statSync(path);
     if (status.isDirectory()) return "it is a directory";
     if (!status.isFile() && !status.isFIFO()) return "it is not a file";
     if (status.size > largestFile) return "it is larger than 8 MiB: no policy is";
-    // One file has one name, however it is reached, so that a circle is seen as one. A pipe has only the given one.
-    const real = status.isFile() ? realpathSync(path) : path;
     const content = readFileSync(path);
     onRead?.(path, content);
-    return decode(content, resolvePath(path) === real ? path : real);
+    return textOf(path, content);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";
     if (code === "EACCES" || code === "EPERM") return "permission denied";
     return code === "" ? "it cannot be read" : `it cannot be read (${code})`;
   }
+}
+
+/** The text of a file that was read; `-` is standard input. */
+export function textOf(path: string, content: Uint8Array): FoundPolicy | string {
+  if (path === "-") return decode(content, standardInput);
+  // One file has one name, however it is reached, so that a circle is seen as one. A pipe has only the given one.
+  const real = statSync(path).isFile() ? realpathSync(path) : path;
+  return decode(content, resolvePath(path) === real ? path : real);
 }
 
 function decode(bytes: Uint8Array, filename: string): FoundPolicy | string {

@@ -177,6 +177,33 @@ describe("bad filters", () => {
       }
     });
 
+  test("what comes through a pipe is read once, policy or filter", () => {
+    const input = readFileSync(before, "utf8");
+    assert.equal(callgate(["diff", "-", before], { input }).status, 0);
+    assert.equal(callgate(["prove", filter, "-"], { input }).status, 0);
+    for (const command of ["diff", "prove"]) {
+      const { status, stderr } = callgate([command, "-", "-"], { input });
+      assert.equal(status, 2);
+      assert.match(stderr, /standard input can be one of the two only/);
+    }
+  });
+
+  test("an empty file, and one without an end", () => {
+    const empty = filterFile("empty.bpf", new Uint8Array());
+    for (const args of [
+      ["inspect", empty],
+      ["diff", before, empty],
+      ["prove", empty, before],
+    ]) {
+      const { status, stderr } = callgate(args);
+      assert.equal(status, 2);
+      assert.match(stderr, /empty\.bpf is empty: .* a filter has one instruction at least\n$/);
+    }
+    const endless = callgate(["inspect", "/dev/zero"]);
+    assert.equal(endless.status, 2);
+    assert.match(endless.stderr, /it is larger than 8 MiB/);
+  });
+
   test("no such file, a policy for a filter, a directory", () => {
     assert.equal(callgate(["prove", "/nowhere", before]).status, 2);
     assert.match(callgate(["prove", before, before]).stderr, /is a policy, and a filter is wanted/);
@@ -199,6 +226,22 @@ describe("convert", () => {
     const { status, stderr } = callgate(["convert", odd, "--to", "toml"]);
     assert.equal(status, 0);
     assert.match(stderr, /^lost: .*the filter says allow, the policy (deny|kill)/m);
+  });
+
+  test("numbers without a call that lose the same are one line", () => {
+    const { status, stderr } = callgate([
+      "convert",
+      "tests/fixtures/filters/chromium-renderer.bpf",
+      "--to",
+      "toml",
+    ]);
+    assert.equal(status, 0);
+    const lines = stderr.trimEnd().split("\n");
+    assert.equal(lines.filter((line) => line.startsWith("lost: x32 numbers")).length, 1, stderr);
+    assert.match(
+      stderr,
+      /^lost: x32 numbers 1073741837 and \d+ more ranges up to \d+ to 2147483647: the filter says/m,
+    );
   });
 
   test("a file that is no filter is refused with the instruction", () => {

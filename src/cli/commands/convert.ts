@@ -35,10 +35,10 @@ function convertFilters(
 ): number {
   const filters = loadFilters(file, "convert");
   if (filters === undefined) return 2;
-  const losses: string[] = [];
+  const losses: Difference[] = [];
   try {
-    const policy = decompile(filters, { lost: (difference) => losses.push(describeLoss(difference)) });
-    return written(parsed, policy, format, target, losses);
+    const policy = decompile(filters, { lost: (difference) => losses.push(difference) });
+    return written(parsed, policy, format, target, describeLosses(losses));
   } catch (error) {
     if (!(error instanceof DecompileError) && !(error instanceof UndecidedError)) throw error;
     printError(`callgate convert: ${sanitise(file)} cannot be converted: ${error.message}\n`);
@@ -46,11 +46,24 @@ function convertFilters(
   }
 }
 
-function describeLoss({ abi, syscall, numbers, condition, before, after }: Difference): string {
-  const range = numbers.from === numbers.to ? `#${numbers.from}` : `numbers ${numbers.from} to ${numbers.to}`;
-  const what = abi === undefined ? "architectures without a known ABI" : `${abi} ${syscall ?? range}`;
-  const when = condition === undefined ? "" : `, where ${condition}`;
-  return `${what}${when}: the filter says ${printAction(before)}, the policy ${printAction(after)}`;
+/** A line for each kind of loss; numbers without a call that are answered alike are one, however many ranges they are. */
+function describeLosses(losses: readonly Difference[]): readonly string[] {
+  const kinds = new Map<string, string[]>();
+  for (const { abi, syscall, numbers, condition, before, after } of losses) {
+    const range = numbers.from === numbers.to ? `${numbers.from}` : `${numbers.from} to ${numbers.to}`;
+    const when = condition === undefined ? "" : `, where ${condition}`;
+    const head = abi === undefined ? "architectures without a known ABI" : `${abi} ${syscall ?? "numbers"}`;
+    const told = `${when}: the filter says ${printAction(before)}, the policy ${printAction(after)}`;
+    const ranges = abi !== undefined && syscall === undefined ? [range] : [];
+    const key = `${head}\0${told}`;
+    kinds.set(key, [...(kinds.get(key) ?? []), ...ranges]);
+  }
+  return [...kinds].map(([key, ranges]) => {
+    const [head = "", told = ""] = key.split("\0");
+    const [first, ...more] = ranges;
+    if (first === undefined) return `${head}${told}`;
+    return `${head} ${more.length < 4 ? ranges.join(", ") : `${first} and ${more.length} more ranges up to ${more.at(-1)}`}${told}`;
+  });
 }
 
 function written(

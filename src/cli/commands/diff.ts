@@ -12,6 +12,8 @@ export function main(parsed: ParsedArguments): number {
   const [first, second, ...more] = parsed.operands;
   if (first === undefined || second === undefined || more.length > 0)
     throw new UsageError("diff takes two policies or filters: callgate diff A B");
+  if (first === "-" && second === "-")
+    throw new UsageError("standard input can be one of the two only: it is read once");
   const a = loadComparable(first, "diff");
   const b = loadComparable(second, "diff");
   if (a === undefined || b === undefined) return 2;

@@ -21,6 +21,8 @@ export function main(parsed: ParsedArguments): number {
   const [filterFile, policyFile, ...more] = parsed.operands;
   if (filterFile === undefined || policyFile === undefined || more.length > 0)
     throw new UsageError("prove takes a filter and a policy: callgate prove FILTER POLICY");
+  if (filterFile === "-" && policyFile === "-")
+    throw new UsageError("standard input can be one of the two only: it is read once");
   const stack = loadStack(filterFile, "prove");
   const loaded = stack === undefined ? undefined : loadComparable(policyFile, "prove");
   if (stack === undefined || loaded === undefined) return 2;
@@ -121,7 +123,8 @@ function compared(filters: readonly Filter[], policy: Policy, isProcess: boolean
     return { policy: one, resolved, verdict, added };
   };
   const alone = compareWith(policy, "");
-  if (!isProcess || alone.verdict.verdict === "equal") return alone;
+  // What a filter computes is no easier to follow beside another policy.
+  if (!isProcess || alone.verdict.verdict !== "different") return alone;
   const ways: readonly (readonly [policy: Policy, added: string])[] = [
     [policy, ""],
     [withSandboxRules(policy, true), " with the rules of run's sandbox"],
