@@ -48,16 +48,6 @@ static long user_mount(void) {
 
 static long user_network(void) { return CALL(unshare, CLONE_NEWUSER | CLONE_NEWNET); }
 
-static long answer(long (*question)(void));
-
-static long mount_proc(void) { return CALL(mount, "proc", "/proc", "proc", 0, 0); }
-
-static long user_proc(void) {
-  long result = CALL(unshare, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID);
-  if (result == 0) result = CALL(mount, 0, "/", 0, MS_REC | MS_PRIVATE, 0);
-  return result < 0 ? result : answer(mount_proc);
-}
-
 // Reads back the filter of a child that stopped for it.
 static long read_filter(void) {
   long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
@@ -135,7 +125,6 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   say("user-namespace", answer(user_namespace));
   say("user-mount", answer(user_mount));
   say("user-network", answer(user_network));
-  say("user-proc", answer(user_proc));
   say("read-filter", answer(read_filter));
   leave(0);
 }

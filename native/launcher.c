@@ -127,8 +127,18 @@ _Noreturn static void fail(const char *what, const char *why) {
   say_and_leave(&line, STATUS_FAILED, STEP_PLAN, 0);
 }
 
+// While a child finds out which parts of a sandbox there are (layers.h): what cannot be done is its answer, and nobody is told.
+static bool is_trial;
+static int trial_error, trial_mark;
+
+_Noreturn static void leave_trial(long result) {
+  if (trial_error == 0) trial_error = result < 0 ? (int)-result : EPERM;
+  leave(trial_error | trial_mark);
+}
+
 // callgate: set-up step "working directory" failed: openat "/srv": ENOENT (No such file or directory): HINT
 _Noreturn static void fail_step(uint32_t step, const char *call, const char *object, long result, const char *hint) {
+  if (is_trial) leave_trial(result);
   struct line line = {.length = 0};
   put(&line, "set-up step \"");
   put(&line, step_name(step));
@@ -143,6 +153,7 @@ _Noreturn static void fail_step(uint32_t step, const char *call, const char *obj
 
 // When somebody else has said why.
 _Noreturn static void leave_failed(void) {
+  if (is_trial) leave_trial(0);
   tidy_up();
   leave(STATUS_FAILED);
 }
@@ -613,6 +624,7 @@ static const char *filter_hint(long result) {
     case EACCES: return "without CAP_SYS_ADMIN the plan must have the step \"no new privileges\"";
     case EPERM: return "the sandbox around callgate does not let it install filters";
     case ENOMEM: return "there are too many filters on this process, or no memory is left";
+    case EMFILE: return "the limit of open files leaves no room for what callgate needs itself: --open-files 8 is enough";
     default: return NULL;
   }
 }
@@ -685,6 +697,7 @@ static void collect_arguments(const struct execute_step *step) {
 
 _Noreturn static void carry_out(const char **environment) {
   start_keeper(&plan.cgroups);
+  take_more_files(&plan.mounts);
   start_maker(&plan.namespaces);
   start_teller(environment);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
@@ -692,6 +705,7 @@ _Noreturn static void carry_out(const char **environment) {
   build_root(&plan.mounts);
   drop_bounding_set(plan.capabilities);
   join_network(&plan.namespaces);
+  give_files_back();
   start_supervisor();
   enter_pid_namespace(&plan.namespaces);
   start_first_process();

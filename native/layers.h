@@ -2,8 +2,11 @@
 // of `callgate run`. A part of launcher.c.
 //
 //   landlock N        the version of Landlock, 0 where there is none
-//   namespaces N      0, or the errno of what could not be done: unshare, id maps, mounts
+//   namespaces N      0, or the errno of what could not be done: namespaces, id maps, a root of one's own
 //   proc N            0, or the errno of mounting a fresh /proc
+//
+// A child does what a start does, by the same functions: what is refused in one order of steps may be granted in another,
+// and AppArmor, for one, refuses not the namespaces but what is done in them, to some processes and not to others.
 
 #ifndef CALLGATE_LAYERS_H
 #define CALLGATE_LAYERS_H
@@ -15,67 +18,51 @@ static void put_fact(struct line *line, const char *name, long value) {
   put_byte(line, '\n');
 }
 
-// In children, which end with the errno as their status: what they try must not touch this process.
-static long try_in_child(long (*attempt)(void)) {
+enum { TRIED_PROC = 0x80, ERRNOS = 0x7f };
+
+_Noreturn static void be_trial(void) {
+  is_trial = true;
+  plan.namespaces = (struct namespaces_step){.present = true, .flags = NAMESPACE_FLAGS};
+  plan.id_maps = (struct id_maps_step){.present = true, .kind = CALL(getuid) == 0 ? ID_MAP_ALL : ID_MAP_OWN};
+  plan.mounts = (struct mounts_step){.present = true};
+  plan.pivot = true;
+  start_maker(&plan.namespaces);
+  enter_namespaces(&plan.namespaces, &plan.id_maps);
+  build_root(&plan.mounts);
+  join_network(&plan.namespaces);
+  enter_pid_namespace(&plan.namespaces);
+  take_new_root();
+  // The namespaces are there.
+  trial_mark = TRIED_PROC;
+  long first = must(STEP_MOUNTS, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
+  if (first == 0) {
+    struct mount_entry entry = {.kind = MOUNT_PROC, .target = "proc"};
+    make_file_system(&entry, "proc", attributes_of(&entry));
+    leave(0);
+  }
+  int status = 0;
+  must(STEP_MOUNTS, "wait4", CALL(wait4, first, &status, 0, 0));
+  if ((status & 0x7f) != 0) leave_trial(0);
+  leave(status >> 8 & 0xff);
+}
+
+// An errno, and with TRIED_PROC that of /proc alone.
+static int try_in_child(void) {
   long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-  if (child < 0) return -child;
-  if (child == 0) leave((int)-attempt());
+  if (child < 0) return (int)-child;
+  if (child == 0) be_trial();
   int status = 0;
   while (CALL(wait4, child, &status, 0, 0) == -EINTR) {}
   return (status & 0x7f) != 0 ? EPERM : status >> 8 & 0xff;
-}
-
-static long write_whole(const char *path, const struct line *line) {
-  long file = CALL(openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
-  if (file < 0) return file;
-  long result = CALL(write, file, line->text, line->length);
-  CALL(close, file);
-  return result < 0 ? result : 0;
-}
-
-static long try_own_map(const char *path, long id) {
-  struct line line = {.length = 0};
-  put_number(&line, (uint64_t)id);
-  put_byte(&line, ' ');
-  put_number(&line, (uint64_t)id);
-  put(&line, " 1\n");
-  return write_whole(path, &line);
-}
-
-static long try_namespaces(void) {
-  long uid = CALL(getuid), gid = CALL(getgid);
-  long result = CALL(unshare, NAMESPACE_FLAGS);
-  if (result < 0) return result;
-  struct line deny = {.length = 0};
-  put(&deny, "deny");
-  if ((result = write_whole("/proc/self/setgroups", &deny)) < 0) return result;
-  if ((result = try_own_map("/proc/self/uid_map", uid)) < 0) return result;
-  if ((result = try_own_map("/proc/self/gid_map", gid)) < 0) return result;
-  // Where AppArmor restricts them, there are namespaces, but nothing can be done in them.
-  struct mount_attributes own = {0, 0, MS_PRIVATE, 0};
-  return CALL(mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &own, sizeof own);
-}
-
-static long try_proc_inside(void) {
-  long context = CALL(fsopen, "proc", FSOPEN_CLOEXEC);
-  if (context < 0) return context;
-  long result = CALL(fsconfig, context, FSCONFIG_CREATE, 0, 0, 0);
-  if (result < 0) return result;
-  result = CALL(fsmount, context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-  return result < 0 ? result : 0;
-}
-
-static long try_proc(void) {
-  long result = try_namespaces();
-  return result < 0 ? result : -try_in_child(try_proc_inside);
 }
 
 // SIGCHLD must not be ignored.
 static void try_layers(struct line *line) {
   long version = CALL(landlock_create_ruleset, 0, 0, LANDLOCK_VERSION);
   put_fact(line, "landlock", version < 0 ? 0 : version);
-  put_fact(line, "namespaces", try_in_child(try_namespaces));
-  put_fact(line, "proc", try_in_child(try_proc));
+  int refused = try_in_child();
+  put_fact(line, "namespaces", (refused & TRIED_PROC) != 0 ? 0 : refused);
+  put_fact(line, "proc", refused & ERRNOS);
 }
 
 _Noreturn static void say_layers(void) {

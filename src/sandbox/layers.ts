@@ -1,4 +1,5 @@
 /** Which parts of a sandbox there are on this machine, what is open without one, and how to get it. */
+import { readFileSync } from "node:fs";
 import { constants, release } from "node:os";
 import type { Layer } from "./layer-names.ts";
 import { nativeProgram } from "./package-files.ts";
@@ -53,9 +54,9 @@ function machineOf(text: string): Machine {
   };
 }
 
-/** Why there are no namespaces, and what to do: the error says which of the switches it is. */
+/** Why there are no namespaces, and what to do: the error, or the switch itself, says which it is. */
 export function whyNoNamespaces(errno: number): string {
-  switch (errno) {
+  switch (errno === constants.errno.EPERM && isRestrictedByAppArmor() ? constants.errno.EACCES : errno) {
     case constants.errno.ENOSPC:
       return "their number is used up or set to 0: sysctl user.max_user_namespaces=10000";
     case constants.errno.EPERM:
@@ -64,6 +65,16 @@ export function whyNoNamespaces(errno: number): string {
       return "AppArmor lets users make them but do nothing in them (Ubuntu 24.04 and later): sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for callgate's launcher that allows userns, which `callgate doctor --fix` prints";
     default:
       return "this kernel has none";
+  }
+}
+
+/** It refuses some steps with the one error and some with the other. Root it lets do everything. */
+function isRestrictedByAppArmor(): boolean {
+  try {
+    const setting = readFileSync("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "utf8");
+    return setting.trim() === "1" && process.getuid?.() !== 0;
+  } catch {
+    return false;
   }
 }
 

@@ -45,7 +45,12 @@ describe("on this machine", () => {
     const again = Object.fromEntries(
       [...raw.matchAll(/^(\S+) (-?\d+)$/gm)].map(([, name, number]) => [name, Number(number)]),
     );
-    assert.deepEqual(again, report.answers);
+    const { stdout: layers } = runProgram(nativeProgram("launcher"), { args: ["layers"] });
+    const launchers = [...layers.matchAll(/^(namespaces|proc) (\d+)$/gm)].map(
+      ([, name, number]): [string, number] => [`launcher-${name}`, 0 - Number(number)],
+    );
+    assert.equal(launchers.length, 2);
+    assert.deepEqual({ ...again, ...Object.fromEntries(launchers) }, report.answers);
     const probe = runProgram(nativeProgram("probe"), { args: ["unshare-user"] });
     assert.equal(probe.status === 0, (again["user-namespace"] ?? -1) === 0);
     if (architecture === "x86_64") assert.ok("abi-x86" in again && "abi-x32" in again);
@@ -141,7 +146,8 @@ const good: Facts = {
     ["user-namespace", 0],
     ["user-mount", 0],
     ["user-network", 0],
-    ["user-proc", 0],
+    ["launcher-namespaces", 0],
+    ["launcher-proc", 0],
     ["read-filter", -13],
   ]),
   noAnswers: undefined,
@@ -183,7 +189,7 @@ describe("machines that are not here", () => {
 
   test("Ubuntu 24.04: namespaces that give no rights, and the AppArmor profile for the launcher", () => {
     const ubuntu: Facts = {
-      ...withAnswers(["user-mount", -13], ["user-proc", -13]),
+      ...withAnswers(["user-mount", -13], ["launcher-namespaces", -13]),
       settings: new Map([["kernel.apparmor_restrict_unprivileged_userns", "1"]]),
     };
     const found = finding(findings(ubuntu), "user-namespaces");
@@ -202,6 +208,18 @@ describe("machines that are not here", () => {
     assert.ok(isUsable(findings(ubuntu)));
   });
 
+  test("an AppArmor profile for the launcher alone is enough, and one for everything else is not", () => {
+    const settings = new Map([["kernel.apparmor_restrict_unprivileged_userns", "1"]]);
+    const mended: Facts = { ...withAnswers(["user-mount", -13], ["user-network", -1]), settings };
+    assert.equal(finding(findings(mended), "user-namespaces").status, "ok");
+    assert.equal(finding(findings(mended), "proc").status, "ok");
+    const other = findings({ ...withAnswers(["launcher-namespaces", -1]), settings });
+    assert.match(
+      finding(other, "user-namespaces").says,
+      /give no rights \(EPERM\): kernel\.apparmor_restrict_unprivileged_userns is 1/,
+    );
+  });
+
   test("a path with characters that mean something to AppArmor", () => {
     assert.match(
       appArmorProfile('/opt/a b/{x}*"/launcher'),
@@ -211,7 +229,12 @@ describe("machines that are not here", () => {
 
   test("a Debian that has them switched off", () => {
     const debian: Facts = {
-      ...withAnswers(["user-namespace", -1], ["user-mount", -1], ["user-network", -1], ["user-proc", -1]),
+      ...withAnswers(
+        ["user-namespace", -1],
+        ["user-mount", -1],
+        ["user-network", -1],
+        ["launcher-namespaces", -1],
+      ),
       settings: new Map([["kernel.unprivileged_userns_clone", "0"]]),
     };
     const found = finding(findings(debian), "user-namespaces");
@@ -236,7 +259,7 @@ describe("machines that are not here", () => {
       /an outer filter has them \(EBUSY\)/,
     ],
     ["an old kernel", withAnswers(["action-notify", -95]), "actions", /does not have notify/],
-    ["a masked /proc", withAnswers(["user-proc", -1]), "proc", /no fresh \/proc can be mounted/],
+    ["a masked /proc", withAnswers(["launcher-proc", -1]), "proc", /no fresh \/proc can be mounted/],
     [
       "cgroups v1, an ordinary user",
       {

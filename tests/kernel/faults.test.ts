@@ -377,6 +377,12 @@ function isRightThatMayLack({ role, within }: Call, calls: readonly Call[]): boo
   return within === "keep_needed_capabilities" || (within === "drop_bounding_set" && !hasNamespace);
 }
 
+/** The processes that find out which parts of a sandbox there are, are those before Node. */
+function isOfTrial({ role }: Call, calls: readonly Call[]): boolean {
+  const node = calls.find(({ within }) => within === "become_node");
+  return node !== undefined && role > 0 && role < node.role;
+}
+
 /** No program, and one sentence, wherever it was said, that names the step. */
 function assertRefused(call: Call, outcome: Outcome, message: string): void {
   const isExecution = ["carry_out", "find_program"].includes(call.within);
@@ -407,7 +413,7 @@ for (const scenario of scenarios) {
           // Without a kept plan Node makes a fresh one: nothing there fails.
           const isOfKeptPlans = call.place.startsWith("kept-plan.h:");
           // What cannot be tried is not there: Node knows what that means for the policy.
-          const isTrial = call.place.startsWith("layers.h:");
+          const isTrial = call.place.startsWith("layers.h:") || isOfTrial(call, calls);
           if (
             !["leave", "say_unheld", "say_hidden"].includes(call.within) &&
             !mayBeRefused &&
@@ -490,10 +496,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   die_like_child: "after Node was killed",
   plan_from_own_file: "a file of `callgate build`, whose plan for root has its own place",
   detach_mount: "a container's, see attached-plan.test.ts",
-  write_whole: "`launcher layers`",
-  try_in_child: "`launcher layers`",
-  try_namespaces: "`launcher layers`",
-  try_proc_inside: "`launcher layers`",
   say_layers: "`launcher layers`",
   await_ours: "after a process of ours has failed",
   end_unstarted: "after a process of ours has failed",

@@ -187,12 +187,14 @@ function landlockLacks(version: number): string {
 
 /** A user namespace, and the right to mount in it: some systems give the one without the other. */
 function userNamespaces(facts: Facts): Finding {
-  const made = has(facts, "user-namespace");
-  if (made && has(facts, "user-mount") && has(facts, "user-network"))
+  // What the launcher itself can do counts: AppArmor tells programs apart by their paths.
+  if (has(facts, "launcher-namespaces"))
     return ok("user-namespaces", "can be made, with mounts and networks of their own");
-  const says = made
-    ? `can be made, but give no rights (${refusal(facts, has(facts, "user-mount") ? "user-network" : "user-mount")})`
-    : `cannot be made (${refusal(facts, "user-namespace")})`;
+  const failed = ["user-namespace", "user-mount", "user-network"].find((name) => !has(facts, name));
+  const says =
+    failed === "user-namespace"
+      ? `cannot be made (${refusal(facts, failed)})`
+      : `can be made, but give no rights (${refusal(facts, failed ?? "launcher-namespaces")})`;
   const { reason, fix } = namespaceObstacle(facts);
   return missing("user-namespaces", false, `${says}: ${reason}`, fix);
 }
@@ -229,12 +231,12 @@ function namespaceObstacle(facts: Facts): { readonly reason: string; readonly fi
 }
 
 function freshProc(facts: Facts): Finding {
-  if (has(facts, "user-proc")) return ok("proc", "a fresh /proc can be mounted in a sandbox");
-  if (!has(facts, "user-namespace")) return note("proc", "a fresh /proc needs a user namespace");
+  if (!has(facts, "launcher-namespaces")) return note("proc", "a fresh /proc needs a user namespace");
+  if (has(facts, "launcher-proc")) return ok("proc", "a fresh /proc can be mounted in a sandbox");
   return missing(
     "proc",
     false,
-    `no fresh /proc can be mounted in a sandbox (${refusal(facts, "user-proc")}): it has none`,
+    `no fresh /proc can be mounted in a sandbox (${refusal(facts, "launcher-proc")}): it has none`,
     {
       advice:
         facts.container === undefined

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { release } from "node:os";
 import { basename, join } from "node:path";
 import { type CgroupPlace, placeFor, thisProcess } from "../../sandbox/cgroups.ts";
+import { thisMachine } from "../../sandbox/layers.ts";
 import { nativeProgram } from "../../sandbox/package-files.ts";
 import type { Controller } from "../../sandbox/steps.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
@@ -15,7 +16,10 @@ export interface Facts {
   readonly release: string;
   readonly abi: AbiName | undefined;
   readonly isRoot: boolean;
-  /** The answers of native/doctor.c: 0 or more is yes, a negative errno no, below -1000 a signal. */
+  /**
+   * The answers of native/doctor.c, and, as `launcher-…`, what the launcher can do: 0 or more is yes, a negative errno no,
+   * below -1000 a signal.
+   */
   readonly answers: ReadonlyMap<string, number>;
   /** Why there are no answers. */
   readonly noAnswers: string | undefined;
@@ -80,7 +84,11 @@ function askKernel(): {
   const answers = new Map<string, number>();
   for (const [, name = "", number] of (stdout ?? "").matchAll(/^([a-z0-9-]+) (-?\d+)$/gm))
     answers.set(name, Number(number));
-  if (answers.size > 0) return { answers, noAnswers: undefined };
+  const machine = thisMachine();
+  if (answers.size > 0) {
+    answers.set("launcher-namespaces", 0 - machine.namespaces).set("launcher-proc", 0 - machine.proc);
+    return { answers, noAnswers: undefined };
+  }
   const why = error instanceof Error && "code" in error ? String(error.code) : (signal ?? "no answer");
   return { answers, noAnswers: `${program} could not be run (${why})` };
 }
