@@ -35,11 +35,36 @@ static void write_map_of(long pid, const char *name, const char *text, size_t le
   write_small_file(STEP_ID_MAPS, path.text, text, length);
 }
 
-// Root's way: every id of the caller's namespace is itself inside.
-static void write_every_id(long pid) {
-  static const char every[] = "0 0 4294967295\n";
-  write_map_of(pid, "/uid_map", every, sizeof every - 1);
-  write_map_of(pid, "/gid_map", every, sizeof every - 1);
+static uint64_t take_number(const char **at) {
+  uint64_t number = 0;
+  while (**at == ' ') ++*at;
+  for (; **at >= '0' && **at <= '9'; ++*at) number = number * 10 + (uint64_t)(**at - '0');
+  return number;
+}
+
+// Root's way: every id that the caller's namespace has is itself inside. In a container these are not all. What the kernel
+// says of that namespace are lines with a first id, what that is outside, and how many follow it: the lines that it takes.
+static void write_every_id(long pid, const char *own, const char *name) {
+  static char text[sizeof((struct line *)0)->text]; // what is written is not longer
+  long file = must(STEP_ID_MAPS, "openat", CALL(openat, AT_FDCWD, own, O_RDONLY | O_CLOEXEC, 0));
+  long length = must(STEP_ID_MAPS, "read", CALL(read, file, text, sizeof text - 1));
+  shut(STEP_ID_MAPS, file);
+  if (length == sizeof text - 1) fail_step(STEP_ID_MAPS, "read", own, 0, "it is longer than expected");
+  text[length] = 0;
+  struct line lines = {.length = 0};
+  for (const char *at = text; *at != 0; at++) {
+    uint64_t first = take_number(&at);
+    take_number(&at);
+    uint64_t count = take_number(&at);
+    if (*at != '\n') fail_step(STEP_ID_MAPS, "read", own, 0, "it is written in another way than expected");
+    put_number(&lines, first);
+    put_byte(&lines, ' ');
+    put_number(&lines, first);
+    put_byte(&lines, ' ');
+    put_number(&lines, count);
+    put_byte(&lines, '\n');
+  }
+  write_map_of(pid, name, lines.text, lines.length);
 }
 
 // A network of its own begins with its loopback down. Answers a socket in it.
@@ -108,7 +133,10 @@ static void start_maker(const struct namespaces_step *step) {
 // The new network comes later, with join_network.
 static void enter_user_namespace(const struct id_maps_step *maps) {
   long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid));
-  if (maps->kind == ID_MAP_ALL) write_every_id(maker);
+  if (maps->kind == ID_MAP_ALL) {
+    write_every_id(maker, "/proc/self/uid_map", "/uid_map");
+    write_every_id(maker, "/proc/self/gid_map", "/gid_map");
+  }
   long result = CALL(setns, maker_process, CLONE_NEWUSER);
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
   has_user_namespace = true;

@@ -1,5 +1,5 @@
 /** Everything around the filter: which steps a policy comes to on this machine, for one start of one program. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { dirname, resolve as resolvePath } from "node:path";
 import { listWords } from "../diagnostics/index.ts";
@@ -309,6 +309,7 @@ function allGrants(
       return [];
     });
   const grants = [...read(policy.files?.write ?? [], true), ...read(policy.files?.read ?? [], false)];
+  if (!portable && !hasNamespaces()) mistakes.push(...readOnlyWithinWritable(grants));
   if (mistakes.length > 0) throw new PrepareError(mistakes.join("\n"));
 
   const isShown = (path: string): boolean =>
@@ -340,6 +341,20 @@ function allGrants(
   return { grants, notes, program: isShown(absolute) || real === absolute ? absolute : real };
 }
 
+/** Landlock adds up what is granted on the way from the root: without mounts nothing takes away again. */
+function readOnlyWithinWritable(grants: readonly Grant[]): readonly string[] {
+  return grants
+    .filter(({ writable }) => !writable)
+    .flatMap(({ path }) => {
+      const above = grants.find((one) => one.writable && one.path !== path && isWithin(path, one.path));
+      return above === undefined
+        ? []
+        : [
+            `${path} cannot be read-only within ${above.path}, in which writing is granted: without namespaces there is only the one or the other`,
+          ];
+    });
+}
+
 /** Where the caller stands. @throws PrepareError where that may not be entered: then the program could not begin there */
 function workingFolder(cwd: string): Grant {
   try {
@@ -360,7 +375,7 @@ interface User {
 }
 
 /** Whom the program runs as; undefined: as the caller. */
-function identityOf({ asRoot, user }: SandboxSettings, { isRoot }: Start): User | undefined {
+function identityOf({ asRoot, user, portable }: SandboxSettings, { isRoot }: Start): User | undefined {
   if (asRoot === true && user !== undefined)
     throw new PrepareError("--as-root and --user contradict each other: the program runs as one of them");
   if (!isRoot) {
@@ -375,7 +390,19 @@ function identityOf({ asRoot, user }: SandboxSettings, { isRoot }: Start): User 
   // Root's own number opens root's files, and the kernel's settings in /proc: that has a name of its own, and covers.
   if (found.uid === 0)
     throw new PrepareError(`--user ${user} is root: a program that stays root needs --as-root`);
+  if (portable !== true && !isIdHere(found.uid))
+    throw new PrepareError(
+      `${user ?? "nobody"} (${found.uid}) has no number in this user namespace, and the program cannot run as such: --as-root, or --user with one that has`,
+    );
   return user === undefined ? { ...found, home: undefined } : found;
+}
+
+/** In containers there are not all numbers. */
+function isIdHere(id: number): boolean {
+  return readFileSync("/proc/self/uid_map", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/ +/).map(Number))
+    .some(([first = 0, , count = 0]) => first <= id && id - first < count);
 }
 
 function userNamed(name: string): User {

@@ -3,6 +3,8 @@
 // own setting, a /proc that is covered in part; or the kernel is kept from answering by a filter around callgate.
 // Debian packages: util-linux
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
@@ -132,6 +134,49 @@ for (const { name, identity, prefix } of people) {
     });
   });
 }
+
+/** As root of a user namespace with these numbers, as in a container that an ordinary user has. */
+function asRootOf(ids: string, args: string): Promise<Omit<RunResult, "pid">> {
+  const line = `echo there && read -r go && exec setpriv --reuid 0 --regid 0 --clear-groups "$0" run ${args}`;
+  const child = spawn("unshare", ["--user", "--keep-caps", "sh", "-c", line, callgate], {
+    cwd,
+    timeout: 60_000,
+  });
+  const said = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    said.stdout += text;
+    if (said.stdout !== "there\n") return;
+    for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${child.pid}/${map}`, ids);
+    child.stdin.end("go\n");
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said.stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status, signal) =>
+      resolve({ status, signal, stdout: said.stdout.replace("there\n", ""), stderr: said.stderr }),
+    );
+  });
+}
+
+test("root of a container, which has some ids of the machine's only", { skip: !isRoot }, async () => {
+  const many = "0 100000 65536\n";
+  const program = 'sh -c "id -u; cat /proc/self/uid_map"';
+  const inside = (found: Omit<RunResult, "pid">): string => found.stdout.replace(/ +/g, " ");
+  const nobody = await asRootOf(many, `-- ${program}`);
+  assert.equal(inside(nobody), "65534\n 0 0 65536\n", nobody.stderr);
+  const split = await asRootOf("0 100000 1000\n1000 1000 1\n65534 65534 1\n", `-- ${program}`);
+  assert.equal(inside(split), "65534\n 0 0 1000\n 1000 1000 1\n 65534 65534 1\n", split.stderr);
+  const alone = await asRootOf("0 100000 1\n", `--as-root -- ${program}`);
+  assert.equal(inside(alone), "0\n 0 0 1\n", alone.stderr);
+  const refused = await asRootOf("0 100000 1\n", "-- echo started");
+  assert.deepEqual([refused.status, refused.stdout], [125, ""]);
+  assert.match(
+    refused.stderr,
+    /^callgate: nobody \(65534\) has no number in this user namespace.*--as-root/m,
+  );
+});
 
 test("user.max_user_namespaces is 0, for real: Landlock and the filter alone, when told so", () => {
   // In a user namespace the setting is its own. Who is root there has no other ids to become.
