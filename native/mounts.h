@@ -33,6 +33,28 @@ static long open_compared(uint32_t step, const char *path, uint64_t device, uint
   return file;
 }
 
+// All sources are open at the same time, and may be more files than a program usually may have: of what the caller may
+// have he lends some. Before there is who makes the network, whose descriptors are the same.
+static struct resource_limit callers_files;
+static bool has_more_files;
+enum { RLIMIT_NOFILE = 7 };
+
+static void take_more_files(const struct mounts_step *step) {
+  if (!step->present) return;
+  enum { OTHERS = 64 };
+  uint32_t most = step->count + OTHERS;
+  must(STEP_MOUNTS, "prlimit64", CALL(prlimit64, 0, RLIMIT_NOFILE, 0, &callers_files));
+  struct resource_limit more = callers_files;
+  if (more.current >= most || more.current == more.maximum) return;
+  more.current = more.maximum < most ? more.maximum : most;
+  must(STEP_MOUNTS, "prlimit64", CALL(prlimit64, 0, RLIMIT_NOFILE, &more, 0));
+  has_more_files = true;
+}
+
+static void give_files_back(void) {
+  if (has_more_files) must(STEP_MOUNTS, "prlimit64", CALL(prlimit64, 0, RLIMIT_NOFILE, &callers_files, 0));
+}
+
 static void open_sources(const struct mounts_step *step) {
   struct payload payload = {(uint8_t *)(uintptr_t)step->entries, step->size, false};
   for (uint32_t i = 0; i < step->count; i++) {

@@ -23,6 +23,8 @@
 #include "notification.h"
 #include "report.h"
 
+static const char *filter_hint(long result);
+
 enum { KINDS = 4096, KIND_SLOTS = 8192, QUESTIONS = 1024, WAITING = 4096 };
 // What they end with where there is nobody to answer, and nothing to tell; and what the teller does when it has said why it
 // cannot tell. Any other end of theirs before the program's is one that outer has to say.
@@ -822,7 +824,7 @@ static bool install_notifying_filter(void) {
   await_hand_over();
   if (result >= 0) return true;
   if (result != -EBUSY && result != -EINVAL)
-    fail_step(STEP_NOTIFYING_FILTER, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", NULL, result, NULL);
+    fail_step(STEP_NOTIFYING_FILTER, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", NULL, result, filter_hint(result));
   if (report_descriptor < 0) {
     struct line line = {.length = 0};
     put(&line, prefix);

@@ -17,7 +17,7 @@ import { toldByLauncher } from "./told-by-launcher.ts";
 /** The program's home, empty, whoever it is. */
 const builtHome = "/home/callgate";
 
-const mostMounts = 512;
+const mostMounts = 4096;
 
 export interface BuiltProgram {
   readonly bytes: Uint8Array;

@@ -53,6 +53,7 @@ function home(person: Person): { readonly home: string; readonly work: string } 
   own(join(folder, ".ssh", "id_rsa"), "secret\n");
   own(join(folder, ".ssh", "authorized_keys"), "keys\n");
   own(join(work, "input"), "input\n");
+  own(join(work, "inner"));
   return { home: folder, work };
 }
 
@@ -126,6 +127,20 @@ for (const person of people) {
       assert.equal(readFileSync(join(place.home, ".bashrc"), "utf8"), "start\n");
       assert.equal(readFileSync(join(place.home, ".ssh", "authorized_keys"), "utf8"), "keys\n");
       assert.equal(readFileSync(join(place.home, ".ssh", "other"), "utf8"), "fine\n");
+    });
+
+    test("of two grants of one path writing counts, of two nested ones the inner", () => {
+      const write = "echo x >a; echo x >inner/a; ls a inner/a 2>&1; rm -f a inner/a";
+      const both = sh(write, "--write", ".", "--read", ".", "--read", "./");
+      assert.equal(both.stdout, "a\ninner/a\n", both.stderr);
+      const kept = sh(write, "--write", ".", "--read", "inner");
+      assert.match(kept.stdout, /cannot access 'inner\/a'.*\na\n$/);
+      const opened = sh(write, "--read", ".", "--write", "inner");
+      assert.match(opened.stdout, /cannot access 'a'.*\ninner\/a\n$/);
+      assert.equal(
+        sh("echo x >~/new && cat ~/new; rm ~/new", "--home", "--write", "~", "--read", "~").stdout,
+        "x\n",
+      );
     });
 
     test("a repository that is granted keeps its hooks and its configuration", () => {
@@ -264,6 +279,12 @@ for (const person of people) {
       assert.equal(found.stdout, "input\ndone\n");
       assert.equal(found.status, 0);
       assert.equal(alone("echo written >new3 && cat new3", "--write", ".").stdout, "written\n");
+      const nested = alone("echo started", "--write", ".", "--read", "inner");
+      assert.deepEqual([nested.status, nested.stdout], [125, ""]);
+      assert.match(
+        nested.stderr,
+        /inner cannot be read-only within \S+, in which writing is granted: without namespaces/,
+      );
       const socket =
         "import socket\nfor f in (1, 2, 10, 16):\n try: socket.socket(f); print('made')\n except OSError as e: print(e.errno)\nsocket.socketpair()";
       assert.equal(alone(`/usr/bin/python3 -c "${socket}"`).stdout, "13\n13\n13\n13\n");
@@ -501,6 +522,18 @@ test("plan lists the groups that an ordinary user cannot give up, and what they 
   assert.equal(as(`run --write ${out} -- touch ${out}/by-group`).status, 0);
   assert.ok(existsSync(join(out, "by-group")));
   assert.doesNotMatch(shell(`"$callgate" plan ${args}`).stdout, /^groups/m);
+});
+
+test("a thousand grants, also for who may have few files open", () => {
+  const folder = scratchPath("many");
+  mkdirSync(folder);
+  for (let index = 0; index < 1000; index += 1) mkdirSync(join(folder, String(index)));
+  const { uid } = ordinary;
+  const found = shell(
+    `cd /usr; ulimit -Sn 128; set --; for i in $(seq 0 999); do set -- "$@" --read ${folder}/$i; done; "$callgate" run "$@" -- sh -c "ls ${folder} | wc -l; ulimit -n"`,
+    { uid },
+  );
+  assert.equal(found.stdout, "1000\n128\n", found.stderr);
 });
 
 test("where /var is shown, /var/tmp is the sandbox's own all the same", () => {

@@ -27,6 +27,7 @@
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -34,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROLES = 256, TEXT = 4096, PATIENCE = 30 }; // seconds: far more than any of it takes
+enum { ROLES = 256, TEXT = 4096, FILES = 64, PATIENCE = 30 }; // seconds: far more than any of it takes
 
 enum mode { LIST, FAIL, KILL };
 
@@ -93,6 +94,11 @@ static void become_launcher(int out, int err, int channel, int report) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  // So few that those of the mounts are more, and what the caller may have is asked for.
+  struct rlimit files;
+  check(getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
+  files.rlim_cur = FILES;
+  check(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
   if (uid >= 0) check(setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0, "setuid");
   if (geteuid() != 0) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   personality(ADDR_NO_RANDOMIZE);
