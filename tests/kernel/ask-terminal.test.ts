@@ -2,10 +2,22 @@
 // Debian packages: gcc, libc6-dev, python3
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, constants, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { encodePlan } from "../../src/sandbox/plan.ts";
 import { askingPolicy, askingProgram } from "./asking.ts";
-import { compileC, isRoot, scratchFile, scratchPath } from "./native.ts";
+import {
+  compileC,
+  filterBytes,
+  isRoot,
+  launcherPath,
+  planFor,
+  refuseFilter,
+  root,
+  scratchFile,
+  scratchPath,
+} from "./native.ts";
 import { ctrl, inTerminal, line, press, prompt, type Step, see, type } from "./terminal.ts";
 
 const program = askingProgram();
@@ -247,6 +259,44 @@ test("where another ABI has rules, it cannot type either, whether somebody is as
 
 test("Ctrl-D refuses", () => {
   inTerminal([run("twice"), question, ctrl.d, see("results -1 -1\r"), prompt], env(policyFile()));
+});
+
+/** Callgate, asking, where one call of the kernel's is refused: by a filter around it. */
+function askingUnder(filter: Uint8Array): {
+  readonly command: Step;
+  readonly env: Readonly<Record<string, string>>;
+} {
+  const callgate = join(root, "bin", "callgate");
+  const args = ["run", "--report=off", "--policy", policyFile(), "--filter-only", "--", program, "twice"];
+  const plan = planFor([{ kind: "noNewPrivileges" }, { kind: "filter", bytes: filter }], callgate, ...args);
+  return {
+    command: type("$launcher plan 3<$plan; echo ended $?\n"),
+    env: { launcher: launcherPath, plan: scratchFile("plan", encodePlan(plan)) },
+  };
+}
+
+test("a fault: the terminal cannot be opened for who asks, so nobody is asked, and that is said", () => {
+  // openat with the flags O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, which nobody else here has: EIO.
+  const flags = 2 | constants.O_NONBLOCK | constants.O_NOCTTY | 0x80000;
+  const { command, env: variables } = askingUnder(
+    filterBytes([
+      [0x20, 0, 0, 0],
+      [0x15, 0, 3, process.arch === "x64" ? 257 : 56],
+      [0x20, 0, 0, 32],
+      [0x15, 0, 1, flags],
+      [0x06, 0, 0, 0x00050005],
+      [0x06, 0, 0, 0x7fff0000],
+    ]),
+  );
+  const said = see('callgate: nobody is asked, since the terminal cannot be opened: openat "/dev/tty": EIO');
+  inTerminal([command, said, see("results -1 -1\r"), see("ended 0\r"), prompt], variables);
+});
+
+test("a fault: who asks gets no session of his own, so the start ends with 125", () => {
+  const { command, env: variables } = askingUnder(refuseFilter(process.arch === "x64" ? 112 : 157, 5));
+  const said = see('callgate: set-up step "report" failed: setsid: EIO');
+  const { found } = inTerminal([command, said, see("(?P<between>[^#]*)ended 125\r"), prompt], variables);
+  assert.doesNotMatch(found["between"] ?? "", /results/);
 });
 
 test("what is typed before the question, and what is no answer, is none", () => {
