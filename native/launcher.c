@@ -179,11 +179,6 @@ static long close_from_to(uint32_t first, uint32_t last) {
   return 0;
 }
 
-static inline bool is_word(const char *given, const char *word) {
-  while (*given != 0 && *given == *word) given++, word++;
-  return *given == *word;
-}
-
 // ── Start ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
@@ -463,15 +458,6 @@ static void detach_mount(const struct detach_mount_step *step) {
   if (!step->present) return;
   long result = CALL(umount2, step->path, MNT_DETACH | UMOUNT_NOFOLLOW);
   if (result < 0) fail_step(STEP_DETACH_MOUNT, "umount2", step->path, result, NULL);
-}
-
-// NAME=VALUE against NAME or PREFIX*.
-static bool variable_matches(const char *variable, const char *pattern) {
-  for (; *pattern != 0; variable++, pattern++) {
-    if (*pattern == '*' && pattern[1] == 0) return true;
-    if (*variable != *pattern) return false;
-  }
-  return *variable == '=';
 }
 
 static bool same_name(const char *variable, const char *other) {

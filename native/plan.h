@@ -342,6 +342,11 @@ static inline const char *next_string(const char *string) {
 
 static inline size_t length_of(const char *string) { return (size_t)(next_string(string) - string) - 1; }
 
+static inline bool is_word(const char *given, const char *word) {
+  while (*given != 0 && *given == *word) given++, word++;
+  return *given == *word;
+}
+
 static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
   const size_t field = offsetof(struct plan_header, checksum);
   uint64_t hash = 0xcbf29ce484222325U;

@@ -63,7 +63,7 @@ static void drop_capabilities(bool present) {
 
 // ── Landlock ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-enum { LANDLOCK_VERSION = 1, LANDLOCK_RULE_PATH = 1, LANDLOCK_RULE_PORT = 2, LANDLOCK_REFER = 1 << 13 };
+enum { LANDLOCK_RULE_PATH = 1, LANDLOCK_RULE_PORT = 2, LANDLOCK_REFER = 1 << 13 };
 
 struct landlock_ruleset {
   uint64_t files, network, scopes;

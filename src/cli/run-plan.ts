@@ -1,5 +1,4 @@
 /** The plan that `run` carries out and `plan` shows, from the options and the command that they have in common. */
-import { readFileSync } from "node:fs";
 import { TooLargeError } from "../compiler/too-large-error.ts";
 import { hasQuestions } from "../denials/supervised.ts";
 import { canTypeAnswers } from "../denials/unasked.ts";
@@ -24,6 +23,7 @@ import { hasOption, type ParsedArguments, UsageError } from "./arguments.ts";
 import type { PolicyFile } from "./ask/always.ts";
 import type { Caller } from "./caller.ts";
 import { printError } from "./output.ts";
+import { stringsOf } from "./own-command-line.ts";
 import { noReport, type ReportRequest, reportOptions, reportRequest } from "./report-options.ts";
 import { sandboxOfCommandLine } from "./sandbox-options.ts";
 import type { StartPolicy } from "./start-policy.ts";
@@ -190,18 +190,6 @@ function rawPath(): PlanString | undefined {
   return stringsOf("/proc/self/environ")
     .find((variable) => variable.toString("latin1", 0, 5) === "PATH=")
     ?.subarray(5);
-}
-
-/** What stands in a file of the kernel's, each with a NUL byte behind it. */
-export function stringsOf(file: string): readonly Buffer[] {
-  const strings: Buffer[] = [];
-  const whole = readFileSync(file);
-  for (let start = 0; start < whole.length; ) {
-    const end = whole.indexOf(0, start);
-    strings.push(whole.subarray(start, end === -1 ? whole.length : end));
-    start = end === -1 ? whole.length : end + 1;
-  }
-  return strings;
 }
 
 /** The ABI of a program that the policy has no rules for. */

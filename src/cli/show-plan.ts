@@ -1,12 +1,13 @@
 /** A plan as `plan` and `run --dry-run` print it. */
-import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { describePlan, planFacts } from "../sandbox/describe.ts";
 import { describeGroups } from "../sandbox/groups.ts";
 import { type AskedRun, describeKept, keptState } from "../sandbox/kept-state.ts";
 import { hasOption, type ParsedArguments } from "./arguments.ts";
 import { type Caller, launcherIsWaiting } from "./caller.ts";
 import { printError } from "./output.ts";
-import { type FoundPlan, stringsOf } from "./run-plan.ts";
+import { nodeInPath, stringsOf } from "./own-command-line.ts";
+import type { FoundPlan } from "./run-plan.ts";
 
 /** The plan in words, or as facts; behind it the groups that stay, and whether `run` would use a kept plan instead. */
 export function showPlan(
@@ -48,19 +49,4 @@ function canOpenTerminal(): boolean {
   } catch {
     return false;
   }
-}
-
-/** As bin/callgate finds it. What is there may be a script that finds the Node which runs this. */
-function nodeInPath(): string | undefined {
-  return (process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin")
-    .split(":")
-    .map((folder) => `${folder === "" ? "." : folder}/node`)
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return statSync(path).isFile();
-      } catch {
-        return false;
-      }
-    });
 }

@@ -1,6 +1,7 @@
 /**
  * Kept plans: what the launcher has to look at before it uses a plan again, and where it keeps it. The launcher finds,
- * writes and checks them (native/kept-plan.h); here is said what a plan rests on, and when one may be kept at all.
+ * writes and checks them (native/kept.h); here is said what a plan rests on, and when one may be kept at all. Of the jobs
+ * that the watcher keeps (kept-jobs.ts) the same is true.
  */
 import { readdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -53,9 +54,13 @@ export function restOnCallgate(): void {
 
 /** Why a plan cannot be kept; undefined where it can. */
 export function keepProblem(plan: Plan, lookups: Lookups): string | undefined {
-  if ("gap" in lookups) return lookups.gap;
   const step = plan.steps.find(({ kind }) => !keptSteps.has(kind));
-  if (step !== undefined) return `it has the step ${step.kind}`;
+  return step === undefined || "gap" in lookups ? factsProblem(lookups) : `it has the step ${step.kind}`;
+}
+
+/** Why nothing can be kept that rests on these lookups. */
+export function factsProblem(lookups: Lookups): string | undefined {
+  if ("gap" in lookups) return lookups.gap;
   if (lookups.facts.length > mostFacts) return "it rests on too many files";
   const contents = lookups.facts.map((fact) => (fact.kind === "content" ? fact.content.length : 0));
   if (contents.reduce((sum, length) => sum + length, 0) > mostContent)
@@ -71,7 +76,7 @@ const kinds = { absent: 1, same: 2, unchanged: 3, content: 4, note: 5 } as const
 
 /**
  * What goes to the launcher behind a plan that may be kept: its facts, and what was said to the user when it was made.
- * The bytes are described in native/kept-plan.h.
+ * The bytes are described in native/kept.h.
  */
 export function encodeFacts(facts: readonly Fact[], notes: readonly string[]): Uint8Array {
   const most = facts.reduce(

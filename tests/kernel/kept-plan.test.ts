@@ -2,12 +2,8 @@
 // in a mount namespace of its own, so that the machine's own kept plans are left alone.
 // Debian packages: util-linux
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
-  chmodSync,
-  chownSync,
   cpSync,
-  existsSync,
   mkdirSync,
   readFileSync,
   realpathSync,
@@ -20,169 +16,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
+import { entering, everybody, inside, keepApart, type Result, type RunOptions, World } from "./kept-world.ts";
 import { isRoot, launch, ordinaryUser, planFor, refuseFilter, root, scratchPath } from "./native.ts";
 
-interface Person {
-  readonly name: string;
-  readonly uid: number;
-  /** Where this person's kept plans are. */
-  readonly folder: string;
-}
-const uid = process.getuid?.() ?? 0;
-const folderOf = (id: number): string =>
-  existsSync(`/run/user/${id}`) ? `/run/user/${id}/callgate` : `/dev/shm/callgate-${id}`;
-const everybody: readonly Person[] = isRoot
-  ? [
-      { name: "root", uid: 0, folder: "/run/callgate" },
-      { name: "an ordinary user", uid: ordinaryUser.uid, folder: folderOf(ordinaryUser.uid) },
-    ]
-  : [{ name: "an ordinary user", uid, folder: folderOf(uid) }];
-
-/** A process in a mount namespace with its own /run and /dev/shm, which the tests' programs join. */
-let holder: ChildProcess | undefined;
-
-before(async () => {
-  if (!isRoot) return;
-  const line =
-    "mount -t tmpfs tmpfs /run && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && echo ready && exec sleep 100000";
-  holder = spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", line], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await new Promise((resolve, reject) => {
-    holder?.stdout?.once("data", resolve);
-    holder?.once("exit", () => reject(new Error("unshare --mount failed")));
-  });
-});
-after(() => {
-  holder?.kill("SIGKILL");
-  if (!isRoot) for (const { folder } of everybody) rmSync(folder, { recursive: true, force: true });
-});
-
-interface Result {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A command of these tests' world, as root or as this person. */
-function inside(person: Person, command: readonly string[], options: RunOptions = {}): Result {
-  const enter = isRoot
-    ? [
-        "nsenter",
-        "--mount",
-        "-t",
-        String(holder?.pid),
-        "/bin/sh",
-        "-c",
-        'cd "$0" && exec "$@"',
-        options.cwd ?? "/",
-      ]
-    : [];
-  const groups = options.groups === undefined ? ["--clear-groups"] : ["--groups", options.groups];
-  const become =
-    isRoot && options.asIs !== true
-      ? ["setpriv", "--reuid", String(person.uid), "--regid", String(person.uid), ...groups]
-      : [];
-  const [program = "", ...args] = [...enter, ...become, ...(options.before ?? []), ...command];
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    encoding: "utf8",
-    timeout: 120_000,
-    killSignal: "SIGKILL",
-    env: options.env ?? {},
-    stdio: ["ignore", "pipe", "pipe"],
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-  });
-  if (error !== undefined) throw error;
-  return { status, stdout, stderr };
-}
-
-interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
-  readonly groups?: string;
-  /** Not as the person, but as whoever runs the tests. */
-  readonly asIs?: boolean;
-  /** What stands before the command. */
-  readonly before?: readonly string[];
-}
-
-/** A person's own folder with a home, a place to work in, policies, and a Node that counts how often it is started. */
-class World {
-  readonly person: Person;
-  readonly folder: string;
-  readonly callgate: string;
-  constructor(person: Person, callgate: string = join(root, "bin", "callgate")) {
-    this.person = person;
-    this.callgate = callgate;
-    this.folder = scratchPath("world");
-    for (const name of ["", "home", "work", "bin"]) mkdirSync(join(this.folder, name), { recursive: true });
-    this.write("started", "");
-    this.write(
-      "bin/node",
-      `#!/bin/sh\necho >>${this.path("started")}\n[ -e ${this.path("no-node")} ] && exit 9\nexec ${process.execPath} "$@"\n`,
-    );
-    this.write(
-      "base.toml",
-      'version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "6.1"\nrules = "deny keyctl"\n',
-    );
-    this.write("policy.toml", 'version = 1\nextends = ["./base.toml"]\n[syscalls]\nrules = "deny add_key"\n');
-    for (const name of ["", "home", "work", "bin", "bin/node", "started"]) {
-      chmodSync(this.path(name), 0o755);
-      if (isRoot) chownSync(this.path(name), person.uid, person.uid);
-    }
-  }
-
-  path(name: string): string {
-    return join(this.folder, name);
-  }
-
-  write(name: string, text: string): void {
-    writeFileSync(this.path(name), text, { mode: 0o755 });
-    if (isRoot) chownSync(this.path(name), this.person.uid, this.person.uid);
-  }
-
-  env(more: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-    return { HOME: this.path("home"), PATH: `${this.path("bin")}:/usr/bin:/bin`, ...more };
-  }
-
-  /** Runs callgate, and says whether Node was started for it. */
-  run(args: readonly string[] = this.usual, options: RunOptions = {}): Result & { readonly fresh: boolean } {
-    const earlier = this.starts();
-    const result = inside(this.person, [this.callgate, "run", ...args], {
-      env: this.env(),
-      cwd: this.path("work"),
-      ...options,
-    });
-    return { ...result, fresh: this.starts() > earlier };
-  }
-
-  readonly usual: readonly string[] = ["--policy", "../policy.toml", "--", "sh", "-c", "echo done"];
-
-  starts(): number {
-    return readFileSync(this.path("started"), "utf8").length;
-  }
-
-  /** A run whose plan holds: it may take two, since what was changed a moment ago is not relied on. */
-  settle(args: readonly string[] = this.usual, options: RunOptions = {}): void {
-    for (let attempt = 0; attempt < 20; attempt += 1) {
-      const { fresh, status, stderr } = this.run(args, options);
-      assert.equal(status, 0, stderr);
-      if (!fresh) return;
-    }
-    assert.fail("the plan was never kept");
-  }
-
-  /** The kept plans, without the key. */
-  kept(): readonly string[] {
-    const { stdout } = inside(this.person, ["ls", this.person.folder], { asIs: true });
-    return stdout.split("\n").filter((name) => name !== "" && name !== "key");
-  }
-
-  forget(): void {
-    inside(this.person, ["rm", "-rf", this.person.folder], { asIs: true });
-  }
-}
+keepApart();
 
 for (const person of everybody) {
   describe(`kept plans, as ${person.name}`, () => {
@@ -541,7 +379,7 @@ test("another answer of Landlock's is another plan", { skip: isRoot ? false : "n
   world.settle(args);
   // A filter around callgate answers landlock_create_ruleset with ENOSYS.
   const earlier = world.starts();
-  const command = ["nsenter", "--mount", "-t", String(holder?.pid), world.callgate, "run", ...args];
+  const command = [...entering(), world.callgate, "run", ...args];
   const plan = planFor(
     [{ kind: "noNewPrivileges" }, { kind: "filter", bytes: refuseFilter(444, 38) }],
     "/usr/bin/env",
