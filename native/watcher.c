@@ -2,6 +2,8 @@
 //
 //   watcher PATH ARGV0 [ARGUMENT…]     the job comes on descriptor 3, records go to descriptor 4
 //   watcher container PID              the same of a container, whose first program has installed the filter and waits
+//   watcher learn NODE CLI ARGUMENT…   the front of `callgate learn`, see kept-job.h
+//   watcher keep NODE CLI ARGUMENT…    keeps a job for it
 //
 // The program runs under a filter that hands up the calls of interest (seccomp user notification); the watcher lets
 // each go on (CONTINUE), or refuses it with the error that the job has for its number, and notes what was new about it.
@@ -17,7 +19,7 @@
 #include "system.h"
 
 enum { STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
-enum { JOB_DESCRIPTOR = 3, RECORD_DESCRIPTOR = 4, PROGRAM_FIRST = 3 };
+enum { JOB_DESCRIPTOR = 3, PROGRAM_FIRST = 3 };
 enum { JOB_MAXIMUM = 1 << 20, CALLS_MAXIMUM = 8192, WORDS = 3 };
 enum { KEYS = 1 << 16, PATHS = 1 << 18, TEXT_MAXIMUM = 4096, PATH_USUAL = 128, TEXT_BYTES = 32 << 20 };
 
@@ -75,6 +77,7 @@ struct record {
   char text[2 * TEXT_MAXIMUM];
 };
 
+static int record_descriptor = 4;
 static bool is_read = true; // whether anybody still reads the records
 
 // Records are written many at once, since a write wakes the caller, who may run on another processor. What the watcher has
@@ -89,7 +92,7 @@ static void write_records(void) {
   size_t length = pending_length;
   pending_length = 0;
   while (is_read && length > 0) {
-    long count = CALL(write, RECORD_DESCRIPTOR, at, length);
+    long count = CALL(write, record_descriptor, at, length);
     if (count == -EINTR) continue;
     if (count <= 0) {
       // The caller is gone. The program goes on, and nobody takes notes.
@@ -118,17 +121,7 @@ static void send_numbers(uint32_t kind, uint32_t key, uint64_t first, uint64_t s
 
 _Noreturn static void fail(const char *what, long result) { fail_as("callgate", STATUS_FAILED, what, NULL, result); }
 
-static void read_job(void) {
-  size_t length = 0;
-  for (;;) {
-    long count = CALL(read, JOB_DESCRIPTOR, job + length, JOB_MAXIMUM - length);
-    if (count == -EINTR) continue;
-    if (count < 0) fail("this program is a part of callgate and is started by it: use `callgate learn`", count);
-    if (count == 0) break;
-    length += (size_t)count;
-    if (length == JOB_MAXIMUM) fail("the watcher's job is too large", 0);
-  }
-  CALL(close, JOB_DESCRIPTOR);
+static void take_job(size_t length) {
   if (length < JOB_HEADER) fail("the watcher's job is not valid", 0);
   is_container = job[7] == 'c';
   for (size_t i = 0; i < 8; i++)
@@ -150,6 +143,20 @@ static void read_job(void) {
   }
 }
 
+static void read_job(void) {
+  size_t length = 0;
+  for (;;) {
+    long count = CALL(read, JOB_DESCRIPTOR, job + length, JOB_MAXIMUM - length);
+    if (count == -EINTR) continue;
+    if (count < 0) fail("this program is a part of callgate and is started by it: use `callgate learn`", count);
+    if (count == 0) break;
+    length += (size_t)count;
+    if (length == JOB_MAXIMUM) fail("the watcher's job is too large", 0);
+  }
+  CALL(close, JOB_DESCRIPTOR);
+  take_job(length);
+}
+
 // ── The program ────────────────────────────────────────────────────────────────────────────────────────────────
 
 // Shared by both processes, since the filter may keep the program from every other way to say something.
@@ -159,7 +166,8 @@ struct hand_over {
 };
 static struct hand_over *shared;
 
-_Noreturn static void become_program(long parent, const char **argv, const char **environment) {
+_Noreturn static void become_program(long parent, const char *path, const char **arguments,
+                                      const char **environment) {
   long result = CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (result < 0 || CALL(getppid) != parent) leave(STATUS_FAILED);
   // The descriptors are shared with the watcher: marked, they close in the program alone.
@@ -181,7 +189,7 @@ _Noreturn static void become_program(long parent, const char **argv, const char 
   shared->listener = result < 0 ? result : result + 1;
   if (result < 0) leave(STATUS_FAILED);
 
-  result = CALL(execve, argv[1], argv + 2, environment);
+  result = CALL(execve, path, arguments, environment);
   shared->failure = result;
   leave(result == -ENOENT || result == -ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 }
@@ -476,15 +484,11 @@ static void watch_container(const char *text, int children) {
   send_counts();
 }
 
-__attribute__((used)) _Noreturn void start(const uint64_t *stack) {
-  int argc = (int)stack[0];
-  const char **argv = (const char **)(uintptr_t)(stack + 1);
-  const char **environment = argv + argc + 1;
-  if (argc < PROGRAM_FIRST) fail("this program is a part of callgate and is started by it: use `callgate learn`", 0);
-  read_job();
-
+// What the watcher is while it watches, a program or a container; answers a descriptor on which children are told.
+static int begin_watching(long parent) {
   // Who started the watcher is killed: the watcher goes too, and the program with it.
   CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (parent != 0 && CALL(getppid) != parent) leave(STATUS_FAILED);
   // The watcher outlives what a terminal does to the program: Ctrl-C and Ctrl-Z, and a hang-up.
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, 20, 21, 22};
   struct signal_action ignore = {.handler = SIG_IGN}, standard = {.handler = SIG_DFL};
@@ -501,24 +505,42 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
   if (memory < 0 && memory > -4096) fail("mmap", memory);
   shared = (struct hand_over *)memory;
   proc = (int)CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (is_container) {
-    watch_container(argv[2], (int)children);
-    leave(0);
-  }
+  return (int)children;
+}
+
+// `parent` is who started the watcher, where that is known.
+_Noreturn static void watch_program(long parent, const char *path, const char **arguments, const char **environment) {
+  int children = begin_watching(parent);
   long own = CALL(getpid);
   long program = CALL(clone, WATCH_CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (program < 0) fail("clone", program);
-  if (program == 0) become_program(own, argv, environment);
+  if (program == 0) become_program(own, path, arguments, environment);
 
   int listener = take_listener(program);
   // The caller of a call that is answered runs at once, on the same processor (6.6; without it, the same but slower).
   CALL(ioctl, listener, NOTIFICATION_SET_FLAGS, 1);
-  answer_calls(listener, (int)children, program);
+  answer_calls(listener, children, program);
   // The last process is gone from the filter; its status may come a moment later.
   while (main_status == -1) {
     reap(program);
     if (main_status == -1) nap();
   }
   send_counts();
+  leave(0);
+}
+
+#include "kept-job.h"
+
+__attribute__((used)) _Noreturn void start(const uint64_t *stack) {
+  int argc = (int)stack[0];
+  const char **argv = (const char **)(uintptr_t)(stack + 1);
+  const char **environment = argv + argc + 1;
+  if (argc < PROGRAM_FIRST) fail("this program is a part of callgate and is started by it: use `callgate learn`", 0);
+  // A program's path has a slash in it, so that it is none of these words.
+  if (argc >= 4 && is_word(argv[1], "learn")) learn(argc, argv, environment);
+  if (argc >= 4 && is_word(argv[1], "keep")) keep_job(argc, argv, environment);
+  read_job();
+  if (!is_container) watch_program(0, argv[1], argv + 2, environment);
+  watch_container(argv[2], begin_watching(0));
   leave(0);
 }

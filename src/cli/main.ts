@@ -110,7 +110,8 @@ function reportFailure(error: unknown): void {
     printError(`${error.stack ?? ""}\n`);
 }
 
-const args = process.argv.slice(2);
+// Not for people: the watcher has begun a run of `learn`, and Node goes on with it (learn/handed-over.ts).
+const args = process.argv.slice(2).map((one, index) => (index === 0 && one === "learn-on" ? "learn" : one));
 main(args).then(
   // At once: everything is written when a command has ended, and Node's own way there is longer.
   (status) => process.exit(status),

@@ -14,9 +14,12 @@ export { answerNumber, encodeJob, type JobOptions } from "./job.ts";
 export { type LearnedRule, type LearnedRules, learnedRules, servingFrom } from "./learned-rules.ts";
 export {
   addRules,
+  aroundHistory,
   describeLimits,
   type History,
   historyOf,
+  historyText,
+  limitsText,
   newPolicyText,
   withHistory,
   withLimits,

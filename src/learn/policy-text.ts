@@ -22,7 +22,19 @@ export function historyOf(text: string): History {
 }
 
 function historyLine({ runs, idle }: History): string {
-  return `# learned: ${runs} ${runs === 1 ? "run" : "runs"}, the last ${idle} brought nothing new`;
+  return historyText(runs === 1 ? "run" : "runs", `${runs}`, `${idle}`);
+}
+
+/** The same with something else in the place of the numbers. */
+export function historyText(word: "run" | "runs", runs: string, idle: string): string {
+  return `# learned: ${runs} ${word}, the last ${idle} brought nothing new`;
+}
+
+/** What stands around that line; undefined where there is none. */
+export function aroundHistory(text: string): { readonly before: string; readonly after: string } | undefined {
+  const found = history.exec(text);
+  if (found === null) return undefined;
+  return { before: text.slice(0, found.index), after: text.slice(found.index + found[0].length) };
 }
 
 /** The text with another run in its history; without the line it stays as it is. */
@@ -83,7 +95,12 @@ export function withLimits(text: string, { use }: Pick<Observation, "use">): str
 
 /** `61 MiB in the largest process, 0.42 s of processor time`. */
 export function describeLimits({ largest, processor }: NonNullable<Observation["use"]>): string {
-  return `${Math.ceil(largest / 1024)} MiB in the largest process, ${(processor / 1e6).toFixed(2)} s of processor time`;
+  return limitsText(`${Math.ceil(largest / 1024)}`, (Math.round(processor / 1e4) / 100).toFixed(2));
+}
+
+/** The same with something else in the place of the numbers. */
+export function limitsText(mebibytes: string, seconds: string): string {
+  return `${mebibytes} MiB in the largest process, ${seconds} s of processor time`;
 }
 
 /** Adds rules to the end of a policy's own, and ABIs to its list; a sentence where the file has no place for them. */

@@ -38,6 +38,7 @@ const eperm = 1;
  * own processes and that is learned too; then they all are; then they are killed.
  */
 const patience = { terminate: 1000, terminateAll: 3000, kill: 5000 };
+/** native/kept-job.h has it too. */
 const leftBehindAfter = 2000;
 
 /**
@@ -59,13 +60,59 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
     stdio: [options.input, options.output, 2, "pipe", "pipe"],
     env,
   });
-  const chunks: Buffer[] = [];
   const [, , , jobs, records] = child.stdio;
+  if (jobs instanceof Socket) {
+    // A watcher that did not even read its job says so itself.
+    jobs.on("error", () => {});
+    jobs.end(job);
+  }
+  const ended = new Promise<number | null>((settle, reject) => {
+    child.on("error", reject);
+    child.on("close", settle);
+  });
+  return follow({ pid: child.pid, records: records instanceof Socket ? records : undefined, ended }, options);
+}
+
+/** A run that somebody else has begun to follow, and that this process goes on with: the watcher is its child. */
+export interface BegunRun {
+  readonly watcher: number;
+  /** What the watcher has said until now. */
+  readonly said: Uint8Array;
+  /** The watcher's own status where it has ended; else the descriptor on which it says more. */
+  readonly rest: { readonly status: number | null } | { readonly descriptor: number };
+  /** The signal that has ended learning already. */
+  readonly signal: NodeJS.Signals | undefined;
+}
+
+export async function goOnWatching(
+  { watcher, said, rest, signal }: BegunRun,
+  options: Pick<WatchOptions, "onLeftBehind">,
+): Promise<WatchedRun> {
+  if ("status" in rest)
+    return { observation: readRecords(said), interruptedBy: signal, watcherStatus: rest.status };
+  const records = new Socket({ fd: rest.descriptor, readable: true, writable: false });
+  // It is no child that Node has started, so that its status is not told: one that has not told all was killed.
+  const ended = new Promise<null>((settle) => records.on("close", () => settle(null)));
+  const run = await follow({ pid: watcher, records, ended, said, signal }, options);
+  return run.observation.complete ? { ...run, watcherStatus: 0 } : run;
+}
+
+interface Watcher extends Partial<Pick<BegunRun, "said" | "signal">> {
+  readonly pid: number | undefined;
+  readonly records: Socket | undefined;
+  readonly ended: Promise<number | null>;
+}
+
+/** Waits for the watcher's end, and for a signal that ends learning. */
+async function follow(
+  { pid, records, ended, said, signal: earlier }: Watcher,
+  { onLeftBehind }: Pick<WatchOptions, "onLeftBehind">,
+): Promise<WatchedRun> {
+  const chunks: Uint8Array[] = [];
   const timers: NodeJS.Timeout[] = [];
   let interruptedBy: NodeJS.Signals | undefined;
 
   const end = (signal: NodeJS.Signals, most = Infinity): void => {
-    const { pid } = child;
     if (pid === undefined) return;
     for (const one of descendantsOf(pid).slice(0, most)) {
       try {
@@ -83,40 +130,35 @@ export function watch(options: WatchOptions): Promise<WatchedRun> {
     timers.push(setTimeout(end, patience.terminateAll, "SIGTERM"));
     timers.push(setInterval(end, patience.kill, "SIGKILL"));
   };
+  const tellLeftBehind = (): void => {
+    const count = pid === undefined ? 0 : descendantsOf(pid).length;
+    if (count > 0) onLeftBehind?.(count);
+  };
+  const hear = (chunk: Uint8Array, wait: number): void => {
+    chunks.push(chunk);
+    if (onLeftBehind !== undefined && hasEnded(chunk)) timers.push(setTimeout(tellLeftBehind, wait));
+  };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, interrupt);
-
-  return new Promise<WatchedRun>((settle, reject) => {
-    child.on("error", reject);
-    if (jobs instanceof Socket) {
-      // A watcher that did not even read its job says so itself.
-      jobs.on("error", () => {});
-      jobs.end(job);
-    }
-    if (records instanceof Socket) {
-      records.on("data", (chunk: Buffer) => {
-        chunks.push(chunk);
-        if (options.onLeftBehind !== undefined && hasEnded(chunk))
-          timers.push(setTimeout(tellLeftBehind, leftBehindAfter));
-      });
-      records.on("error", () => records.destroy());
-    }
-    const tellLeftBehind = (): void => {
-      const count = child.pid === undefined ? 0 : descendantsOf(child.pid).length;
-      if (count > 0) options.onLeftBehind?.(count);
-    };
-    child.on("close", (watcherStatus) =>
-      settle({ observation: readRecords(Buffer.concat(chunks)), interruptedBy, watcherStatus }),
-    );
-  }).finally(() => {
+  if (earlier !== undefined) interrupt(earlier);
+  // Who followed it until now has waited so long for the others, or for a signal.
+  if (said !== undefined) hear(said, earlier === undefined ? 0 : leftBehindAfter);
+  records?.on("data", (chunk: Buffer) => hear(chunk, leftBehindAfter));
+  records?.on("error", () => records.destroy());
+  try {
+    const watcherStatus = await ended;
+    return { observation: readRecords(Buffer.concat(chunks)), interruptedBy, watcherStatus };
+  } finally {
     for (const timer of timers) clearTimeout(timer);
     for (const signal of signals) process.off(signal, interrupt);
-  });
+  }
 }
 
 /** The end of the main program is a short record of its own; that other bytes look like one costs a look at /proc. */
-function hasEnded(chunk: Buffer): boolean {
-  return chunk.includes(Buffer.from([4, 0, 0, 0, 32, 0, 0, 0]));
+function hasEnded(chunk: Uint8Array): boolean {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).includes(
+    Buffer.from([4, 0, 0, 0, 32, 0, 0, 0]),
+  );
 }
 
 /**

@@ -1,6 +1,5 @@
 /** `callgate learn`: watches a program, writes a policy that permits what it did, and tries the policy on it. */
-import { existsSync, fstatSync, openSync, statSync } from "node:fs";
-import { homedir } from "node:os";
+import { fstatSync, openSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { TooLargeError } from "../../compiler/index.ts";
 import { sanitise } from "../../diagnostics/index.ts";
@@ -12,24 +11,27 @@ import {
   type FileFacts,
   fileUse,
   historyOf,
-  type LearnedGrants,
   type LearnedRules,
-  learnedGrants,
-  learnedRules,
   newPolicyText,
-  type Observation,
   withHistory,
   withLimits,
 } from "../../learn/index.ts";
 import type { Policy } from "../../policy/types.ts";
-import { isSystem } from "../../sandbox/file-system.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
-import { absolutePath } from "../../sandbox/grants.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
-import { type WatchedRun, watch, watchJob } from "../../sandbox/watch.ts";
+import { goOnWatching, type WatchedRun, watch, watchJob } from "../../sandbox/watch.ts";
 import { type AbiName, hostAbi } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
-import { describeEnd, describeGrants, describePhases, describeUse } from "../learn/describe.ts";
+import {
+  describeEnd,
+  describeGrants,
+  describeNothingNew,
+  describePhases,
+  describeUse,
+} from "../learn/describe.ts";
+import { keepExpectedRun } from "../learn/expected-run.ts";
+import { type HandedOver, isHandedOver, readHandedOver } from "../learn/handed-over.ts";
+import { factsSince, hasNews, type Lessons, lessonsOf } from "../learn/lessons.ts";
 import { mergePolicies } from "../learn/merge.ts";
 import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
 import { addedOf, summaryOf, type Trial } from "../learn/summary.ts";
@@ -46,7 +48,8 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const native = hostAbi();
   if (process.platform !== "linux" || (native !== "x86_64" && native !== "aarch64"))
     return fail("programs can be watched on Linux only, on x86_64 and aarch64");
-  const prepared = prepareOutput(output, hasOption(parsed, "force"));
+  const handedOver = isHandedOver() ? readHandedOver() : undefined;
+  const prepared = handedOver?.policy ?? prepareOutput(output, hasOption(parsed, "force"));
   if (typeof prepared !== "string") return fail(prepared.problem);
   if (hasOption(parsed, "merge"))
     return mergePolicies(output, prepared, parsed.operands, hasOption(parsed, "json"));
@@ -70,10 +73,12 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     begins: prepared === "",
     once: hasOption(parsed, "once"),
     phases: hasOption(parsed, "phases"),
+    // The watcher can say no more than what is the same in every run that brings nothing new.
+    keeps: !["force", "json", "phases"].some((option) => hasOption(parsed, option)),
   };
-  warnOfRights(found.path);
+  if (handedOver === undefined) warnOfRights(found.path);
   try {
-    return await learn(lesson, start, policy);
+    return await learn(lesson, start, policy, handedOver);
   } catch (error) {
     if (!(error instanceof TooLargeError)) throw error;
     return fail(
@@ -94,18 +99,22 @@ interface Lesson {
   readonly begins: boolean;
   readonly once: boolean;
   readonly phases: boolean;
+  /** The next run may be done by the watcher alone. */
+  readonly keeps: boolean;
 }
 
-/** What a policy lacks for a run: rules, and files and ports. */
-interface Lessons extends LearnedRules {
-  readonly grants: LearnedGrants;
-}
-
-async function learn(lesson: Lesson, start: string, policy: Policy): Promise<number> {
+async function learn(
+  lesson: Lesson,
+  start: string,
+  policy: Policy,
+  handedOver: HandedOver | undefined,
+): Promise<number> {
   const { output } = lesson;
   const input = inputOf();
-  const facts = factsSince(Date.now());
-  const run = await watchOnce(lesson, policy, "permit", input.first());
+  const facts = factsSince(handedOver?.begin ?? Date.now());
+  const run = await (handedOver === undefined
+    ? watchOnce(lesson, policy, "permit", input.first())
+    : goOnWatching(handedOver.run, { onLeftBehind: sayLeftBehind }));
   const { observation } = run;
   if (observation.execError !== 0) return fail(`the program could not be started: ${describeEnd(run)}`);
   const isCut = run.watcherStatus !== 0 && run.interruptedBy === undefined;
@@ -116,7 +125,7 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
     return 2;
   }
   if (isCut) say("the watcher was killed, and the program with it: what was seen until then is written");
-  const lessons = lessonsOf(lesson, observation, policy, facts);
+  const lessons = lessonsOf(lesson.native, observation, policy, facts);
   const isNew = hasNews(lessons);
   const { runs, idle: before } = historyOf(start);
   const idle = isNew ? 0 : before + 1;
@@ -128,7 +137,8 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
   sayLearned(lesson, run, lessons, facts, idle);
 
   const trials: Trial[] = [];
-  const finish = (status: 0 | 1 | 2, notTried?: string): number => {
+  const finish = async (status: 0 | 1 | 2, notTried?: string): Promise<number> => {
+    if (lesson.keeps && text !== undefined) await keepExpectedRun({ ...lesson, text, run, facts });
     if (lesson.stdout === 2)
       print(
         `${JSON.stringify(
@@ -159,7 +169,7 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
     const current = policyToExtend(output, text, fail);
     if (current === undefined) return finish(2);
     const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
-    const lacking = lessonsOf(lesson, trial.observation, current, facts);
+    const lacking = lessonsOf(lesson.native, trial.observation, current, facts);
     const endedAsBefore = describeEnd(trial) === describeEnd(run);
     trials.push({ sandbox: "filter", end: describeEnd(trial), endedAsBefore, missing: addedOf(lacking) });
     if (!hasNews(lacking)) {
@@ -191,43 +201,6 @@ async function learn(lesson: Lesson, start: string, policy: Policy): Promise<num
   }
 }
 
-function lessonsOf({ native }: Lesson, observation: Observation, policy: Policy, facts: FileFacts): Lessons {
-  const home = homedir();
-  const cwd = process.cwd();
-  const absolute = (paths: readonly string[] = []): readonly string[] =>
-    paths.map((path) => absolutePath(path, { cwd, home }));
-  const { files, network } = policy;
-  return {
-    ...learnedRules(observation, policy, native),
-    grants: learnedGrants(observation, {
-      ...facts,
-      home,
-      cwd,
-      isSystem,
-      granted: { read: absolute(files?.read), write: absolute(files?.write) },
-      network: network?.mode === "ports" ? network.ports : (network?.mode ?? "off"),
-    }),
-  };
-}
-
-function hasNews({ rules, grants }: Lessons): boolean {
-  return (
-    rules.length > 0 || grants.read.length > 0 || grants.write.length > 0 || grants.network !== undefined
-  );
-}
-
-/** Files that a run makes are told from those that it finds by the time at which they came to be. */
-function factsSince(begin: number): FileFacts {
-  const bornAt = (path: string): number | undefined => {
-    try {
-      return statSync(path, { throwIfNoEntry: false })?.birthtimeMs;
-    } catch {
-      return undefined;
-    }
-  };
-  return { exists: existsSync, wasThere: (path) => (bornAt(path) ?? Infinity) < begin };
-}
-
 async function watchOnce(
   { native, program, stdout }: Lesson,
   policy: Policy,
@@ -240,11 +213,14 @@ async function watchOnce(
     input,
     output: stdout,
     env: process.env,
-    onLeftBehind: (count) =>
-      say(
-        `the program has ended and left ${count === 1 ? "a process" : `${count} processes`} behind: Ctrl-C ends learning`,
-      ),
+    onLeftBehind: sayLeftBehind,
   });
+}
+
+function sayLeftBehind(count: number): void {
+  say(
+    `the program has ended and left ${count === 1 ? "a process" : `${count} processes`} behind: Ctrl-C ends learning`,
+  );
 }
 
 /** The policy's text with what was learned; undefined, with a message, where there is no place for it. */
@@ -288,7 +264,7 @@ function sayLearned(lesson: Lesson, run: WatchedRun, learned: Lessons, facts: Fi
   const file = sanitise(lesson.output);
   say(
     !hasNews(learned)
-      ? `nothing new: ${file} permits the calls that ${sanitise(lesson.command)} made (${describeEnd(run)}); ${idle === 1 ? "this run" : `the last ${idle} runs`} brought nothing new`
+      ? describeNothingNew(lesson, describeEnd(run), idle === 1 ? "this run" : `the last ${idle} runs`)
       : `${file}: ${seen} ${seen === 1 ? "rule" : "rules"} for what was seen and ${derived} derived (${describeEnd(run)})`,
   );
   const calls = unknownCalls(learned);

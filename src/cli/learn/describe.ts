@@ -25,6 +25,15 @@ export function describeEnd({ observation: { status, execError }, interruptedBy 
   return `killed by ${name ?? `signal ${signal}`}`;
 }
 
+/** @param runs how many runs it were: words */
+export function describeNothingNew(
+  { output, command }: { readonly output: string; readonly command: string },
+  end: string,
+  runs: string,
+): string {
+  return `nothing new: ${sanitise(output)} permits the calls that ${sanitise(command)} made (${end}); ${runs} brought nothing new`;
+}
+
 const shownPaths = 12;
 
 /** Files and addresses; what has none is left out. */
