@@ -314,11 +314,7 @@ _Noreturn static void go_on_as_node(struct front *front, const char **argv, cons
   if (records < 0) fail_as("callgate learn", FAILED_LEARNING, "fcntl(F_DUPFD_CLOEXEC)", NULL, records);
   move_to(file, TOLD_DESCRIPTOR);
   move_to(records, RECORDS_DESCRIPTOR);
-  // Until Node listens to signals, one more of them would end it, and with it the watcher and the program.
-  struct signal_action ignore = {.handler = SIG_IGN};
-  static const int ending[] = {SIGHUP, SIGINT, SIGTERM};
-  for (size_t i = 0; i < sizeof ending / sizeof ending[0] && front->state.has_ended == 0; i++)
-    CALL(rt_sigaction, ending[i], &ignore, 0, 8);
+  // (Another signal, before Node listens to them, ends Node, and with it the watcher and the program.)
   CALL(rt_sigprocmask, SIG_SETMASK, &front->callers_mask, 0, 8);
   become_node("learn-on", argv, environment);
 }
@@ -420,10 +416,11 @@ static void learn_by_kept_job(int argc, const char **argv, const char **environm
   front.signals = call6(NUMBER_SIGNALFD, WORD(-1), WORD(&ending), 8, O_CLOEXEC, 0, 0);
   if (front.signals < 0 || CALL(clock_gettime, 0, &now) != 0) return;
   front.state.begin = (uint64_t)now.seconds * 1000 + (uint64_t)now.nanoseconds / 1000000;
-  // A caller that ignores SIGCHLD would have the watcher's status thrown away. Node sets it too, and SIGPIPE.
+  // A caller that ignores SIGCHLD would have the watcher's status thrown away. Node sets it too, and ignores SIGPIPE and SIGXFSZ.
   struct signal_action standard = {.handler = SIG_DFL}, ignore = {.handler = SIG_IGN};
   CALL(rt_sigaction, SIGCHLD, &standard, 0, 8);
   CALL(rt_sigaction, SIGPIPE, &ignore, 0, 8);
+  CALL(rt_sigaction, SIGXFSZ, &ignore, 0, 8);
   CALL(rt_sigprocmask, SIG_BLOCK, &ending, &front.callers_mask, 8);
 
   long own = CALL(getpid);
