@@ -27,9 +27,9 @@ export function encodeKept({ began, made, inputs }: KeptOptions): Uint8Array | u
   const isSettled = (one: BigIntStats | undefined): one is BigIntStats =>
     one !== undefined && one.ctimeNs < youngest && one.mtimeNs < youngest;
   if (files.length > mostInputs || !facts.every(isSettled)) return undefined;
-  const parts = [text("callgate kept 1", 16), text(release(), 64), u32(made.length), u32(files.length)];
+  const parts = [text("callgate kept 2", 16), text(release(), 64), u32(made.length), u32(files.length)];
   for (const path of made) {
-    parts.push(createHash("sha256").update(readFileSync(path)).digest(), text(path, 0));
+    parts.push(createHash("blake2b512").update(readFileSync(path)).digest(), text(path, 0));
   }
   facts.forEach((one, index) => {
     for (const value of [one.dev, one.ino, one.size, one.mtimeNs, one.ctimeNs]) parts.push(u64(value));

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { encodeKept } from "../../src/lxc/kept.ts";
 import { nativeProgram } from "../../src/sandbox/package-files.ts";
-import { probePath } from "../kernel/native.ts";
+import { probePath, scratch } from "../kernel/native.ts";
 import { createContainer, noContainers, putProgram, run } from "./containers.ts";
 
 describe("starts that need no Node", { skip: noContainers }, () => {
@@ -71,7 +72,7 @@ describe("starts that need no Node", { skip: noContainers }, () => {
       },
     ],
     ["what is kept: cut off", () => writeFileSync(file("kept"), readFileSync(file("kept")).subarray(0, 200))],
-    ["what is kept: nonsense", () => writeFileSync(file("kept"), "callgate kept 1")],
+    ["what is kept: nonsense", () => writeFileSync(file("kept"), "callgate kept 2")],
   ];
   for (const [name, change] of changes) {
     test(`${name} changed: everything is made anew`, () => {
@@ -94,4 +95,37 @@ describe("starts that need no Node", { skip: noContainers }, () => {
     assert.equal(answer(join(container.folder, "nothing"), container.configFile), "executed\n");
     assert.equal(run(hook, []).status, 1);
   });
+});
+
+describe("the native hook's hash is Node's", { skip: process.platform !== "linux" }, () => {
+  const [config, made, kept] = ["config", "made", "kept"].map((name) => join(scratch(), `hook-${name}`)) as [
+    string,
+    string,
+    string,
+  ];
+  const answer = (): string =>
+    run("/bin/sh", [
+      "-c",
+      `LXC_CONFIG_FILE=${config} exec ${nativeProgram("hook")} ${kept} /bin/echo executed`,
+    ]).stdout;
+  writeFileSync(config, "");
+
+  // Around the length of a block, and of what the hook reads at once.
+  for (const length of [0, 1, 127, 128, 129, 256, 257, 8063, 8064, 8191, 8192, 8193, 8320, 16384, 76_543]) {
+    test(`of ${length} bytes, and of no others`, () => {
+      const bytes = Uint8Array.from({ length }, (_, index) => (index * 167 + (index >> 8)) & 0xff);
+      writeFileSync(made, bytes);
+      // As if all was read long after it was written.
+      const written = encodeKept({ began: Date.now() + 3_600_000, made: [made], inputs: [config] });
+      assert.ok(written !== undefined);
+      writeFileSync(kept, written);
+      assert.equal(answer(), "");
+      for (const at of [0, length >> 1, length - 1].filter((one) => one >= 0 && one < length)) {
+        writeFileSync(made, bytes.with(at, (bytes[at] ?? 0) ^ 1));
+        assert.equal(answer(), "executed\n");
+      }
+      writeFileSync(made, Buffer.concat([bytes, Buffer.of(0)]));
+      assert.equal(answer(), "executed\n");
+    });
+  }
 });
