@@ -14,6 +14,8 @@ const entry = join("src", "cli", "main.ts");
 const run = "src/cli/commands/run.ts";
 const filter = ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/read-start.ts"];
 const check = ["src/cli/commands/check.ts", "src/lint/index.ts"];
+/** A container's start waits for it. */
+const lxcHook = ["src/cli/lxc/module.ts", "src/cli/lxc/hook.ts"];
 
 /**
  * The parts in the order of their need: each has what its modules import and no part before it has; `shared` is what
@@ -25,6 +27,7 @@ const parts = [
   { name: "core", modules: [], shared: [check, filter] },
   { name: "check", modules: check },
   { name: "filter", modules: filter },
+  { name: "lxc", modules: lxcHook },
   { name: "other", modules: undefined },
 ];
 

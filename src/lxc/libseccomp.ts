@@ -1,5 +1,5 @@
 /** The libseccomp that LXC uses here, and the newest Linux whose calls it knows by name. */
-import { readdirSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { type KernelVersion, parseVersion } from "../syscalls/index.ts";
 
 /** Which Linux each release took its table from: its own release notes say so; the oldest counts where in doubt. */
@@ -36,7 +36,7 @@ function installedRelease(): string | undefined {
 export function libseccompFile(): string | undefined {
   for (const folder of folders) {
     try {
-      if (readdirSync(folder).includes("libseccomp.so.2")) return realpathSync(`${folder}/libseccomp.so.2`);
+      return realpathSync(`${folder}/libseccomp.so.2`);
     } catch {}
   }
   return undefined;

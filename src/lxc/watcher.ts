@@ -1,5 +1,5 @@
 /** Who is there for a container now: `callgate lxc watch`, or `callgate lxc learn`. */
-import { createConnection } from "node:net";
+import { existsSync } from "node:fs";
 import { filesOf, isSocketPath } from "./block.ts";
 
 /** A watcher's socket has another type than Node's: the kernel says so, and the watcher is not troubled. */
@@ -14,6 +14,9 @@ export async function hasLearner(folder: string): Promise<boolean> {
 
 function answerAt(path: string): Promise<string> {
   if (!isSocketPath(path)) return Promise.resolve("too long");
+  if (!existsSync(path)) return Promise.resolve("ENOENT");
+  // Asked for where it is needed: it costs a start some milliseconds.
+  const { createConnection } = process.getBuiltinModule("node:net");
   return new Promise((resolve) => {
     const socket = createConnection(path);
     const answer = (text: string): void => {

@@ -210,6 +210,7 @@ test("it brings one dependency, launchers for both machines, and no cache of com
     "check.js",
     "core.js",
     "filter.js",
+    "lxc.js",
     "main.cjs",
     "main.js",
     "other.js",
