@@ -1,18 +1,11 @@
 /** Writes a container's protection into its folder, whole or not at all, and remembers what it was made of. */
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { release } from "node:os";
 import { type ContainerFiles, filesOf } from "./block.ts";
 import { encodeKept } from "./kept.ts";
-import { answersOf, initProgram, type Protection } from "./protection.ts";
+import { libseccompFile } from "./libseccomp.ts";
+import { answersOf, type Demand, initProgram, type Protection } from "./protection.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the last start was made of: for `status`, `verify` and `attach`. */
@@ -20,6 +13,8 @@ export interface ContainerState {
   readonly version: 1;
   readonly profileHash: string;
   readonly initHash: string;
+  /** What profile and first program say and do, and what made them; undefined where nobody can tell. */
+  readonly demandHash?: string;
   /** Instructions of the container's own filter. */
   readonly instructions: number;
   readonly noNewPrivileges: boolean;
@@ -35,13 +30,21 @@ export interface Installed {
   readonly state: ContainerState;
 }
 
+export interface InstallOptions {
+  readonly launcher: Uint8Array;
+  readonly demandHash: string | undefined;
+  /** When the reading began, in milliseconds. */
+  readonly began: number;
+  /** Everything that was looked at; the configuration first. */
+  readonly inputs: readonly string[];
+}
+
 /** @throws Error of the file system */
 export function installProtection(
   folder: string,
   protection: Protection,
   statements: Statements,
-  launcher: Uint8Array,
-  made: { readonly began: number; readonly inputs: readonly string[] },
+  { launcher, demandHash, began, inputs }: InstallOptions,
 ): Installed {
   const files = filesOf(folder);
   // From here on until all is written there is nothing that a start could rely on.
@@ -51,6 +54,7 @@ export function installProtection(
     version: 1,
     profileHash: hashOf(Buffer.from(protection.attachProfile)),
     initHash: hashOf(program),
+    ...(demandHash === undefined ? {} : { demandHash }),
     instructions: protection.filter.filter.instructions.length,
     noNewPrivileges: protection.noNewPrivileges,
     watched: protection.watched,
@@ -71,11 +75,68 @@ export function installProtection(
     if (!readFileSync(file).equals(bytes)) throw new Error(`${file} is not what was written to it`);
   }
   // A start with a watcher is always made anew.
-  const kept = protection.watched
-    ? undefined
-    : encodeKept({ ...made, made: [files.profile, files.init, files.state] });
-  if (kept !== undefined) replace(files.kept, kept, 0o644);
+  if (!protection.watched) keep(files, began, inputs);
   return { files, state };
+}
+
+function keep(files: ContainerFiles, began: number, inputs: readonly string[]): void {
+  const kept = encodeKept({ began, inputs, made: [files.profile, files.init, files.state] });
+  if (kept !== undefined) replace(files.kept, kept, 0o644);
+}
+
+/**
+ * Where a configuration that was changed asks for what it has asked for before, the files that were made and proved for
+ * that serve again, if they still are what was written.
+ * @returns whether it is so
+ */
+export function keepProtection(
+  folder: string,
+  { demandHash, began, inputs }: Omit<InstallOptions, "launcher">,
+): boolean {
+  const files = filesOf(folder);
+  const state = readState(folder);
+  if (state === undefined || demandHash === undefined || state.demandHash !== demandHash || state.watched)
+    return false;
+  if (!hasHash(files.profile, state.profileHash) || !hasHash(files.init, state.initHash)) return false;
+  rmSync(files.kept, { force: true });
+  keep(files, began, inputs);
+  return true;
+}
+
+function hasHash(file: string, hash: string): boolean {
+  try {
+    return hashOf(readFileSync(file)) === hash;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What a start that nobody watches is made of: two demands of one hash have the same profile and first program.
+ * @param build what makes them: without a name for it nothing is known
+ */
+export function hashOfDemand(
+  { statements, floor, noNewPrivileges, initCommand }: Demand,
+  launcher: Uint8Array,
+  build: string | undefined,
+): string | undefined {
+  if (build === undefined || statements.policy === undefined) return undefined;
+  const parts = [
+    build,
+    hashOf(launcher),
+    release(),
+    libseccompFile() ?? null,
+    statements.policy,
+    describeStatements(statements),
+    floor === undefined ? null : [floor.file, floor.text],
+    noNewPrivileges,
+    initCommand,
+  ];
+  // Where something stands, and why, changes nothing.
+  const text = JSON.stringify(parts, (key, value: unknown) =>
+    key === "span" || key === "reason" ? undefined : typeof value === "bigint" ? `${value}n` : value,
+  );
+  return hashOf(Buffer.from(text));
 }
 
 /**
@@ -140,8 +201,8 @@ function replace(path: string, bytes: Uint8Array, mode: number): void {
   try {
     const descriptor = openSync(temporary, "wx", 0o600);
     try {
+      // Not synced: what a crash may leave in its place does not have the hash that the next start looks for.
       for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-      fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
     }

@@ -64,6 +64,35 @@ export interface ProtectionResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What a container's configuration asks for: all that its protection is made of, and nothing that is worked out. */
+export interface Demand extends Pick<Protection, "floor" | "noNewPrivileges" | "initCommand"> {
+  readonly config: ContainerConfig;
+  readonly statements: Statements;
+  readonly consulted: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export function demandOf(config: ContainerConfig, kernel: string): Demand {
+  const statements = readStatements(config, kernel);
+  const diagnostics: Diagnostic[] = [...statements.diagnostics];
+  const unmanaged = config.lines.filter((line) => !line.isManaged);
+  const floorLine = statements.inherits ? lastValue(unmanaged, "lxc.seccomp.profile") : undefined;
+  const floor = floorLine === undefined ? undefined : readFloor(floorLine.value, diagnostics);
+  return {
+    config,
+    statements,
+    floor,
+    noNewPrivileges: lacksAdministration(unmanaged),
+    initCommand: splitCommand(lastValue(unmanaged, "lxc.init.cmd")?.value ?? "/sbin/init"),
+    consulted: [
+      ...config.consulted,
+      ...statements.consulted,
+      ...(floorLine === undefined ? [] : [floorLine.value]),
+    ],
+    diagnostics,
+  };
+}
+
 /**
  * Works out a container's protection; what is wrong is a diagnostic, and then there is none.
  * @param wanted `watched`: for a start with a watcher, where the container can be watched
@@ -73,19 +102,22 @@ export function protectionOf(
   kernel: string,
   wanted: { readonly watched: boolean } = { watched: false },
 ): ProtectionResult {
-  const statements = readStatements(config, kernel);
-  const diagnostics: Diagnostic[] = [...statements.diagnostics];
-  const consulted = [...config.consulted, ...statements.consulted];
+  return protectionFor(demandOf(config, kernel), wanted);
+}
+
+/** The same of a demand that has been read. */
+export function protectionFor(
+  demand: Demand,
+  wanted: { readonly watched: boolean } = { watched: false },
+): ProtectionResult {
+  const { config, statements, floor, consulted, noNewPrivileges, initCommand } = demand;
+  const diagnostics: Diagnostic[] = [...demand.diagnostics];
   const result = (protection?: Protection): ProtectionResult => ({
     protection: hasErrors(diagnostics) ? undefined : protection,
     statements,
     consulted,
     diagnostics,
   });
-  const unmanaged = config.lines.filter((line) => !line.isManaged);
-  const floorLine = statements.inherits ? lastValue(unmanaged, "lxc.seccomp.profile") : undefined;
-  if (floorLine !== undefined) consulted.push(floorLine.value);
-  const floor = floorLine === undefined ? undefined : readFloor(floorLine.value, diagnostics);
   if (statements.policy === undefined || hasErrors(diagnostics)) return result();
   const target = hostAbi();
   if (target === undefined) {
@@ -112,7 +144,6 @@ export function protectionOf(
     diagnostics.push({ id: "not-proved", severity: "error", message: wrong });
     return result();
   }
-  const noNewPrivileges = lacksAdministration(unmanaged);
   return result({
     ...made,
     profile,
@@ -122,7 +153,7 @@ export function protectionOf(
     unwatchable,
     unseen,
     noNewPrivileges,
-    initCommand: splitCommand(lastValue(unmanaged, "lxc.init.cmd")?.value ?? "/sbin/init"),
+    initCommand,
   });
 }
 

@@ -17,6 +17,8 @@ describe("starts that need no Node", { skip: noContainers }, () => {
   after(() => container.stop());
   const file = (name: string): string => join(container.folder, `callgate.${name}`);
   const included = join(container.lxcpath, "site.conf");
+  const below = join(container.lxcpath, "below.seccomp");
+  const common = "/usr/share/lxc/config/common.seccomp";
   /** Node writes a new file each time. */
   const written = (): number => statSync(file("state")).ino;
 
@@ -41,7 +43,10 @@ describe("starts that need no Node", { skip: noContainers }, () => {
 
   test("the second start writes nothing, and is as protected", () => {
     writeFileSync(included, "syscall.deny = userfaultfd\n");
-    container.configure(`${container.original}lxc.include = ${included}\nsyscall.deny = keyctl\n`);
+    writeFileSync(below, readFileSync(common));
+    container.configure(
+      `${container.original.replace(common, below)}lxc.include = ${included}\nsyscall.deny = keyctl\n`,
+    );
     assert.equal(container.callgate("enable", container.name).status, 0);
     settle();
     const before = written();
@@ -52,10 +57,18 @@ describe("starts that need no Node", { skip: noContainers }, () => {
   });
 
   const changes: readonly (readonly [name: string, change: () => void])[] = [
-    ["the configuration", () => container.configure(`${container.config()}# a comment\n`)],
     [
-      "an included file, in its size the same",
-      () => writeFileSync(included, "syscall.deny = userfaultfd # no\n"),
+      "a statement",
+      () => container.configure(container.config().replace("deny = keyctl", "deny = keyctl, add_key")),
+    ],
+    ["an included file, in its size the same", () => writeFileSync(included, "syscall.deny = pidfd_getfd\n")],
+    [
+      "the profile below",
+      () => writeFileSync(below, `${readFileSync(below, "utf8")}[all]\nswapon errno 1\n`),
+    ],
+    [
+      "the configured init's arguments",
+      () => container.configure(container.config().replace("lxc.tty.max", "lxc.init.cmd = /sbin/init x\n$&")),
     ],
     [
       "the profile",
@@ -71,14 +84,57 @@ describe("starts that need no Node", { skip: noContainers }, () => {
         writeFileSync(file("init"), bytes, { mode: 0o555 });
       },
     ],
-    ["what is kept: cut off", () => writeFileSync(file("kept"), readFileSync(file("kept")).subarray(0, 200))],
-    ["what is kept: nonsense", () => writeFileSync(file("kept"), "callgate kept 2")],
   ];
   for (const [name, change] of changes) {
     test(`${name} changed: everything is made anew`, () => {
       settle();
       const before = written();
       change();
+      restart();
+      assert.notEqual(written(), before);
+      assert.equal(container.callgate("verify", container.name).status, 0);
+    });
+  }
+
+  for (const [name, damage] of [
+    ["cut off", () => readFileSync(file("kept")).subarray(0, 200)],
+    ["nonsense", () => Buffer.from("callgate kept 2")],
+  ] as const) {
+    test(`what is kept is ${name}: it is kept anew`, () => {
+      settle();
+      const whole = readFileSync(file("kept"));
+      writeFileSync(file("kept"), damage());
+      restart();
+      assert.deepEqual(readFileSync(file("kept")), whole);
+      assert.equal(container.callgate("verify", container.name).status, 0);
+    });
+  }
+
+  const comment = (): void => container.configure(`${container.config()}# a comment\n`);
+
+  test("what changes no meaning: what was made and proved serves again, and is kept again", () => {
+    settle();
+    const before = written();
+    comment();
+    writeFileSync(included, `# why\n${readFileSync(included, "utf8")}`);
+    restart();
+    assert.equal(written(), before);
+    assert.equal(container.callgate("verify", container.name).status, 0);
+    settle();
+    assert.equal(written(), before);
+  });
+
+  for (const name of ["seccomp", "init", "state"]) {
+    test(`so it does not where callgate.${name} is not what was written`, () => {
+      settle();
+      const before = written();
+      const bytes = readFileSync(file(name));
+      // The one that was just executed may still be busy.
+      if (name === "init") rmSync(file(name));
+      writeFileSync(file(name), Buffer.concat([bytes, Buffer.from(name === "state" ? "}" : "\n")]), {
+        mode: 0o555,
+      });
+      comment();
       restart();
       assert.notEqual(written(), before);
       assert.equal(container.callgate("verify", container.name).status, 0);

@@ -5,19 +5,19 @@ import { dirname, join } from "node:path";
 import { type Diagnostic, hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
 import { filesOf, hasBlock, rewriteFolder } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
-import { installProtection } from "../../lxc/install.ts";
+import { hashOfDemand, installProtection, keepProtection } from "../../lxc/install.ts";
 import { libseccompFile } from "../../lxc/libseccomp.ts";
 import { logFailure } from "../../lxc/log.ts";
-import { protectionOf } from "../../lxc/protection.ts";
+import { demandOf, protectionFor } from "../../lxc/protection.ts";
 import { hasLearner, hasWatcher } from "../../lxc/watcher.ts";
 import { isInFolder, wiringProblems } from "../../lxc/wiring.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
 import { UsageError } from "../arguments.ts";
+import { buildId } from "../build-id.ts";
 import { printError } from "../output.ts";
 import { replaceFile } from "../replace-file.ts";
 import type { LxcCommand } from "./command.ts";
-import { enableOne } from "./enable.ts";
 
 /** `hook pre-start FOLDER NAME lxc pre-start`, `hook first NAME lxc pre-start`: LXC puts the last three behind what the configuration says. */
 export const hook: LxcCommand = async ({ operands }) => {
@@ -67,15 +67,17 @@ function prepareStart(
   try {
     const began = Date.now();
     const config = readConfig(configFile);
-    const { protection, statements, consulted, diagnostics } = protectionOf(config, release(), { watched });
-    const all = [...diagnostics, ...wiringProblems(config, folder)];
+    const demand = demandOf(config, release());
+    const wiring = wiringProblems(config, folder);
+    const launcher = readFileSync(nativeProgram("launcher"));
+    const demandHash = watched ? undefined : hashOfDemand(demand, launcher, buildId);
+    const made = { demandHash, began, inputs: [...demand.consulted, ...ownFiles()] };
+    if (!hasErrors([...demand.diagnostics, ...wiring]) && keepProtection(folder, made)) return undefined;
+    const { protection, statements, diagnostics } = protectionFor(demand, { watched });
+    const all = [...diagnostics, ...wiring];
     if (protection === undefined || hasErrors(all))
       return render(all) || "there is no statement: callgate has nothing to enforce\n";
-    const inputs = [...consulted, ...ownFiles()];
-    installProtection(folder, protection, statements, readFileSync(nativeProgram("launcher")), {
-      began,
-      inputs,
-    });
+    installProtection(folder, protection, statements, { launcher, ...made });
     return undefined;
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)}\n`;
@@ -95,8 +97,9 @@ function ownFiles(): readonly string[] {
 }
 
 /** The first start of a new container: LXC has read its configuration already, and would start it without a filter. */
-function first(configFile: string, name: string): number {
+async function first(configFile: string, name: string): Promise<number> {
   const folder = dirname(configFile);
+  const { enableOne } = await import("./enable.ts");
   const status = enableOne({ name, lxcpath: dirname(folder), folder, configFile }, false);
   const problem =
     status === 0
