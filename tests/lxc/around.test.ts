@@ -3,14 +3,23 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { basename, join } from "node:path";
+import { after, before, describe, test } from "node:test";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
 import { callgatePath } from "../cli/callgate.ts";
 import { compileC } from "../kernel/native.ts";
-import { atEnd, type Container, createContainer, noContainers, run } from "./containers.ts";
+import { atEnd, type Container, createContainer, isRoot, noContainers, run } from "./containers.ts";
 
 const common = "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n";
 
@@ -90,6 +99,10 @@ describe("without LXC", () => {
 
   test("what needs it says so, and what does not works", () => {
     writeFileSync(config, text);
+    // A baseline is missing until it is enabled, and that is no mistake.
+    const before = callgate("check", "web");
+    assert.equal(before.status, 0, before.stdout);
+    assert.match(before.stdout, /warning not-enabled[\s\S]*^1 warning$/m);
     const enabled = callgate("enable", "web");
     assert.equal(enabled.status, 0, enabled.stderr);
     assert.equal(callgate("check", "web").status, 0);
@@ -112,6 +125,81 @@ describe("without LXC", () => {
     const disabled = callgate("disable", "web");
     assert.equal(disabled.status, 0, disabled.stderr);
     assert.equal(readFileSync(config, "utf8"), text);
+  });
+});
+
+describe("an ordinary user who names root's containers", { skip: !isRoot && "only root has some" }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "callgate-roots-"));
+  const lxcpath = join(folder, "lxc");
+  const config = "lxc.uts.name = web\nlxc.rootfs.path = dir:/nowhere\nsyscall.deny = keyctl\n";
+  const make = (path: string, name: string, mode: number): void => {
+    mkdirSync(join(path, name), { recursive: true });
+    writeFileSync(join(path, name, "config"), config);
+    chmodSync(join(path, name), mode);
+  };
+  const asUser = (...args: readonly string[]) =>
+    spawnSync(callgatePath, ["lxc", ...args], {
+      encoding: "utf8",
+      cwd: "/",
+      env: { ...process.env, HOME: join(folder, "home"), NO_COLOR: "1" },
+      uid: 65534,
+      gid: 65534,
+      timeout: 120_000,
+    });
+  const others = join("/var/lib/lxc", `callgate-test-${process.pid}`);
+  before(() => {
+    chmodSync(folder, 0o755);
+    make(lxcpath, "web", 0o770);
+    make(lxcpath, "mail", 0o770);
+    mkdirSync(join(folder, "shut"), { mode: 0o700 });
+  });
+  after(() => {
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(others, { recursive: true, force: true });
+  });
+
+  test("one is there, and cannot be looked into", () => {
+    const { status, stdout, stderr } = asUser("check", "-P", lxcpath, "web");
+    assert.equal(status, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /this user may not look into \/.*\/lxc\/web: root may \(sudo callgate lxc …\)/);
+    assert.doesNotMatch(stderr, /there is no container|there are none/);
+  });
+
+  test("a name that is misspelt: those that there are", () => {
+    const { status, stderr } = asUser("check", "-P", lxcpath, "wbe");
+    assert.equal(status, 2);
+    assert.match(
+      stderr,
+      /there is no container "wbe": this user may not look into .*\/mail, .*\/web: root may/,
+    );
+  });
+
+  test("all of them: nobody is told that there are none", () => {
+    for (const args of [["status"], ["check", "--all"], ["enable", "--all"], ["verify", "--all"]]) {
+      const { status, stdout, stderr } = asUser(...args, "-P", lxcpath);
+      assert.equal(status, 2, args.join(" "));
+      assert.equal(stdout, "");
+      assert.match(stderr, /this user may not look into .*\/mail, .*\/web: root may/);
+    }
+    assert.match(
+      asUser("status", "-P", join(folder, "shut")).stderr,
+      /may not look into \/.*\/shut: root may/,
+    );
+  });
+
+  test("without -P: that root has one of this name", { skip: noContainers }, () => {
+    make("/var/lib/lxc", basename(others), 0o770);
+    if ((statSync("/var/lib/lxc").mode & 0o5) !== 0o5) return;
+    const named = asUser("check", basename(others)).stderr;
+    assert.match(
+      named,
+      /there are none in \/.*\/home\/.*; \/var\/lib\/lxc\/callgate-test-\d+ is root's \(sudo/,
+    );
+    assert.match(
+      asUser("status").stdout,
+      /there are no containers in .*; root's are in \/var\/lib\/lxc \(sudo/,
+    );
   });
 });
 

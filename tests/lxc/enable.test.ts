@@ -130,6 +130,7 @@ describe("what would pass the container's own filter by", { skip: noContainers }
   test("as configured it starts after that as before", () => {
     assert.equal(container.start().status, 0);
     assert.equal(container.callgate("verify", container.name).status, 0);
+    assert.match(container.callgate("start", container.name).stderr, /already running/);
     container.stop();
   });
 });

@@ -37,7 +37,11 @@ export const start: LxcCommand = ({ operands, containers }) => {
     );
     return 125;
   }
-  if (status === 0) return 0;
+  if (status === 0) {
+    // What LXC says nevertheless, for instance that it runs already.
+    printError(sanitiseLines(stderr));
+    return 0;
+  }
   // Where callgate knows why, LXC's own lines say less. A hook that is not there has written nothing.
   const said =
     textFrom(log, before) ||

@@ -3,7 +3,7 @@ import { release } from "node:os";
 import { hasErrors } from "../../diagnostics/index.ts";
 import { hasBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
-import { type Container, containersIn, initOf } from "../../lxc/container.ts";
+import { type Container, containersIn, initOf, noneIn } from "../../lxc/container.ts";
 import { type DenialCounts, readDenials } from "../../lxc/denials-file.ts";
 import { describeStatements, readState } from "../../lxc/install.ts";
 import { protectionOf } from "../../lxc/protection.ts";
@@ -38,7 +38,7 @@ export const status: LxcCommand = async ({ parsed, operands, containers, lxcpath
     return 0;
   }
   if (all.length === 0) {
-    print(`there are no containers in ${lxcpath()}\n`);
+    print(`${noneIn(lxcpath())}\n`);
     return 0;
   }
   const rows = [
