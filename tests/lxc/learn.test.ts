@@ -2,7 +2,7 @@
 // `callgate lxc learn`: a container is watched from its start to its end, and starts again under what was learned.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { probePath } from "../kernel/native.ts";
@@ -139,6 +139,30 @@ describe("the start that confirms what was learned", { skip: noContainers }, () 
     const once = await learnFrom(container, "true", ["--once", "--force"]);
     assert.match(once.said, /not tried: --once/);
     assert.equal(once.printed, "");
+  });
+
+  test("a trial whose container does not start: told, ends with 1, and what was learned stays", async () => {
+    const hook = join(container.lxcpath, "only-before");
+    const made = join(container.rootfs, "made");
+    rmSync(made, { recursive: true, force: true });
+    writeFileSync(hook, `#!/bin/sh\n[ ! -e ${made} ]\n`, { mode: 0o755 });
+    const config = container.config();
+    container.configure(`lxc.hook.pre-start = ${hook}\n${config}`);
+    const { status, said, printed } = await learnFrom(container, "mkdir /made", ["--force", "--json"]);
+    assert.equal(status, 1, said);
+    assert.match(said, /could not be started/);
+    assert.match(said, /nothing was denied that could be learned, but it did not start/);
+    const told = JSON.parse(printed);
+    assert.deepEqual([told.confirmed, told.notTried, told.trials.length], [false, null, 1]);
+    assert.deepEqual([told.trials[0].end, told.trials[0].missing.rules], [null, []]);
+    assert.match(readFileSync(file, "utf8"), /^allow mkdir/m);
+    // Nothing of the trial is left in an ordinary start's way.
+    rmSync(made, { recursive: true });
+    const started = container.callgate("start", container.name);
+    assert.equal(started.status, 0, started.stderr);
+    assert.equal(container.callgate("verify", container.name).status, 0);
+    container.stop();
+    container.configure(config);
   });
 
   test("a policy with files is none for a container, and is left as it was", () => {
