@@ -1,20 +1,20 @@
-// Debian packages: lxc, busybox-static, gcc
+// Debian packages: lxc, busybox-static, uidmap, gcc
 // A hundred statements in real containers: what each call then does inside, natively and by int 0x80, is what the
 // policy says, and the live filters are proved equal to it.
 import assert from "node:assert/strict";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
-import { readConfig } from "../../src/lxc/config.ts";
+import { describe, test } from "node:test";
+import { readConfig, readConfigText } from "../../src/lxc/config.ts";
 import { protectionOf } from "../../src/lxc/protection.ts";
 import { verifyContainer } from "../../src/lxc/verify.ts";
 import { compareStrictness } from "../../src/policy/action.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
 import { type AbiName, errnoNumber, syscallByName } from "../../src/syscalls/index.ts";
-import { compileC } from "../kernel/native.ts";
-import { createContainer, noContainers, putProgram, run } from "./containers.ts";
+import { compileC, scratch } from "../kernel/native.ts";
+import { createContainer, type Kind, noContainers, putProgram, run } from "./containers.ts";
 
 /** A call that does no harm where it is allowed: its arguments make it fail, or change its own process only. */
 type Tried = readonly [name: string, ...args: readonly bigint[]];
@@ -173,24 +173,46 @@ const fresh: readonly Tried[] = [
   ["file_getattr", -1n, 0n, 0n, 0n, -1n],
 ];
 
-const perStart = 17;
 const all = [...plain, ...conditional];
-const groups = Array.from({ length: Math.ceil(all.length / perStart) }, (_, at) =>
-  all.slice(at * perStart, (at + 1) * perStart),
-);
+const source = readFileSync(join(packageRoot(), "tests", "lxc", "calls.c"), "utf8");
+const program = noContainers === false ? compileC("calls", source) : "";
 
-describe("statements, tried inside", { skip: noContainers }, () => {
+test("there are a hundred of them", () => assert.ok(all.length >= 100, String(all.length)));
+
+/** In containers whose root is another user's, all in a few starts. */
+for (const [kind, perStart] of [
+  ["privileged", 17],
+  ["userns", 60],
+  ["user", 60],
+] as const)
+  describe(`statements, tried inside, ${kind}`, { skip: noContainers }, () => {
+    const groups = Array.from({ length: Math.ceil(all.length / perStart) }, (_, at) =>
+      all.slice(at * perStart, (at + 1) * perStart),
+    );
+    const tryAll = trierIn(kind);
+    groups.forEach((group, index) => {
+      test(`${index * perStart + 1} to ${index * perStart + group.length}: ${group[0]?.[0]} …`, () => {
+        tryAll(
+          `${group.map(([line]) => `${line}\n`).join("")}syscall.baseline = 6.18\n`,
+          group.flatMap(([, ...calls]) => calls),
+        );
+      });
+    });
+
+    test("what is newer than the baseline is ENOSYS inside, also what libseccomp has never heard of", () =>
+      tryAll("syscall.baseline = 5.15\n", fresh));
+  });
+
+/** A container in which calls are tried under statements. */
+function trierIn(kind: Kind): (statements: string, calls: readonly Tried[]) => void {
+  if (noContainers !== false) return () => undefined;
   const container = createContainer({
+    kind,
     config: "lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n",
   });
-  const source = readFileSync(join(packageRoot(), "tests", "lxc", "calls.c"), "utf8");
-  const program = noContainers === false ? compileC("calls", source) : "";
-  if (noContainers === false) putProgram(container, program, "calls");
-  after(() => container.stop());
+  putProgram(container, program, "calls");
 
-  test("there are a hundred of them", () => assert.ok(all.length >= 100, String(all.length)));
-
-  function tryAll(statements: string, calls: readonly Tried[]): void {
+  return (statements, calls) => {
     container.configure(container.original + statements);
     const enabled = container.callgate("enable", container.name);
     assert.equal(enabled.status, 0, enabled.stderr);
@@ -242,27 +264,18 @@ describe("statements, tried inside", { skip: noContainers }, () => {
     } finally {
       container.stop();
     }
-  }
+  };
+}
 
-  groups.forEach((group, index) => {
-    test(`${index * perStart + 1} to ${index * perStart + group.length}: ${group[0]?.[0]} …`, () => {
-      tryAll(
-        `${group.map(([line]) => `${line}\n`).join("")}syscall.baseline = 6.18\n`,
-        group.flatMap(([, ...calls]) => calls),
-      );
-    });
-  });
-
+describe("statements, beside the containers", { skip: noContainers }, () => {
   test("what compares 64 bits is the second part's alone", () => {
     const line = "syscall.rule = errno(EXDEV) keyctl(args[1] == 5)\nsyscall.baseline = 6.18\n";
-    container.configure(container.original + line);
-    const { protection } = protectionOf(readConfig(container.configFile), "6.18");
+    const { protection } = protectionOf(readConfigText({ name: "config", text: line }), "6.18");
     assert.doesNotMatch(protection?.profile ?? "keyctl", /keyctl/);
     assert.ok(protection?.beyondProfile.some(({ syscall }) => syscall === "keyctl"));
   });
 
-  test("what is newer than the baseline is ENOSYS inside, also what libseccomp has never heard of", () => {
-    tryAll("syscall.baseline = 5.15\n", fresh);
+  test("what is newer than the baseline is there outside", () => {
     const outside = fresh.map(([name, ...args]) =>
       [
         "x86_64",
@@ -271,7 +284,7 @@ describe("statements, tried inside", { skip: noContainers }, () => {
         ),
       ].join(" "),
     );
-    const file = join(container.lxcpath, "calls.in");
+    const file = join(scratch(), "calls.in");
     writeFileSync(file, `${outside.join("\n")}\n`);
     chmodSync(program, 0o755);
     const results = run("/bin/sh", ["-c", `${program} < ${file}`])
