@@ -10,6 +10,8 @@ export interface StartTime {
   readonly name: string;
   readonly least: number;
   readonly median: number;
+  /** The median of how many times the first one's time of the same round it took, where they were taken in rounds. */
+  readonly times?: number;
   /** The most memory that one of its processes had, in KiB, where it was measured. */
   readonly memory?: number;
 }
@@ -51,12 +53,15 @@ export async function withHarness(work: (harness: Harness) => void | Promise<voi
           String(rounds),
           ...starts.flatMap(({ plan, command }) => [plan ?? "-", ...command, ";"]),
         );
-        return rows.map(([least = Number.NaN, median = Number.NaN, memory = Number.NaN], index) => ({
-          name: starts[index]?.name ?? "",
-          least,
-          median,
-          memory,
-        }));
+        return rows.map(
+          ([least = Number.NaN, median = Number.NaN, memory = Number.NaN, times = Number.NaN], index) => ({
+            name: starts[index]?.name ?? "",
+            least,
+            median,
+            memory,
+            times,
+          }),
+        );
       },
       atOnce: (count, { plan, command }) => {
         const [row] = run("at-once", String(count), plan ?? "-", ...command);
@@ -79,14 +84,14 @@ export function printStarts(
 ): void {
   console.log(`\n${title}`);
   const [base] = times;
-  for (const { name, least, median } of times) {
+  for (const { name, least, median, times: inRounds } of times) {
     const limit = limits[name];
     const cells = [
       name.padEnd(44),
       `least ${inMilliseconds(least)}`,
       `median ${inMilliseconds(median)}`,
       // On a busy machine the least tells more: what waits for a processor several times has the larger median.
-      `${(least / (base?.least ?? least)).toFixed(2)}× ${(median / (base?.median ?? median)).toFixed(2)}×`,
+      `${(least / (base?.least ?? least)).toFixed(2)}× ${(inRounds ?? median / (base?.median ?? median)).toFixed(2)}×`,
       ...(limit === undefined ? [] : [`goal ≤ ${limit}×`]),
     ];
     console.log(`  ${cells.join("  ")}`);

@@ -14,7 +14,7 @@ import { type Harness, printStarts, type Start, type StartTime } from "./harness
 import { buildProgram } from "./others.ts";
 
 const rounds = 200;
-const commandRounds = 15;
+const commandRounds = 100;
 const manyAtOnce = 100;
 /** What the launcher may have over the program's own memory, in KiB. */
 const mostMemory = 1024;

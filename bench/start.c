@@ -1,7 +1,10 @@
 // Starts commands, and prints how long they took from start to end, in microseconds:
 //   start ROUNDS PLAN|- CMD ARG… ';' PLAN|- CMD …     each command alone, round by round, so that the machine's other work
-//                                                     hits all of them alike; for each: the least, the median, and the
-//                                                     most memory that one of its processes had, in KiB
+//                                                     hits all of them alike, and each round in another order: what a
+//                                                     sandbox leaves the kernel to take away slows whatever comes next.
+//                                                     For each: the least, the median, the most memory that one of its
+//                                                     processes had, in KiB, and the median of how many times the first
+//                                                     command's time of the same round it took
 //   start at-once COUNT PLAN|- CMD ARG…               as many at a time: the time of all together, and of the slowest
 // A PLAN is opened as the command's descriptor 3, where `launcher plan` expects it. An argument `@` is another one at each start.
 #define _GNU_SOURCE
@@ -15,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { most_commands = 32, most_arguments = 128, most_at_once = 1000 };
+enum { most_commands = 32, most_arguments = 1024, most_at_once = 1000, rest = 1000000 /* ns, for what the one before has left the kernel to do */ };
 
 extern char **environ;
 
@@ -42,8 +45,10 @@ static pid_t start(const struct command *command) {
   char unique[48], *arguments[most_arguments];
   int at = 0;
   snprintf(unique, sizeof unique, "%d-%u", getpid(), count++);
-  for (; command->argv[at] != NULL && at < most_arguments - 1; at++)
+  for (; command->argv[at] != NULL; at++) {
+    if (at == most_arguments - 1) exit(2);
     arguments[at] = strcmp(command->argv[at], "@") == 0 ? unique : command->argv[at];
+  }
   arguments[at] = NULL;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -82,6 +87,24 @@ static int at_once(int count, const struct command *command) {
   return 0;
 }
 
+static double median(double *values, int count) {
+  qsort(values, (size_t)count, sizeof(double), ascending);
+  return values[count / 2];
+}
+
+// Another order each time, and the same ones in each run of the bench.
+static void shuffle(int *order, int count) {
+  static unsigned long long state = 88172645463325252;
+  for (int i = count - 1; i > 0; i--) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    int other = (int)(state % (unsigned)(i + 1)), one = order[i];
+    order[i] = order[other];
+    order[other] = one;
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc < 4) return 2;
   if (strcmp(argv[1], "at-once") == 0) {
@@ -97,9 +120,14 @@ int main(int argc, char **argv) {
     while (at < argc && strcmp(argv[at], ";") != 0) at++;
     if (at < argc) argv[at] = NULL;
   }
+  int order[most_commands];
+  for (int i = 0; i < count; i++) order[i] = i;
   // The first round warms what is kept from one start to the next, and is not counted.
   for (int round = -1; round < rounds; round++) {
-    for (int i = 0; i < count; i++) {
+    shuffle(order, count);
+    for (int at = 0; at < count; at++) {
+      int i = order[at];
+      nanosleep(&(struct timespec){0, rest}, NULL);
       struct rusage usage;
       int status;
       double begin = now();
@@ -111,9 +139,13 @@ int main(int argc, char **argv) {
       if (round >= 0) commands[i].times[round] = time;
     }
   }
+  double *ratios = calloc((size_t)(rounds * count), sizeof(double));
+  for (int i = 0; i < count; i++)
+    for (int round = 0; round < rounds; round++)
+      ratios[i * rounds + round] = commands[i].times[round] / commands[0].times[round];
   for (int i = 0; i < count; i++) {
-    qsort(commands[i].times, (size_t)rounds, sizeof(double), ascending);
-    printf("%.1f %.1f %ld\n", commands[i].times[0], commands[i].times[rounds / 2], commands[i].memory);
+    double middle = median(commands[i].times, rounds);
+    printf("%.1f %.1f %ld %.4f\n", commands[i].times[0], middle, commands[i].memory, median(ratios + i * rounds, rounds));
   }
   return 0;
 }
