@@ -74,7 +74,7 @@ enum { HARDENING_NO_NEW_CODE = 1 };
 enum { TERMINAL_NEW_SESSION = 1 };
 enum { FILTER_WATCHED = 1 };
 enum { REPORT_ALL = 1, REPORT_LIVE = 2, REPORT_BY_NODE = 4, REPORT_ASKS = 8, REPORT_BY_LAUNCHER = 16, REPORT_FLAGS = 31 };
-enum { REPORT_ROW = 72 }; // bytes
+enum { REPORT_ROW = 24, REPORT_MASKS = 48 }; // bytes
 
 // In the place of device and inode of a mount or of a rule of Landlock: 0, 0 is not compared, 0, 1 need not be there.
 // No file has either.
@@ -130,16 +130,22 @@ struct environment_step { // u32 keep_all, u32 keep_count, u32 set_count, u32 0,
 struct report_row {
   uint32_t arch, nr;
   uint32_t widths;    // two bits for each argument: how many of 0, 16, 32, 64 bits of it are a scalar
-  uint32_t text;      // the argument that points to a path, and 1; 0 for none
+  uint32_t more;      // of the lowest three bits: the argument that points to a path, and 1; of the others: which masks
   uint32_t only, value; // the argument, and 1, whose low half must be this value; 0: it is for all
-  uint64_t masks[6];  // the bits by which kinds of denials are told apart
 };
 
-// u32 flags, u32 records, u32 target, u32 rows, u32 length, u32 refusals, rows, the policy for who prints, strings
+// The bits by which kinds of denials are told apart, of each argument. Most calls have the same few.
+struct report_masks {
+  uint64_t of[6];
+};
+
+// u32 flags, u32 records, u32 target, u32 length, u32 refusals, u32 0, u32 rows, u32 masks, masks, rows, the policy for who
+// prints, strings
 struct report_step {
   bool present;
-  uint32_t flags, records, target, row_count, policy_length, refusal_count;
-  const uint8_t *rows; // struct report_row
+  uint32_t flags, records, target, policy_length, refusal_count, row_count, masks_count;
+  const uint8_t *masks; // struct report_masks
+  const uint8_t *rows;  // struct report_row
   const uint8_t *policy;
   // Where the launcher prints: the call of each row in words, with a byte 1 to 6 where an argument register is shown; and
   // of each refusal its errno and what says so.
@@ -362,12 +368,15 @@ static inline const char *check_report(struct payload *payload, struct report_st
   step->flags = take32(payload);
   step->records = take32(payload);
   step->target = take32(payload);
-  step->row_count = take32(payload);
   step->policy_length = take32(payload);
   step->refusal_count = take32(payload);
+  uint32_t reserved = take32(payload);
+  step->row_count = take32(payload);
+  step->masks_count = take32(payload);
   if (payload->short_of) return NULL;
+  if (reserved != 0) return "its report step has unknown flags";
   if ((step->flags & ~(uint32_t)REPORT_FLAGS) != 0) return "its report step has unknown flags";
-  if (step->row_count > REPORT_ROWS_MAXIMUM) return "its report step has too many rows";
+  if (step->row_count > REPORT_ROWS_MAXIMUM || step->masks_count > step->row_count) return "its report step has too many rows";
   bool by_node = (step->flags & REPORT_BY_NODE) != 0, by_launcher = (step->flags & REPORT_BY_LAUNCHER) != 0;
   bool to_socket = step->records > 2 && step->records <= INT32_MAX;
   if ((by_node ? 1 : 0) + (by_launcher ? 1 : 0) + (to_socket ? 1 : 0) != 1 || (!to_socket && step->records != 0) ||
@@ -376,6 +385,7 @@ static inline const char *check_report(struct payload *payload, struct report_st
   if (by_launcher ? step->refusal_count > ERRNO_MAXIMUM || (step->flags & REPORT_ASKS) != 0 : step->refusal_count != 0)
     return "its report step has words for nobody, or for too much";
   if (step->target > INT32_MAX) return "its report step names no descriptor";
+  step->masks = take(payload, (size_t)step->masks_count * REPORT_MASKS);
   step->rows = take(payload, (size_t)step->row_count * REPORT_ROW);
   step->policy = take(payload, step->policy_length);
   if (by_launcher) {
@@ -386,7 +396,9 @@ static inline const char *check_report(struct payload *payload, struct report_st
   for (uint32_t i = 0; i < step->row_count; i++) {
     const uint8_t *row = step->rows + (size_t)i * REPORT_ROW, *next = row + REPORT_ROW;
     const size_t only = offsetof(struct report_row, only);
-    if (load32(row + offsetof(struct report_row, text)) > 6 || load32(row + only) > 6) return "a row of its report step names no argument";
+    uint32_t more = load32(row + offsetof(struct report_row, more));
+    if ((more & 7) > 6 || load32(row + only) > 6) return "a row of its report step names no argument";
+    if (more >> 3 >= step->masks_count) return "a row of its report step has no masks";
     // Who looks for the row of a question goes on to the last of its call's.
     if (load32(row + only) != 0 && (i + 1 == step->row_count || load32(next) != load32(row) || load32(next + 4) != load32(row + 4)))
       return "a row of its report step has none behind it for the rest of the call";

@@ -220,6 +220,12 @@ static const struct report_row *question_row(const struct notification *call) {
   return row;
 }
 
+static uint32_t text_of(const struct report_row *row) { return row->more & 7; }
+
+static const struct report_masks *masks_of(const struct report_row *row) {
+  return (const struct report_masks *)(const void *)plan.report.masks + (row->more >> 3);
+}
+
 static void fill_record(struct record *record, uint32_t kind, uint32_t key, const struct notification *call) {
   record->kind = kind;
   record->key = key;
@@ -241,7 +247,7 @@ static bool is_waiting(const struct notification *call) {
 static uint16_t *find_kind(const struct notification *call, const struct report_row *row, uint64_t *masked) {
   uint64_t hash = mix(mix(0, call->data.arch), call->data.nr);
   for (uint32_t i = 0; i < 6; i++) masked[i] = 0;
-  for (uint32_t i = 0; row != NULL && i < 6; i++) hash = mix(hash, masked[i] = call->data.args[i] & row->masks[i]);
+  for (uint32_t i = 0; row != NULL && i < 6; i++) hash = mix(hash, masked[i] = call->data.args[i] & masks_of(row)->of[i]);
   for (uint32_t at = (uint32_t)(hash >> 32) % KIND_SLOTS;; at = (at + 1) % KIND_SLOTS) {
     if (kind_slots[at] == 0) return &kind_slots[at];
     const struct denied_kind *kind = &kinds[kind_slots[at] - 1];
@@ -272,7 +278,7 @@ static void note_denial(const struct notification *call, const char *text, size_
     length = 0;
   }
   for (size_t i = 0; i < length; i++) kind->first.text[i] = text[i];
-  if (length > 0 && row != NULL) kind->first.text_argument = row->text;
+  if (length > 0 && row != NULL) kind->first.text_argument = text_of(row);
   kind->first.text_length = (uint32_t)length;
   *slot = (uint16_t)++kind_count;
 }
@@ -281,9 +287,9 @@ static void note_denial(const struct notification *call, const char *text, size_
 static bool read_path_first(const struct notification *call, uint32_t error, int control) {
   const struct report_row *row = row_of(call);
   uint64_t masked[6];
-  if (row == NULL || row->text == 0 || has_ended || kind_count == KINDS || *find_kind(call, row, masked) != 0) return false;
+  if (row == NULL || text_of(row) == 0 || has_ended || kind_count == KINDS || *find_kind(call, row, masked) != 0) return false;
   const int not_kept[] = {listener, records, control, proc, network_files[0], network_files[1]};
-  return start_reading(call, error, call->data.args[row->text - 1], not_kept, sizeof not_kept / sizeof not_kept[0]);
+  return start_reading(call, error, call->data.args[text_of(row) - 1], not_kept, sizeof not_kept / sizeof not_kept[0]);
 }
 
 // ── Telling ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,20 +22,30 @@ export interface ReportStep {
   readonly rows: Uint8Array;
 }
 
-const rowSize = 72;
+const headSize = 8;
+const masksSize = 48;
+const rowSize = 24;
 const onlyAt = 16;
 
-/** Of rows that are sorted by architecture and number, as `reportRows` gives them. */
+/**
+ * Of rows that are sorted by architecture and number, as `reportRows` gives them: how many rows and how many masks, the
+ * masks, the rows. Most rows have the same few masks.
+ */
 export function encodeRows(rows: readonly ReportRow[]): Uint8Array {
-  const bytes = new Uint8Array(rows.length * rowSize);
+  const byText = new Map(rows.map(({ masks }) => [masks.join(), masks]));
+  const places = new Map([...byText.keys()].map((text, place) => [text, place]));
+  const bytes = new Uint8Array(headSize + byText.size * masksSize + rows.length * rowSize);
   const view = new DataView(bytes.buffer);
+  view.setUint32(0, rows.length, true);
+  view.setUint32(4, byText.size, true);
+  [...byText.values()].flat().forEach((mask, place) => {
+    view.setBigUint64(headSize + place * 8, mask, true);
+  });
   rows.forEach(({ arch, nr, widths, text, only, masks }, index) => {
-    const at = index * rowSize;
-    [arch, nr, widths, text, only?.register ?? 0, only?.value ?? 0].forEach((word, place) => {
+    const at = headSize + byText.size * masksSize + index * rowSize;
+    const more = text + 8 * (places.get(masks.join()) ?? 0);
+    [arch, nr, widths, more, only?.register ?? 0, only?.value ?? 0].forEach((word, place) => {
       view.setUint32(at + place * 4, word, true);
-    });
-    masks.forEach((mask, place) => {
-      view.setBigUint64(at + 24 + place * 8, mask, true);
     });
   });
   return bytes;
@@ -44,7 +54,8 @@ export function encodeRows(rows: readonly ReportRow[]): Uint8Array {
 /** How many calls there are rows for: each has one that is for all the rest. */
 export function countCalls(rows: Uint8Array): number {
   const view = new DataView(rows.buffer, rows.byteOffset);
-  return Array.from({ length: rows.length / rowSize }, (_, index) => index * rowSize).filter(
+  const firstAt = headSize + view.getUint32(4, true) * masksSize;
+  return Array.from({ length: view.getUint32(0, true) }, (_, index) => firstAt + index * rowSize).filter(
     (at) => view.getUint32(at + onlyAt, true) === 0,
   ).length;
 }
@@ -60,9 +71,9 @@ export function writeReport(writer: Writer, { live, all, asks, to, rows }: Repor
   writer.u32((all ? 1 : 0) + (live ? 2 : 0) + (asks ? 8 : 0) + printer);
   writer.u32(to.kind === "socket" ? to.descriptor : 0);
   writer.u32(to.kind === "node" ? (to.target ?? 0) : 0);
-  writer.u32(rows.length / rowSize);
   writer.u32(policy.length);
   writer.u32(to.kind === "launcher" ? to.refusals.length : 0);
+  writer.u32(0);
   writer.bytes(rows);
   writer.bytes(policy);
   if (to.kind !== "launcher") return;
