@@ -376,7 +376,9 @@ test("terminal: Ctrl-Z stops it and fg continues it", () => {
   const node = writer("echo up; exec cat");
   inTerminal(
     ...[`${launcherPath} run ${node} cli\n`, "up\r", "one\n", "one\r\none\r"],
-    ...["\\x1a", "Stopped", "jobs -l\n", "cli\r\n", "fg\n", "cli\r\n", "two\n", "two\r\ntwo\r"],
+    // A line that is typed before the prompt is there stands in the middle of what comes.
+    ...["\\x1a", "Stopped", "", "ready> ", "jobs -l\n", "cli\r\n", "", "ready> "],
+    ...["fg\n", "cli\r\n", "two\n", "two\r\ntwo\r"],
     ...["\\x04", "ready> ", "echo status=$?\n", "status=0"],
   );
 });
