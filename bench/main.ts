@@ -13,6 +13,7 @@ import { printCalls, printInstalls } from "./kernel.ts";
 import { learningGoals, measureLearning } from "./learn.ts";
 import { printContainers } from "./lxc.ts";
 import { printCompileTimes } from "./nodes.ts";
+import { printRealFilters } from "./real-filters.ts";
 import { printMemory, printSandboxes } from "./sandbox.ts";
 import { measureSpawns } from "./spawn.ts";
 import { printCommands } from "./start.ts";
@@ -52,6 +53,7 @@ printFilters(filters);
 printInstalls(filters);
 printCalls(filters);
 printHardPolicies();
+printRealFilters();
 
 await withHarness(async (harness) => {
   printCompileTimes(harness);
