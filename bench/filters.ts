@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Calls, callsOf } from "./calls.ts";
 import { buildProgram, libseccompFilter, type Made, runtimeFilter } from "./others.ts";
 import { type Paths, pathsOf } from "./paths.ts";
-import { aims, compileText, goals, type PolicyName, policyNames, profileOf } from "./profiles.ts";
+import { aims, compileText, goals, lxcWithX32, type PolicyName, policyNames, profileOf } from "./profiles.ts";
 
 /** Every compiler's filter for each policy, with its name; filters that could not be had say why. */
 export async function madeFilters(): Promise<
@@ -22,13 +22,31 @@ export async function madeFilters(): Promise<
         ["libseccomp, level 2", libseccompFilter(program, profile, 2)],
         ["runc", await runtimeFilter("runc", folder, profile)],
         ["crun", await runtimeFilter("crun", folder, profile)],
-        ...aims.map((aim) => [`callgate, ${aim}`, { filter: compileText(text, aim) }] as const),
+        ...ownFilters(name, text),
       ]);
     }
     return all;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** callgate's filters for a policy, each with its name. */
+export function ownFilters(
+  name: PolicyName,
+  text: string,
+): readonly (readonly [maker: string, made: Made])[] {
+  return [
+    ...aims.map((aim) => [`callgate, ${aim}`, { filter: compileText(text, aim) }] as const),
+    ...(name === "lxc"
+      ? [
+          [
+            "callgate, size",
+            { filter: compileText(lxcWithX32, "size"), note: "with x32 let through, as the goal has it" },
+          ] as const,
+        ]
+      : []),
+  ];
 }
 
 const columns = ["instructions", "longest", "checked", "denied", "mix", "cached"] as const;
