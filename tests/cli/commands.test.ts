@@ -40,7 +40,7 @@ test("the version is the package's", () => {
 });
 
 /** The command's parts in the order of scripts/build-cli.mjs. */
-const parts = ["main", "run", "core", "check", "filter", "other"];
+const parts = ["main", "run", "core", "check", "filter", "lxc", "other"];
 
 test("V8's code caches are those of these very parts: V8 itself would take any of the same length", () => {
   const folder = join(packageRoot(), "dist", "cli");
