@@ -75,9 +75,12 @@ test("Ctrl-Z does not stop who answers denied calls: a process that goes on gets
   // Of a session of its own, which the key does not reach.
   const outside = script(
     "outside",
-    `until [ -e ${answers}.go ]; do sleep 0.1; done; ${probePath} keyctl > ${answers}; : > ${answers}.done`,
+    `: > ${answers}.up; until [ -e ${answers}.go ]; do sleep 0.1; done; ${probePath} keyctl > ${answers}; : > ${answers}.done`,
   );
-  const inside = script("inside", `setsid ${outside} < /dev/null > /dev/null 2>&1 & echo up; read -r line`);
+  const inside = script(
+    "inside",
+    `setsid ${outside} < /dev/null > /dev/null 2>&1 & until [ -e ${answers}.up ]; do sleep 0.1; done; echo up; read -r line`,
+  );
   inTerminal([
     type(`$callgate run --filter-only --report=end -- ${inside}\n`),
     see("up\r"),
