@@ -19,7 +19,7 @@ export function findingsIn(text: string): readonly Diagnostic[] {
 const src = join(import.meta.dirname, "..", "..", "..", "src");
 
 /** Facts of the machine and weaknesses of filters have ids of their own: docs of `doctor` and `inspect`. */
-const elsewhere = new Set(["cli/doctor/checks.ts", "proof/inspect.ts"]);
+const elsewhere = new Set(["cli/doctor/checks.ts", "cli/doctor/facts.ts", "proof/inspect.ts"]);
 
 /** Hyphenated words that stand where ids stand, and are something else. */
 const noIds = new Set([
