@@ -212,6 +212,15 @@ describe("bad filters", () => {
   });
 });
 
+test("inspect --asm lists the instructions behind what it says, each with its meaning", () => {
+  const { status, stdout } = callgate(["inspect", "--asm", filter]);
+  assert.equal(status, 0);
+  const [, listing = ""] = stdout.split("\nfilter 1\n");
+  const size = Number(/(\d+) instructions$/m.exec(stdout)?.[1]);
+  assert.equal(listing.trimEnd().split("\n").length, size);
+  assert.match(listing, /socket/);
+});
+
 describe("convert", () => {
   test("a filter becomes a policy that is proved to say the same", () => {
     const out = scratchPath("again.toml");
