@@ -1,4 +1,5 @@
 /** A command's arguments, read by its own table of options. */
+import { parseArgs } from "node:util";
 import { nearest } from "../diagnostics/index.ts";
 
 /**
@@ -51,81 +52,57 @@ export interface ArgumentRules {
   readonly stopAtOperand: boolean;
 }
 
-/**
- * Reads arguments as Node's `parseArgs` does, which would have to be loaded first.
- * @throws UsageError
- */
+/** @throws UsageError */
 export function parseArguments(
   args: readonly string[],
   { options, stopAtOperand }: ArgumentRules,
 ): ParsedArguments {
+  const config: Record<string, { type: "boolean" | "string"; short?: string; multiple: true }> = {};
+  for (const option of options) {
+    const type = option.value === undefined ? "boolean" : "string";
+    config[option.name] =
+      option.short === undefined ? { type, multiple: true } : { type, short: option.short, multiple: true };
+  }
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: config,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const given: GivenOption[] = [];
   const operands: string[] = [];
-  for (let at = 0; at < args.length; at++) {
-    const word = args[at] ?? "";
-    if (word === "--") {
-      if (stopAtOperand) return { given, operands: args.slice(at + 1) };
-      operands.push(...args.slice(at + 1));
-      break;
-    }
-    // `-` alone is standard input.
-    if (word.length < 2 || !word.startsWith("-")) {
-      if (stopAtOperand) return { given, operands: args.slice(at) };
-      operands.push(word);
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") {
+      if (stopAtOperand) return { given, operands: args.slice(token.index + 1) };
       continue;
     }
-    for (const { written, spec, inline } of optionsIn(word, options)) {
-      if (spec === undefined) {
-        const names = options.map((option) => `--${option.name}`);
-        const guess = nearestName(written, names);
-        throw new UsageError(
-          `there is no option ${written}${guess === undefined ? "" : `: did you mean ${guess}?`}`,
-        );
-      }
-      if (spec.value === undefined) {
-        if (inline !== undefined) throw new UsageError(`${written} takes no value`);
-        given.push({ name: spec.name, value: "" });
-        continue;
-      }
-      const value = inline ?? args[++at];
-      if (value === undefined) throw new UsageError(`${written} needs a value: ${written} ${spec.value}`);
-      // `--policy -- cmd` and `--policy --abi x86` forgot the value; `-` alone is standard input.
-      if (inline === undefined && /^-./.test(value)) {
-        const other = value === "--" ? "" : ` (one that begins with - is written --${spec.name}=${value})`;
-        throw new UsageError(`${written} needs a value: ${written} ${spec.value}${other}`);
-      }
-      given.push({ name: spec.name, value });
+    if (token.kind === "positional") {
+      if (stopAtOperand) return { given, operands: args.slice(token.index) };
+      operands.push(token.value);
+      continue;
     }
+    const spec = options.find((option) => option.name === token.name);
+    if (spec === undefined) {
+      const names = options.map((option) => `--${option.name}`);
+      const guess = nearestName(token.rawName, names);
+      throw new UsageError(
+        `there is no option ${token.rawName}${guess === undefined ? "" : `: did you mean ${guess}?`}`,
+      );
+    }
+    if (spec.value !== undefined && token.value === undefined)
+      throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${spec.value}`);
+    // `--policy -- cmd` and `--policy --abi x86` forgot the value; `-` alone is standard input.
+    if (token.value !== undefined && !token.inlineValue && /^-./.test(token.value)) {
+      const written =
+        token.value === "--" ? "" : ` (one that begins with - is written --${spec.name}=${token.value})`;
+      throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${spec.value ?? ""}${written}`);
+    }
+    if (spec.value === undefined && token.value !== undefined)
+      throw new UsageError(`${token.rawName} takes no value`);
+    given.push({ name: spec.name, value: token.value ?? "" });
   }
   return { given, operands };
-}
-
-interface WrittenOption {
-  /** As it was written: --name or -n. */
-  readonly written: string;
-  readonly spec: OptionSpec | undefined;
-  /** The value that stands in the same word. */
-  readonly inline?: string;
-}
-
-/** `--name`, `--name=value`, or short ones in one word: switches, and at the end one that takes a value, with it or without. */
-function optionsIn(word: string, options: readonly OptionSpec[]): readonly WrittenOption[] {
-  if (word.startsWith("--")) {
-    const equals = word.indexOf("=", 3);
-    const written = equals < 0 ? word : word.slice(0, equals);
-    const spec = options.find(({ name }) => name === written.slice(2));
-    return [equals < 0 ? { written, spec } : { written, spec, inline: word.slice(equals + 1) }];
-  }
-  const found: WrittenOption[] = [];
-  for (let at = 1; at < word.length; at++) {
-    const letter = word.charAt(at);
-    const written = `-${letter}`;
-    const spec = options.find(({ short }) => short === letter);
-    if (spec?.value !== undefined && at + 1 < word.length)
-      return [...found, { written, spec, inline: word.slice(at + 1) }];
-    found.push({ written, spec });
-  }
-  return found;
 }
 
 /** The name that was begun or misspelt, if one is near enough. */
