@@ -11,6 +11,7 @@
 //   16 bytes "callgate kept 2\0", 64 bytes kernel release; u32 made, u32 inputs; then
 //   made × (64 bytes BLAKE2b, path\0), inputs × (u64 device, inode, size, modified ns, changed ns, path\0)
 
+#include "blake2b.h"
 #include "system.h"
 
 // What system.h does not have.
@@ -23,69 +24,9 @@ enum {
   UNIX = 1, STREAM = 1, SOCKET_CLOEXEC = 0x80000, EPROTOTYPE = 91,
 };
 
-enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512, CHUNK = 8 << 10 };
+enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512 };
 
 static uint8_t kept[KEPT_MAXIMUM + 1];
-static uint8_t content[CHUNK + 128]; // and the block before it
-
-// ── BLAKE2b (RFC 7693), without a key, 64 bytes ────────────────────────────────────────────────────────────────
-// Every start waits for this: of the hashes that cannot be forged it is the quickest without instructions of its own.
-
-enum { HASH_SIZE = 64, BLOCK_SIZE = 128, ROUNDS = 12 };
-
-static const uint64_t initial[8] = {
-    0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
-    0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
-};
-
-// Which word of the block each step of a round takes; after the tenth round they begin again.
-static const uint8_t order[10][16] = {
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
-    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
-    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
-    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
-};
-
-static uint64_t rotate(uint64_t word, int bits) {
-  return word >> bits | word << (64 - bits);
-}
-
-__attribute__((always_inline)) static inline void mix(uint64_t v[16], int a, int b, int c, int d, uint64_t x,
-                                                      uint64_t y) {
-  v[a] += v[b] + x;
-  v[d] = rotate(v[d] ^ v[a], 32);
-  v[c] += v[d];
-  v[b] = rotate(v[b] ^ v[c], 24);
-  v[a] += v[b] + y;
-  v[d] = rotate(v[d] ^ v[a], 16);
-  v[c] += v[d];
-  v[b] = rotate(v[b] ^ v[c], 63);
-}
-
-// `length` is of the whole content up to this block's end.
-__attribute__((optimize("O3"))) static void compress(uint64_t state[8], const uint8_t *block, uint64_t length,
-                                                     bool is_last) {
-  uint64_t m[16], v[16];
-  // Both architectures have the low byte first.
-  for (int i = 0; i < 16; i++) __builtin_memcpy(&m[i], block + 8 * i, sizeof m[i]);
-  for (int i = 0; i < 8; i++) v[i] = state[i], v[8 + i] = initial[i];
-  v[12] ^= length;
-  if (is_last) v[14] = ~v[14];
-#pragma GCC unroll 12 // the order's words are then constants
-  for (int round = 0; round < ROUNDS; round++) {
-    const uint8_t *o = order[round % 10];
-    mix(v, 0, 4, 8, 12, m[o[0]], m[o[1]]);
-    mix(v, 1, 5, 9, 13, m[o[2]], m[o[3]]);
-    mix(v, 2, 6, 10, 14, m[o[4]], m[o[5]]);
-    mix(v, 3, 7, 11, 15, m[o[6]], m[o[7]]);
-    mix(v, 0, 5, 10, 15, m[o[8]], m[o[9]]);
-    mix(v, 1, 6, 11, 12, m[o[10]], m[o[11]]);
-    mix(v, 2, 7, 8, 13, m[o[12]], m[o[13]]);
-    mix(v, 3, 4, 9, 14, m[o[14]], m[o[15]]);
-  }
-  for (int i = 0; i < 8; i++) state[i] ^= v[i] ^ v[8 + i];
-}
 
 // As many bytes as there are, up to the buffer's end; negative: an error.
 static long read_bytes(long file, uint8_t *to, size_t room) {
@@ -101,29 +42,21 @@ static long read_bytes(long file, uint8_t *to, size_t room) {
 }
 
 static bool has_hash(const char *path, const uint8_t *wanted) {
-  uint64_t state[8], total = 0;
-  memcpy(state, initial, sizeof state);
-  state[0] ^= 0x01010000 ^ HASH_SIZE;
+  static uint8_t content[8 << 10];
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return false;
-  // The last block is another one than those before, also where it is full: it stays until nothing comes behind it.
-  size_t left = 0;
-  for (bool is_end = false; !is_end;) {
-    long length = read_bytes(file, content + left, CHUNK);
+  struct hash hash;
+  hash_begin(&hash, NULL);
+  long length;
+  do {
+    length = read_bytes(file, content, sizeof content);
     if (length < 0) return false;
-    is_end = length < CHUNK;
-    left += (size_t)length;
-    size_t at = 0;
-    for (; left > BLOCK_SIZE; at += BLOCK_SIZE, left -= BLOCK_SIZE)
-      compress(state, content + at, total += BLOCK_SIZE, false);
-    if (at > 0) memcpy(content, content + at, left);
-  }
+    hash_add(&hash, content, (size_t)length);
+  } while (length == (long)sizeof content);
   CALL(close, file);
-  for (size_t i = left; i < BLOCK_SIZE; i++) content[i] = 0;
-  compress(state, content, total + left, true);
-  for (size_t i = 0; i < HASH_SIZE; i++)
-    if (((const uint8_t *)state)[i] != wanted[i]) return false;
-  return true;
+  uint8_t result[HASH_SIZE];
+  hash_end(&hash, result);
+  return same_hash(result, wanted);
 }
 
 // ── What is kept ───────────────────────────────────────────────────────────────────────────────────────────────
