@@ -94,3 +94,35 @@ test("a terminal that is held is tried again; what is typed before the question 
   assert.deepEqual([...answers], [[1, "once"]]);
   assert.ok(tried.every((one) => one.includes("asks for")));
 });
+
+test("who asks again after a signal is shown again, and what was typed meanwhile counts; for somebody else it does not", async () => {
+  let typed: string | undefined;
+  const { asking, answers, tried } = sceneOn((all) => ({
+    write: (text) => {
+      all.push(text);
+      return true;
+    },
+    read: () => {
+      const now = typed;
+      typed = undefined;
+      return now;
+    },
+    problem: () => undefined,
+    isInFront: () => true,
+  }));
+  asking.take(1, 1, question);
+  typed = "o\n";
+  asking.take(1, 2, question);
+  await until(() => answers.delete(1));
+  assert.equal(tried.length, 2, tried.join("\n"));
+
+  asking.take(1, 3, question);
+  typed = "o\n"; // for the one that it was shown of
+  asking.take(1, 4, { ...question, program: "other" });
+  await until(() => tried.length === 4);
+  assert.match(tried[3] ?? "", /other\[/);
+  assert.equal(typed, undefined);
+  assert.equal(answers.size, 0);
+  asking.withdraw(1);
+  asking.end();
+});

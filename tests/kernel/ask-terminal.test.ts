@@ -187,7 +187,7 @@ test("Ctrl-Z at a question stops the program, and it is asked again when it goes
       ...line("sleep 1; echo slept-$((1+1))", "slept-2\r"),
       type("fg\n"),
       question,
-      answer("r"),
+      answer("r"), // counts, whether the question is printed before the kernel asks anew, or after, or both
       see("results 0 0\r"),
       prompt,
     ],
@@ -203,7 +203,7 @@ test("Ctrl-Z and fg at once: the question stands there again", () => {
       press(ctrl.z, "Stopped"),
       type("fg\n"),
       question,
-      // It may be printed once more by whoever notices later, and what was typed before that does not count.
+      // Where the shell was seen in front between the two, it is printed once more, and what was typed before does not count.
       press({ type: "r\n" }, "results 0 0\r"),
     ],
     env(policyFile()),

@@ -64,6 +64,7 @@ export function askOnTerminal(
 ): Asking {
   const open = new Map<number, Open>();
   let shown: number | undefined;
+  let askedAgain: number | undefined; // it was shown, and nobody else has been in front since
   let isWaiting = false; // it was said that a question waits for its turn in front
   let isQuiet = false;
   let timer: NodeJS.Timeout | undefined;
@@ -85,7 +86,8 @@ export function askOnTerminal(
 
   const show = (key: number, { question }: Open): void => {
     // What was typed before was not meant for this.
-    while ((terminal.read() ?? "") !== "");
+    if (askedAgain !== key) while ((terminal.read() ?? "") !== "");
+    askedAgain = undefined;
     const more = open.size > 1 ? `  (${open.size - 1} more wait)\n` : "";
     // A question that is not whole on the terminal is asked again, and nothing that is typed answers it.
     const isWhole = terminal.write(
@@ -132,6 +134,7 @@ export function askOnTerminal(
     const [key, one] = shown === undefined ? first : [shown, open.get(shown) ?? first[1]];
     if (!terminal.isInFront(one.question.pid)) {
       shown = undefined;
+      askedAgain = undefined;
       if (!isWaiting)
         terminal.write(
           `\ncallgate: ${whoAsks(one.question)} has a question, and waits to be in front (fg)\n`,
@@ -148,8 +151,13 @@ export function askOnTerminal(
         answer(key, turn, "deny");
         return;
       }
-      // The same question of somebody else: what is on the terminal is no longer what is asked.
-      if (shown === key) shown = undefined;
+      if (shown === key) {
+        // A signal (Ctrl-Z and fg) makes the kernel ask anew: what was typed at this question still answers it. Of
+        // somebody else it does not.
+        const before = open.get(key);
+        askedAgain = before !== undefined && looksTheSame(before.question, question) ? key : undefined;
+        shown = undefined;
+      }
       open.set(key, { turn, question });
       timer ??= setInterval(look, period);
       if (open.size === 1) look();
@@ -169,6 +177,11 @@ export function askOnTerminal(
       shown = undefined;
     },
   };
+}
+
+/** Of two questions with one key, which have call and arguments in common. */
+function looksTheSame(one: Question, other: Question): boolean {
+  return whoAsks(one) === whoAsks(other) && one.text === other.text;
 }
 
 function whoAsks({ program, pid }: Question): string {
