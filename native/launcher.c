@@ -362,9 +362,10 @@ _Noreturn static void become_node(long parent, int input, int output, const char
   fail_step(STEP_NODE, "execve", node, result, NULL);
 }
 
-// Ends as the child did, so that Ctrl-C during the preparation looks to a shell as it does for any program.
+// Ends as the child did, so that Ctrl-C during the preparation, or `--help | head`, looks to a shell as it does for any
+// program.
 _Noreturn static void die_like_child(int signal) {
-  if (signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP) {
+  if (signal == SIGPIPE || signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP) {
     struct signal_action deadly = {.handler = SIG_DFL};
     uint64_t none = 0;
     CALL(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); // no core file of ours for SIGQUIT

@@ -4,7 +4,7 @@ import { hasOption, nearestName, parseArguments, UsageError } from "./arguments.
 import type { Command } from "./command.ts";
 import { commandGroups, commands } from "./commands.ts";
 import { commandHelp, generalHelp, groupHelp } from "./help.ts";
-import { isReaderGone, OutputError, print, printError, terminalOptions } from "./output.ts";
+import { endBySigpipe, isReaderGone, OutputError, print, printError, terminalOptions } from "./output.ts";
 import { version } from "./version.ts";
 
 async function main(args: readonly string[]): Promise<number> {
@@ -94,7 +94,6 @@ function refuseCommand([name = "", second]: readonly string[]): number {
 
 /** What no command expects: still a sentence for the user, and the trace of our mistake only for who asks for it. */
 function reportFailure(error: unknown): void {
-  if (isReaderGone(error)) return;
   if (error instanceof OutputError) {
     printError(`callgate: ${error.message}\n`);
     return;
@@ -112,11 +111,15 @@ function reportFailure(error: unknown): void {
 
 // Not for people: the watcher has begun a run of `learn`, and Node goes on with it (learn/handed-over.ts).
 const args = process.argv.slice(2).map((one, index) => (index === 0 && one === "learn-on" ? "learn" : one));
+const fail = (error: unknown): void => {
+  if (isReaderGone(error)) endBySigpipe();
+  else {
+    reportFailure(error);
+    process.exitCode = findCommand(args)?.usageStatus ?? 2;
+  }
+};
 main(args).then(
   // At once: everything is written when a command has ended, and Node's own way there is longer.
   (status) => process.exit(status),
-  (error: unknown) => {
-    reportFailure(error);
-    process.exitCode = findCommand(args)?.usageStatus ?? 2;
-  },
+  fail,
 );

@@ -1,7 +1,7 @@
 /** Writing for people and programs: whole or not at all, whatever is on the other side. */
 import { fstatSync, writeSync } from "node:fs";
 
-/** The reader has gone: the command ends as quietly as other programs do. */
+/** The reader has gone: the command ends as other programs do, by endBySigpipe. */
 class ReaderGone extends Error {}
 
 /** An answer that could not be written is no answer; the message says why. */
@@ -49,6 +49,20 @@ export function printError(text: string): void {
 
 export function isReaderGone(error: unknown): boolean {
   return error instanceof ReaderGone;
+}
+
+/**
+ * Ends as a program does that nobody told to ignore SIGPIPE: without a word, and by a status (141 to a shell) that is no
+ * command's answer. What a caller ignores cannot be seen here: Node itself has ignored the signal since its start.
+ */
+export function endBySigpipe(): void {
+  // A signal whose last listener leaves is back at its default.
+  const listener = (): void => undefined;
+  process.on("SIGPIPE", listener);
+  process.off("SIGPIPE", listener);
+  // Where a caller has blocked the signal, it waits.
+  process.exitCode = 141;
+  process.kill(process.pid, "SIGPIPE");
 }
 
 /** How a descriptor's terminal wants text: colour only on a terminal, and only where NO_COLOR does not refuse it. */

@@ -2,10 +2,11 @@
 // `callgate lxc watch`: refusals are told as they happen, the answers stay the policy's, and nobody has to wait.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { filesOf } from "../../src/lxc/block.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
 import { probePath } from "../kernel/native.ts";
 import { atEnd, type Container, createContainer, noContainers, putProgram, run } from "./containers.ts";
@@ -266,6 +267,26 @@ test("a container in a user namespace is watched until it ends", { skip: noConta
     await until("its end", () => /: ended$/m.test(watcher.output()));
   } finally {
     assert.equal(await watcher.end("SIGTERM"), 0);
+  }
+});
+
+test("a watcher whose reader has gone ends by SIGPIPE at the next thing to tell, and leaves nothing", {
+  skip: noContainers,
+}, async () => {
+  const container = createContainer({ config: common });
+  putProgram(container, probePath, "probe");
+  enableWith(container, "syscall.deny = keyctl\n");
+  const watcher = await watchContainers([container]);
+  const end = new Promise((resolve) => watcher.child.once("exit", (code, signal) => resolve([code, signal])));
+  try {
+    // As `head` does after its last line.
+    watcher.child.stdout?.destroy();
+    mustStart(container);
+    assert.deepEqual(await end, [null, "SIGPIPE"]);
+    assert.match(watcher.output(), /^watching \S+; Ctrl-C ends it\n$/);
+    assert.ok(!existsSync(filesOf(container.folder).watch), "its socket is still there");
+  } finally {
+    container.stop();
   }
 });
 

@@ -69,7 +69,7 @@ async function serve(chosen: readonly Container[], json: boolean): Promise<numbe
   let isListening = false;
   let rest: Uint8Array = new Uint8Array();
   stream.on("error", () => stream.destroy());
-  stream.on("data", (chunk: Buffer) => {
+  const take = (chunk: Buffer): void => {
     const read = readWatchRecords(Buffer.concat([rest, chunk]));
     rest = read.rest;
     for (const event of read.events) {
@@ -80,16 +80,28 @@ async function serve(chosen: readonly Container[], json: boolean): Promise<numbe
       }
       const one = watched[event.container];
       if (one === undefined) continue;
-      tell(one, event, one.take(event), json);
+      const found = one.take(event);
       changed.add(one);
+      tell(one, event, found, json);
+    }
+  };
+  let failure: { readonly error: unknown } | undefined;
+  stream.on("data", (chunk: Buffer) => {
+    // Who reads what is told may go, or the disk be full: the watch ends as by a signal, and then says so.
+    try {
+      if (failure === undefined) take(chunk);
+    } catch (error) {
+      failure = { error };
+      stop();
     }
   });
   const status = await ended(child);
   clearInterval(saving);
   for (const signal of signals) process.off(signal, stop);
   save(changed);
-  if (!isListening) return status === 0 ? 2 : status;
+  if (!isListening && failure === undefined) return status === 0 ? 2 : status;
   for (const { folder } of chosen) rmSync(filesOf(folder).watch, { force: true });
+  if (failure !== undefined) throw failure.error;
   for (const one of watched) sumUp(one, json);
   if (status === 0) return 0;
   printError("callgate lxc watch: the part that answers was ended: what is refused gets ENOSYS now\n");
