@@ -4,16 +4,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root, scratch, scratchFile } from "./native.ts";
 
-/** One step: keys to type, a pattern to wait for, or a new size of the window (rows, columns). */
+/** One step: keys to type, patterns to wait for, or a new size of the window (rows, columns). */
 export type Step =
   | { readonly type: string }
   | { readonly see: string }
+  | { readonly all: readonly string[] }
   | { readonly press: string; readonly until: string }
   | { readonly resize: readonly [number, number] };
 
 export const type = (text: string): Step => ({ type: text });
 /** Waits for a regular expression of Python's; its named groups are what `inTerminal` returns. */
 export const see = (pattern: string): Step => ({ see: pattern });
+/** Waits for all of these, in whatever order they come: what two processes say has none. */
+export const seeAll = (...patterns: readonly string[]): Step => ({ all: patterns });
 export const resize = (rows: number, columns: number): Step => ({ resize: [rows, columns] });
 
 /**
@@ -46,34 +49,48 @@ if pid == 0:
     os.environ["PS1"] = "ready> " # here, since python3 may be started by a shell script, and those drop it
     os.execvp("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
 whole, at, found = b"", 0, {}
-def see(pattern, seconds=60):
+def see(patterns, seconds=60):
     global whole, at
     end = time.time() + seconds
     while True:
-        match = re.search(pattern.encode(), whole[at:])
-        if match:
-            at += match.end()
-            found.update({name: value.decode() for name, value in match.groupdict().items()})
+        matches = [re.search(pattern.encode(), whole[at:]) for pattern in patterns]
+        if all(matches):
+            at += max(match.end() for match in matches)
+            for match in matches: found.update({name: value.decode() for name, value in match.groupdict().items()})
             return
         if not select.select([master], [], [], max(0, end - time.time()))[0]:
-            raise TimeoutError("waited for %s" % pattern)
+            raise TimeoutError("waited for %s" % " and ".join(patterns))
         whole += os.read(master, 65536)
 def press(key, pattern):
     for attempt in range(60):
         os.write(master, key.encode())
-        try: return see(pattern, 1)
+        try: return see([pattern], 1)
         except TimeoutError: pass
     raise TimeoutError("pressed %r and waited for %s" % (key, pattern))
+# Who descends from the shell, in which group, in what state and in front or not: what a failure is told with.
+def descendants():
+    there, mine = {}, {str(pid)}
+    for one in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % one) as stat: name, rest = stat.read().rsplit(")", 1)
+            with open("/proc/%s/wchan" % one) as wchan: there[one] = (name, rest.split()[:6], wchan.read())
+        except OSError: pass # gone meanwhile
+    for _ in there: mine |= {one for one, (_, rest, _) in there.items() if rest[1] in mine}
+    for one in sorted(mine & there.keys(), key=int):
+        name, (state, parent, group, session, _, front), waits = there[one]
+        yield "\\n  %s) %s, parent %s, group %s, session %s, in front %s, waits in %s" % (name, state, parent, group, session, front, waits)
 problem, step = None, "the start"
 try:
-    see("ready> ")
+    see(["ready> "])
     for step in steps:
         if "type" in step: os.write(master, step["type"].encode())
-        elif "see" in step: see(step["see"])
+        elif "see" in step: see([step["see"]])
+        elif "all" in step: see(step["all"])
         elif "press" in step: press(step["press"], step["until"])
         else: fcntl.ioctl(master, termios.TIOCSWINSZ, size(*step["resize"]))
 except (OSError, TimeoutError) as error:
-    problem = "at %s, seen %r: %s" % (step, whole[at:].decode(errors="replace"), error)
+    problem = "at %s: %s\\nseen since: %r\\nbefore: %r\\nprocesses: %s" % (
+        step, error, whole[at:].decode(errors="replace"), whole[:at].decode(errors="replace"), "".join(descendants()))
 # Hanging up: bash continues and ends its jobs, and then itself.
 os.close(master)
 for _ in range(600):
