@@ -3,6 +3,7 @@
 // Pure tests run in one process, because a process a file costs ten times as much; the tests that start
 // programs, change the kernel's view of a process or need a container run one process a file.
 // Under CI a skipped test is a failure: what CI cannot try is not known to work.
+// What has failed stands last, each with all that was seen of it, so that the end of CI's output suffices.
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, isAbsolute, join, relative } from "node:path";
@@ -60,14 +61,43 @@ stream.on("test:pass", (event) => {
   if (event.skip !== undefined)
     skipped.push(`${event.name}: ${event.skip === true ? "no reason" : event.skip}`);
 });
-stream.on("test:fail", () => {
+const failures = [];
+stream.on("test:fail", (event) => {
   failed += 1;
+  if (event.details.error.failureType !== "subtestsFailed") failures.push(event);
 });
-stream.compose(new spec()).pipe(process.stdout);
-stream.on("end", () => {
+/** The end of what each file's programs have said on standard error, and of what came after its tests. */
+const said = new Map();
+const note = ({ file, message }) => said.set(file, `${said.get(file) ?? ""}${message}`.slice(-4000));
+stream.on("test:stderr", note);
+stream.on("test:diagnostic", ({ file, message }) => {
+  if (message.includes("after the test ended")) note({ file, message: `${message}\n` });
+});
+
+/** A failure with its place; of a file that ended too early, how it ended. */
+function describe({ name, file, details: { error } }) {
+  const { cause = error, exitCode, signal } = error;
+  const lines = [`failed: ${relative(root, file ?? "")}${name === file ? "" : `: ${name}`}`];
+  lines.push(
+    ...String(cause?.stack ?? cause?.message ?? cause)
+      .split("\n")
+      .filter((line) => !/^ +at .*node:/.test(line)),
+  );
+  if (exitCode !== undefined) lines.push(`the file ended with ${signal ?? exitCode}`);
+  // Node 20 says of what came after the tests not in which file.
+  const more =
+    `${said.get(file) ?? ""}${exitCode === undefined ? "" : (said.get(undefined) ?? "")}`.trimEnd();
+  if (more !== "") lines.push("the end of its standard error:", ...more.split("\n"));
+  return lines.join("\n  ");
+}
+
+const shown = stream.compose(new spec());
+shown.pipe(process.stdout);
+shown.on("end", () => {
   rmSync(scratch, { recursive: true, force: true });
-  for (const line of skipped) console.error(`skipped: ${line}`);
+  for (const failure of failures) console.log(`\n${describe(failure)}`);
+  for (const line of skipped) console.log(`skipped: ${line}`);
   const skipsCount = skipped.length > 0 && process.env.CI !== undefined;
-  if (skipsCount) console.error(`${skipped.length} skipped: in CI that is a failure`);
+  if (skipsCount) console.log(`${skipped.length} skipped: in CI that is a failure`);
   process.exitCode = failed > 0 || skipsCount ? 1 : 0;
 });
