@@ -72,15 +72,17 @@ test("half a million denials by five threads: each is counted, and memory does n
   );
   const ended = once(child, "exit");
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const peaks: string[] = [];
+  const peaks: number[] = [];
   for (let part = 0; part < 2; part += 1) {
     assert.equal((await lines.next()).value, "wrong: 0");
     const status = readFileSync(`/proc/${supervisorOf(child.pid)}/status`, "utf8");
-    peaks.push(/^VmHWM:\s*(.*)$/m.exec(status)?.[1] ?? "none");
+    peaks.push(Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]));
     child.stdin.write("\n");
   }
   assert.deepEqual(await ended, [0, null]);
-  assert.equal(peaks[1], peaks[0]);
+  // The kernel counts each processor's last pages late. One byte for a denial would be 487 KiB.
+  const [early = 0, late = Number.NaN] = peaks;
+  assert.ok(late - early < 256, `${early} KiB, and then ${late}`);
   assert.match(readFileSync(report, "utf8"), /"syscall":"keyctl",.*"count":500000[,}]/);
 });
 

@@ -92,8 +92,11 @@ function denialsProgram(): string {
 }
 
 const exdev = 18;
-const residentOf = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+/** A process's own memory in KiB, wherever it is. Exact: what is in the process's status counts some pages late. */
+const memoryOf = (pid: number): number =>
+  [
+    ...readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").matchAll(/^(?:Anonymous|Swap):\s+(\d+) kB$/gm),
+  ].reduce((sum, [, size]) => sum + Number(size), 0);
 
 describe("two containers that are watched", { skip: noContainers }, () => {
   const one = createContainer({ config: common });
@@ -192,9 +195,12 @@ describe("two containers that are watched", { skip: noContainers }, () => {
       .map(Number);
     const [proxy = 0] = proxies;
     assert.match(one.inside(`/denials 500 ${exdev}`), /500 made, 0 wrong/);
-    const early = residentOf(proxy);
+    const early = memoryOf(proxy);
     assert.match(one.inside(`/denials 6000 ${exdev}`), /6000 made, 0 wrong/);
-    assert.equal(residentOf(proxy), early);
+    const late = memoryOf(proxy);
+    assert.ok(early > 0);
+    // A page or two that a rare way through the program touches first may be new: nothing for each of them is.
+    assert.ok(late - early <= 16, `${early} KiB, and then ${late}`);
   });
 
   test("a watcher that is stopped keeps nobody waiting, and loses no count", async () => {
