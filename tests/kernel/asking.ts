@@ -50,7 +50,7 @@ static volatile int ticks;
 static void tick(int signal) { (void)signal; ticks++; }
 static int signals(int restart) {
   struct sigaction action = {.sa_handler = tick, .sa_flags = restart ? SA_RESTART : 0};
-  struct itimerval every = {{0, 20000}, {0, 20000}};
+  struct itimerval every = {{0, 100000}, {0, 100000}};
   sigaction(SIGALRM, &action, 0);
   setitimer(ITIMER_REAL, &every, 0);
   int result = try_one(0);

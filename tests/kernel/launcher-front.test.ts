@@ -405,8 +405,11 @@ test("terminal: Node's reset of the modes at its end changes nothing", () => {
   const cli = scratchFile(
     "cli.mjs",
     `import fs from "node:fs";
+     import { spawnSync } from "node:child_process";
      console.error("prep" + "aring");
-     setTimeout(() => fs.writeSync(3, fs.readFileSync(${JSON.stringify(plan)})), 600);`,
+     // Until the modes are others: standard input is not the terminal here.
+     while (!/ -echo /.test(spawnSync("stty", ["-a"], { stdio: [2, "pipe", 2], encoding: "utf8" }).stdout));
+     fs.writeSync(3, fs.readFileSync(${JSON.stringify(plan)}));`,
   );
   inTerminal(`${launcherPath} run ${process.execPath} ${cli}\n`, "preparing", "NOECHO", " -echo ");
 });
