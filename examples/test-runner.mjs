@@ -12,7 +12,7 @@ const outcome = ({ exitCode, signal, timedOut }) =>
   timedOut ? "too slow" : signal !== null ? `killed by ${signal}` : exitCode === 0 ? "passed" : "failed";
 const outcomes = await Promise.all(
   Object.entries(tests).map(async ([name, script]) => {
-    const result = await exec("sh", ["-c", script], { policy: plan, timeout: 5000 });
+    const result = await exec("sh", ["-c", script], { policy: plan, timeout: 20_000 });
     return `${name}: ${outcome(result)}`;
   }),
 );
