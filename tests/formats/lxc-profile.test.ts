@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { readPolicy } from "../../src/formats/index.ts";
 import { readLxcProfile } from "../../src/formats/lxc-profile/read.ts";
+import { warningsAbout } from "../../src/formats/lxc-profile/warnings-about.ts";
 import { writeLxcProfile } from "../../src/formats/lxc-profile/write.ts";
 import { evaluate } from "../../src/policy/evaluate.ts";
 import { resolveSound } from "../../src/policy/resolve.ts";
@@ -67,6 +68,48 @@ test("what LXC compares as 64 bits is read as 64 bits", () => {
   assert.equal(actionOf("x86_64", 38n), "errno");
   assert.equal(actionOf("x86_64", 38n + (1n << 32n)), "allow");
   assert.equal(actionOf("x86", 38n), "allow");
+});
+
+test("what was read is written as it was: whole arguments, calls behind others, on the ABIs where LXC applies it", () => {
+  const lines = [
+    "mkdir errno 13 [1,0x2,==]",
+    "ioctl errno 1 [1,0x9400,SCMP_CMP_MASKED_EQ,0xff00]",
+    "socket errno 97 [0,0x26,==]",
+    "connect errno 13",
+    "socketcall errno 97",
+    "prctl errno 1 [0,0x2,>=][1,0x5,<=]",
+  ];
+  const { text, losses } = writeLxcProfile(readSound(`2\ndenylist\n${lines.join("\n")}\n`), { target });
+  assert.deepEqual(losses, []);
+  assert.deepEqual(
+    text
+      .split("\n")
+      .filter((line) => / errno /.test(line))
+      .sort(),
+    [...lines].sort(),
+  );
+});
+
+test("a policy for one ABI only: LXC's rules are for all, and that is said", () => {
+  const { policy } = readPolicy(
+    'version = 1\n[syscalls]\ndefault = "deny"\nabis = ["x86_64"]\nrules = "allow read"\n',
+    { target },
+  );
+  assert.ok(policy !== undefined);
+  const { losses } = writeLxcProfile(policy, { target });
+  assert.match(losses.map(({ message }) => message).join("\n"), /^LXC's rules are for x86 and x32 as well/m);
+});
+
+test("warnings are told of the call that they are about", () => {
+  const { diagnostics } = read(
+    "2\ndenylist\n[x86]\nkeyctl\t\nptrace errno 1 [0,7,&=]\n[all]\nmkdir errno 1\nmkdir errno 2\n",
+  );
+  const about = (call: string) => warningsAbout(call, diagnostics).map(({ id }) => id);
+  assert.deepEqual(about("keyctl"), ["lxc-section-idle", "lxc-unknown-name"]);
+  assert.deepEqual(about("x86:keyctl(0)"), ["lxc-section-idle", "lxc-unknown-name"]);
+  assert.deepEqual(about("ptrace(request == 7)"), ["lxc-section-idle", "lxc-no-mask"]);
+  assert.deepEqual(about("mkdir"), ["lxc-rule-loses"]);
+  assert.deepEqual(about("key"), []);
 });
 
 test("a refused file names the line and what LXC takes", () => {

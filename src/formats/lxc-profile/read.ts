@@ -37,7 +37,7 @@ export interface LxcProfileResult {
 const debian12: KernelVersion = { major: 5, minor: 17, patch: 0 };
 
 /** Which ABIs LXC gives a filter rules for, on each machine that it runs on. */
-function profileAbis(target: AbiName): readonly Abi[] {
+export function profileAbis(target: AbiName): readonly Abi[] {
   const machine = abiByName(target)?.machine;
   return abis.filter((abi) => abi.machine === machine);
 }

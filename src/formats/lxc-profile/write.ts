@@ -22,8 +22,9 @@ import {
   multiplexedOf,
   syscallByName,
 } from "../../syscalls/index.ts";
+import { linesAsRead } from "./as-read.ts";
 import { both, type Cube, cubesOf, NoCubes } from "./cubes.ts";
-import { hasHalvedComparisons } from "./read.ts";
+import { hasHalvedComparisons, profileAbis } from "./read.ts";
 
 export interface WriteOptions {
   readonly target: AbiName;
@@ -76,31 +77,58 @@ export function writeLxcProfile(policy: Policy, options: WriteOptions): WrittenP
   for (const { abi } of own)
     if (abi.machine !== machine) lose(undefined, `${abi.name} is not an ABI of this machine`);
 
+  // Version 2 has no list of ABIs. Below an exact filter that refuses the others nothing is lost.
+  const names = new Set(own.map(({ abi }) => abi.name));
+  const more = profileAbis(options.target).filter(({ name }) => !names.has(name));
+  if (options.below !== true && more.length > 0)
+    lose(
+      undefined,
+      `LXC's rules are for ${more.map(({ name }) => name).join(" and ")} as well, which the policy has no rules for`,
+    );
+  const word = denies ? "denylist" : `allowlist ${wordsOf(fallback, own)}`;
+  const head = `2\n${word}\n[all]`;
+
   const rules: string[] = [];
   for (const [name, calls] of callsByName(own)) {
     if (options.except?.has(name) === true) continue;
-    const decided = calls.map((call) => linesOf(call, name, fallback, own, options.below === true, lose));
+    const missed: string[] = [];
+    const decided = calls.map((call) =>
+      linesOf(call, name, fallback, own, options.below === true, (_, message) => missed.push(message)),
+    );
     const [first] = decided;
     const needsRule = decided.some((one) => one !== undefined && one.length > 0);
-    if (first === undefined || !needsRule) continue;
+    if (first === undefined || !needsRule) {
+      for (const message of missed) lose(name, message);
+      continue;
+    }
     if (!isKnown(name, own, options)) {
+      for (const message of missed) lose(name, message);
       // What no kernel has served has the kernel's own answer.
       if (calls.some(({ abi }) => syscallByName(abi.abi.name, name)?.since !== undefined))
         lose(name, "libseccomp does not know this call: LXC would ignore the rule");
       continue;
     }
     const reached = calls.flatMap((call, index) => (isReached(call.abi, name) ? [decided[index]] : []));
-    if (reached.length < calls.length) lose(name, "LXC does not apply rules on it on every ABI");
+    const isMissed = calls.some((call, index) => !isReached(call.abi, name) && decided[index]?.length !== 0);
     const [shown] = reached;
+    const isAlike = reached.every((lines) => lines !== undefined && lines.join("\n") === shown?.join("\n"));
+    if (options.below !== true && (missed.length > 0 || isMissed || !isAlike)) {
+      const lines = linesAsRead({ name, calls, head, words: (action) => exactWordsOf(action, own), options });
+      if (lines !== undefined) {
+        rules.push(...lines.map((line) => `${name} ${line}`.trimEnd()));
+        continue;
+      }
+    }
+    for (const message of missed) lose(name, message);
+    if (isMissed) lose(name, "LXC does not apply rules on it on every ABI");
     if (shown === undefined) continue;
-    if (reached.some((lines) => lines === undefined || lines.join("\n") !== shown.join("\n"))) {
+    if (!isAlike) {
       lose(name, "it is decided differently on different ABIs, and LXC's rules are for all of them");
       continue;
     }
     rules.push(...shown.map((line) => `${name} ${line}`.trimEnd()));
   }
-  const word = denies ? "denylist" : `allowlist ${wordsOf(fallback, own)}`;
-  return { text: `2\n${word}\n[all]\n${rules.map((line) => `${line}\n`).join("")}`, rules, losses };
+  return { text: `${head}\n${rules.map((line) => `${line}\n`).join("")}`, rules, losses };
 }
 
 interface NamedCall {
@@ -266,6 +294,15 @@ function plainAction(action: Action, own: readonly ResolvedAbi[], lose: (message
     default:
       return action;
   }
+}
+
+/** The same of an action that LXC has; of any other, nothing that LXC would take. */
+function exactWordsOf(action: Action, own: readonly ResolvedAbi[]): string {
+  let isLost = false;
+  const plain = plainAction(action, own, () => {
+    isLost = true;
+  });
+  return isLost ? `no ${action.kind}` : wordsOf(plain, own);
 }
 
 function errnoOf(action: Extract<Action, { kind: "errno" }>, own: readonly ResolvedAbi[]): number {
