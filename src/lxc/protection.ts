@@ -77,7 +77,7 @@ export function demandOf(config: ContainerConfig, kernel: string): Demand {
   const diagnostics: Diagnostic[] = [...statements.diagnostics];
   const unmanaged = config.lines.filter((line) => !line.isManaged);
   const floorLine = statements.inherits ? lastValue(unmanaged, "lxc.seccomp.profile") : undefined;
-  const floor = floorLine === undefined ? undefined : readFloor(floorLine.value, diagnostics);
+  const floor = floorLine === undefined ? undefined : readProfile(floorLine.value, diagnostics);
   return {
     config,
     statements,
@@ -177,7 +177,8 @@ function filterOrProblem(
   }
 }
 
-function readFloor(file: string, diagnostics: Diagnostic[]): Floor | undefined {
+/** A profile as LXC means it; what is wrong with it, and where LXC does otherwise than is written, are diagnostics. */
+export function readProfile(file: string, diagnostics: Diagnostic[]): Floor | undefined {
   let text: string;
   try {
     text = readFileSync(file, "utf8");

@@ -49,7 +49,11 @@ export interface Statements {
 
 /** Reads the statements of a configuration. @param kernel the running kernel's version, to be offered as baseline */
 export function readStatements(config: ContainerConfig, kernel: string): Statements {
-  const diagnostics: Diagnostic[] = [...config.diagnostics, ...misspeltKeys(config)];
+  const diagnostics: Diagnostic[] = [
+    ...config.diagnostics,
+    ...keysThatStopLxc(config),
+    ...misspeltKeys(config),
+  ];
   // What `enable` wrote holds only where the configuration says nothing itself.
   const own = config.lines.filter((line) => line.key.startsWith("syscall.") && !line.isManaged);
   const managed = config.lines.filter(
@@ -70,23 +74,27 @@ export function readStatements(config: ContainerConfig, kernel: string): Stateme
   };
 }
 
-/** `lxc.syscall.…` stops LXC, and a key of ours that does not exist states nothing. */
+/** `lxc.syscall.…`, with which LXC refuses the whole configuration. */
+export function keysThatStopLxc({ lines }: Pick<ContainerConfig, "lines">): readonly Diagnostic[] {
+  return lines
+    .filter(({ key }) => key.startsWith("lxc.syscall."))
+    .map(({ key, keySpan }) => {
+      const written = key.slice("lxc.".length);
+      return {
+        id: "lxc-key",
+        severity: "error",
+        message:
+          "LXC refuses keys that begin with lxc. and that it does not know: the container would not start",
+        span: keySpan,
+        label: `write ${written}`,
+        fix: { message: `write ${written}`, edits: [{ span: keySpan, text: written }] },
+      };
+    });
+}
+
+/** A key of ours that does not exist states nothing. */
 function misspeltKeys({ lines }: ContainerConfig): readonly Diagnostic[] {
   return lines.flatMap(({ key, keySpan }): readonly Diagnostic[] => {
-    if (key.startsWith("lxc.syscall.")) {
-      const written = key.slice("lxc.".length);
-      return [
-        {
-          id: "lxc-key",
-          severity: "error",
-          message:
-            "LXC refuses keys that begin with lxc. and that it does not know: the container would not start",
-          span: keySpan,
-          label: `write ${written}`,
-          fix: { message: `write ${written}`, edits: [{ span: keySpan, text: written }] },
-        },
-      ];
-    }
     if (!key.startsWith("syscall.") || statementKeys.some((one) => one === key)) return [];
     const guess = nearest(key, statementKeys);
     return [

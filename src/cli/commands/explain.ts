@@ -12,6 +12,7 @@ import {
   spanText,
 } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
+import { warningsAbout } from "../../formats/lxc-profile/warnings-about.ts";
 import { printAction } from "../../policy/action.ts";
 import { plainText } from "../../policy/document.ts";
 import { extendPolicy } from "../../policy/extend.ts";
@@ -43,6 +44,7 @@ export function main(parsed: ParsedArguments): number {
     printError(renderDiagnostics(loaded.diagnostics, terminalOptions(2)));
     return 2;
   }
+  printError(renderDiagnostics(warningsAbout(text, loaded.diagnostics), terminalOptions(2)));
   return explainCall(parsed, loaded.policy, text);
 }
 

@@ -61,14 +61,15 @@ function checkOne(container: Container): readonly Diagnostic[] {
       span: first.keySpan,
       label: `callgate lxc enable ${container.name}`,
     });
-  for (const { syscall, message } of isEnabled ? (protection?.beyondProfile ?? []) : []) {
-    if (syscall === undefined) continue;
+  const beyond = new Map<string, string[]>();
+  for (const { syscall, message } of isEnabled ? (protection?.beyondProfile ?? []) : [])
+    if (syscall !== undefined) beyond.set(message, [...(beyond.get(message) ?? []), syscall]);
+  for (const [message, calls] of beyond)
     found.push({
       id: "beyond-profile",
       severity: "note",
-      message: `${syscall}: ${message}; plain lxc-attach is not kept from it, the container and callgate lxc attach are`,
+      message: `plain lxc-attach is not kept from ${calls.join(", ")}, the container and callgate lxc attach are: ${message}`,
     });
-  }
   return found;
 }
 

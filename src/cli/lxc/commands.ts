@@ -91,7 +91,8 @@ export const lxcCommands: readonly Command[] = [
     operands: "NAME CALL",
     completes: ["container", "call"],
     description: [
-      "As explain does for a policy; and then what the profile says that stays in force below, as LXC really carries it out. With --json each object says of which it is: layer is statements or profile.",
+      "As explain does for a policy; and then what the profile says that stays in force below, as LXC really carries it out. Of a container that is not enabled it says what LXC does, which passes statements over. What LXC does otherwise than its profile is written stands before the answer, as a warning.",
+      "With --json each object says of which it is: layer is statements or profile, or none where no filter is there.",
     ],
     options: [{ name: "abi", value: "NAME", help: "only this ABI", completes: "abi" }, ...place, json, help],
     examples: [

@@ -6,6 +6,7 @@ import { filesOf, hasBlock, hasDefaultBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
 import { lxcMissing } from "../../lxc/container.ts";
 import { sizeOf } from "../../lxc/log.ts";
+import { keysThatStopLxc } from "../../lxc/statements.ts";
 import { programProblems } from "../../lxc/wiring.ts";
 import { UsageError } from "../arguments.ts";
 import { printError } from "../output.ts";
@@ -42,10 +43,14 @@ export const start: LxcCommand = ({ operands, containers }) => {
     printError(sanitiseLines(stderr));
     return 0;
   }
-  // Where callgate knows why, LXC's own lines say less. A hook that is not there has written nothing.
+  // Where callgate knows why, LXC's own lines say less. A hook that is not there, or not reached, has written nothing.
+  const config = readConfig(configFile);
   const said =
     textFrom(log, before) ||
-    renderDiagnostics(programProblems(readConfig(configFile)), { colour: false, width: 100 });
+    renderDiagnostics([...keysThatStopLxc(config), ...programProblems(config)], {
+      colour: false,
+      width: 100,
+    });
   printError(said === "" ? stderr : sanitiseLines(said));
   return 125;
 };
