@@ -251,15 +251,16 @@ export interface CreateOptions {
   /** Where to create it; a folder of its own otherwise. */
   readonly lxcpath?: string;
   readonly config?: string;
+  /** Its name; one that no other process's has otherwise. */
+  readonly name?: string;
 }
 
 export function createContainer({
   kind = "privileged",
   lxcpath: given,
   config = "",
+  name = `cg${process.pid}x${++counter}`,
 }: CreateOptions = {}): Container {
-  counter += 1;
-  const name = `cg${process.pid}x${counter}`;
   const owner = kind === "user" ? createUser() : undefined;
   const user = owner?.id;
   const lxcpath = given ?? createLxcpath(user);
