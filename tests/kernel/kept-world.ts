@@ -4,7 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { isRoot, ordinaryUser, root, scratchPath } from "./native.ts";
@@ -32,8 +43,13 @@ let holder: ChildProcess | undefined;
 export function keepApart(): void {
   before(async () => {
     if (!isRoot) return;
-    const line =
-      "mount -t tmpfs tmpfs /run && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && echo ready && exec sleep 100000";
+    // Plans rest on files of /etc, in which other tests make users meanwhile.
+    const line = [
+      "mount -t tmpfs tmpfs /run",
+      "mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
+      "mkdir -m 700 /run/own && cp -a /etc /run/own && mount --bind /run/own/etc /etc",
+      "echo ready && exec sleep 100000",
+    ].join(" && ");
     holder = spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", line], {
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -116,7 +132,8 @@ export class World {
     this.person = person;
     this.callgate = callgate;
     this.command = command;
-    this.usual = [command === "run" ? "--policy" : "-o", "../policy.toml", "--", "sh", "-c", "echo done"];
+    const options = command === "run" ? ["--policy"] : ["--once", "-o"];
+    this.usual = [...options, "../policy.toml", "--", "sh", "-c", "echo done"];
     this.folder = scratchPath("world");
     for (const name of ["", "home", "work", "bin"]) mkdirSync(join(this.folder, name), { recursive: true });
     this.write("started", "");
@@ -183,3 +200,37 @@ export class World {
     inside(this.person, ["rm", "-rf", this.person.folder], { asIs: true });
   }
 }
+
+/** Something that what is kept rests on, changed in a world; with what the next run is to be started. */
+export type Change = (world: World) => RunOptions & { readonly args?: readonly string[] };
+
+/** What plans and jobs rest on alike. The policy includes base.toml, which has the word keyctl. */
+export const commonChanges: Readonly<Record<string, Change>> = {
+  "the policy, by a comment": (world) => {
+    world.write("policy.toml", `${readFileSync(world.path("policy.toml"), "utf8")}# other\n`);
+    return {};
+  },
+  "an included file with size and mtime put back": (world) => {
+    const { atime, mtime, size } = statSync(world.path("base.toml"));
+    world.write("base.toml", readFileSync(world.path("base.toml"), "utf8").replace("keyctl", "acct  "));
+    utimesSync(world.path("base.toml"), atime, mtime);
+    assert.equal(statSync(world.path("base.toml")).size, size);
+    return {};
+  },
+  "PATH, whose order is another": (world) => ({
+    env: world.env({ PATH: `${world.path("bin")}:/bin:/usr/bin` }),
+  }),
+  "a file that was absent: a program earlier in PATH": (world) => {
+    world.write("bin/sh", "#!/bin/sh\necho done\n");
+    return {};
+  },
+  "the working directory, replaced by another of the same name": (world) => {
+    renameSync(world.path("work"), world.path("away"));
+    mkdirSync(world.path("work"));
+    return {};
+  },
+  HOME: (world) => ({ env: world.env({ HOME: world.path("") }) }),
+  "the arguments": (world) => ({ args: [...world.usual.slice(0, -1), `${world.usual.at(-1)} `] }),
+  no_new_privs: () => ({ before: ["setpriv", "--no-new-privs"] }),
+  ...(isRoot ? { "the groups": () => ({ groups: "4242" }) } : {}),
+};
