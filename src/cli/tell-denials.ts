@@ -22,6 +22,7 @@ import { alwaysInto } from "./ask/always.ts";
 import { askOnTerminal } from "./ask/ask-on-terminal.ts";
 import { terminalOn } from "./ask/terminal.ts";
 import { printError } from "./output.ts";
+import { refuseOwnWord } from "./own-word.ts";
 import { type ReportManner, readReport } from "./report-options.ts";
 
 const descriptors = { records: 3, policy: 4, target: 5, terminal: 6 } as const;
@@ -32,6 +33,7 @@ interface Told extends ReportManner {
 }
 
 export async function tellDenials(): Promise<number> {
+  if (!isFile(descriptors.policy)) return refuseOwnWord("tell-denials", "run");
   const { manner, rules } = readReport(wholeFile(descriptors.policy));
   const told: Told = { ...manner, policy: policyOfText(inflateRawSync(rules).toString()) };
   const write = writerOf(told);
@@ -107,6 +109,14 @@ export async function tellDenials(): Promise<number> {
 function wholeFile(descriptor: number): Uint8Array {
   const bytes = new Uint8Array(fstatSync(descriptor).size);
   return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
+}
+
+function isFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
 }
 
 const terminalSignals = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;

@@ -9,8 +9,8 @@ import { parseArguments } from "../../src/cli/arguments.ts";
 import { commandGroups, commands } from "../../src/cli/commands.ts";
 import { version } from "../../src/cli/version.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
-import { isRoot, ordinaryUser, scratch, scratchFile } from "../kernel/native.ts";
-import { callgate } from "./callgate.ts";
+import { isRoot, ordinaryUser, scratch, scratchFile, scratchPath } from "../kernel/native.ts";
+import { callgate, shell } from "./callgate.ts";
 
 const small = scratchFile("small.toml", 'version = 1\n[syscalls]\nrules = "allow @default, @basic-io"\n');
 const mistaken = scratchFile(
@@ -103,6 +103,38 @@ for (const group of commandGroups) {
     const alone = callgate([group.name]);
     assert.deepEqual([alone.status, alone.stdout, alone.stderr], [2, "", stdout]);
     assert.equal(callgate([group.name, "nonsense"]).status, 2);
+  });
+}
+
+/** What the watcher and the launcher start Node by. */
+for (const [word, command] of [
+  ["learn-on", "learn"],
+  ["tell-denials", "run"],
+] as const) {
+  test(`${word} is callgate's own: nobody is offered it, and who types it is told`, () => {
+    const policy = scratchPath(`${word}.toml`);
+    const lines = [[word], [word, "-o", policy, "--", "true"]];
+    for (const line of lines) {
+      const { status, stdout, stderr } = callgate(line);
+      assert.deepEqual([status, stdout], [2, ""]);
+      assert.equal(
+        stderr,
+        `callgate: ${word} is no command: callgate starts itself by it and hands something over; callgate ${command} is one\n`,
+      );
+    }
+    // Other descriptors are in the places of those that are handed over.
+    const files = shell(`"$callgate" ${word} -o ${policy} -- true 3<${small} 4</dev/null`);
+    assert.deepEqual([files.status, files.stdout], [2, ""]);
+    assert.match(files.stderr, / is no command: /);
+    const said = [
+      callgate(["--help"]),
+      callgate(["help", command]),
+      ...["bash", "zsh", "fish"].map((name) => callgate(["completions", name])),
+    ];
+    for (const { status, stdout } of said) {
+      assert.equal(status, 0);
+      assert.doesNotMatch(stdout, new RegExp(word));
+    }
   });
 }
 

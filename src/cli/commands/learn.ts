@@ -30,25 +30,28 @@ import {
   describeUse,
 } from "../learn/describe.ts";
 import { keepExpectedRun } from "../learn/expected-run.ts";
-import { type HandedOver, isHandedOver, readHandedOver } from "../learn/handed-over.ts";
+import { type HandedOver, handingOver, readHandedOver } from "../learn/handed-over.ts";
 import { factsSince, hasNews, type Lessons, lessonsOf } from "../learn/lessons.ts";
 import { mergePolicies } from "../learn/merge.ts";
 import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
 import { addedOf, summaryOf, type Trial } from "../learn/summary.ts";
 import { tryWholeSandbox } from "../learn/whole-sandbox.ts";
 import { print, printError } from "../output.ts";
+import { refuseOwnWord } from "../own-word.ts";
 
 /** A run under the policy may reach further than the first one, and so lack more: it is tried this often. */
 const mostTries = 4;
 
 export async function main(parsed: ParsedArguments): Promise<number> {
+  const [, , word] = process.argv;
+  const handedOver = word === handingOver ? readHandedOver() : undefined;
+  if (word === handingOver && handedOver === undefined) return refuseOwnWord(word, "learn");
   const output = valueOfOption(parsed, "output");
   if (output === undefined)
     throw new UsageError("the policy's file is missing: callgate learn -o FILE -- CMD");
   const native = hostAbi();
   if (process.platform !== "linux" || (native !== "x86_64" && native !== "aarch64"))
     return fail("programs can be watched on Linux only, on x86_64 and aarch64");
-  const handedOver = isHandedOver() ? readHandedOver() : undefined;
   const prepared = handedOver?.policy ?? prepareOutput(output, hasOption(parsed, "force"));
   if (typeof prepared !== "string") return fail(prepared.problem);
   if (hasOption(parsed, "merge"))

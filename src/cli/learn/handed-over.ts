@@ -19,21 +19,13 @@ const descriptors = { told: 3, records: 4 } as const;
 const headerLength = 40;
 const magic = "cghanded";
 
-/** The watcher has started this process in its own place (main.ts takes the command for `learn`). */
-export function isHandedOver(): boolean {
-  return process.argv[2] === "learn-on";
-}
+/** By which the watcher starts this process in its own place; main.ts takes it for `learn`. */
+export const handingOver = "learn-on";
 
-/** @throws RangeError where it is not what the watcher hands over */
-export function readHandedOver(): HandedOver {
-  const bytes = Buffer.alloc(fstatSync(descriptors.told).size);
-  for (let at = 0; at < bytes.length; ) {
-    const count = readSync(descriptors.told, bytes, at, bytes.length - at, at);
-    if (count === 0) break;
-    at += count;
-  }
-  if (bytes.toString("latin1", 0, 8) !== magic)
-    throw new RangeError("this is not what the watcher hands over");
+/** Undefined where it is not what the watcher hands over: somebody has typed the word. */
+export function readHandedOver(): HandedOver | undefined {
+  const bytes = bytesOf(descriptors.told);
+  if (bytes.length < headerLength || bytes.toString("latin1", 0, 8) !== magic) return undefined;
   const [watcher = 0, hasEnded = 0, status = 0, signal = 0] = [8, 12, 16, 20].map((at) =>
     bytes.readUInt32LE(at),
   );
@@ -48,6 +40,22 @@ export function readHandedOver(): HandedOver {
       signal: signalOf(signal),
     },
   };
+}
+
+/** What is in a file that is open; nothing where there is none. */
+function bytesOf(descriptor: number): Buffer {
+  try {
+    const status = fstatSync(descriptor);
+    const bytes = Buffer.alloc(status.isFile() ? status.size : 0);
+    for (let at = 0; at < bytes.length; ) {
+      const count = readSync(descriptor, bytes, at, bytes.length - at, at);
+      if (count === 0) break;
+      at += count;
+    }
+    return bytes;
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 /** As Node has it of its own children: null for a death by a signal. */
