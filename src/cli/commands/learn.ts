@@ -19,7 +19,7 @@ import {
 import type { Policy } from "../../policy/types.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
 import { launcherProblem } from "../../sandbox/verify-launcher.ts";
-import { goOnWatching, type WatchedRun, watch, watchJob } from "../../sandbox/watch.ts";
+import { goOnWatching, type WatchedRun, watch } from "../../sandbox/watch.ts";
 import { type AbiName, hostAbi } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import {
@@ -31,6 +31,7 @@ import {
 } from "../learn/describe.ts";
 import { keepExpectedRun } from "../learn/expected-run.ts";
 import { type HandedOver, handingOver, readHandedOver } from "../learn/handed-over.ts";
+import { type JobOf, jobMaker } from "../learn/jobs.ts";
 import { factsSince, hasNews, type Lessons, lessonsOf } from "../learn/lessons.ts";
 import { mergePolicies } from "../learn/merge.ts";
 import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
@@ -79,6 +80,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     // The watcher can say no more than what is the same in every run that brings nothing new.
     keeps: !["force", "json", "phases"].some((option) => hasOption(parsed, option)),
   };
+    job: jobMaker(native),
   if (handedOver === undefined) warnOfRights(found.path);
   try {
     return await learn(lesson, start, policy, handedOver);
@@ -107,6 +109,7 @@ interface Lesson {
 }
 
 async function learn(
+  readonly job: JobOf;
   lesson: Lesson,
   start: string,
   policy: Policy,
@@ -183,7 +186,10 @@ async function learn(
         return finish(1);
       }
       say(`tried: ran again under ${shown}: nothing was denied; ${describeEnd(trial)}, as before`);
-      const end = await tryWholeSandbox(lesson, describeEnd(run), input.second?.() ?? "ignore", say);
+      const trying = tryWholeSandbox(lesson, describeEnd(run), input.second?.() ?? "ignore", say);
+      // What will be kept is compiled while that runs.
+      if (lesson.keeps) lesson.job(current, "permit");
+      const end = await trying;
       const isAsBefore = end === describeEnd(run);
       trials.push({ sandbox: "whole", end: end ?? null, endedAsBefore: isAsBefore, missing: null });
       return finish(isAsBefore ? 0 : 1);
@@ -205,13 +211,13 @@ async function learn(
 }
 
 async function watchOnce(
-  { native, program, stdout }: Lesson,
+  { job, program, stdout }: Lesson,
   policy: Policy,
   refused: "permit" | "refuse",
   input: number | "ignore",
 ): Promise<WatchedRun> {
   return watch({
-    job: watchJob(policy, native, refused),
+    job: job(policy, refused),
     program,
     input,
     output: stdout,

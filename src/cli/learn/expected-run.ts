@@ -23,10 +23,10 @@ import { findProgram } from "../../sandbox/find-program.ts";
 import { type ExpectedCall, encodeExpected, keepJob, places } from "../../sandbox/kept-jobs.ts";
 import { factsProblem, restOnCallgate } from "../../sandbox/kept-plans.ts";
 import { realPath, recordLookups, restOnContent } from "../../sandbox/lookups.ts";
-import { watchJob } from "../../sandbox/watch.ts";
 import { type AbiName, abiByName } from "../../syscalls/index.ts";
 import { nodeInPath, stringsOf } from "../own-command-line.ts";
 import { describeGrants, describeNothingNew, describeUse } from "./describe.ts";
+import type { JobOf } from "./jobs.ts";
 import { hasNews, lessonsOf } from "./lessons.ts";
 
 export interface LearnedFrom {
@@ -39,6 +39,7 @@ export interface LearnedFrom {
   readonly text: string;
   readonly run: { readonly observation: Observation };
   readonly facts: FileFacts;
+  readonly job: JobOf;
 }
 
 /** Keeps what the next run needs where it can be kept; never fails, since the next run can be Node's. */
@@ -78,7 +79,7 @@ function expectedRun(learned: LearnedFrom): Uint8Array | undefined {
   const said = wordsFor(learned, observation, policy);
   if (said === undefined) return undefined;
   return encodeExpected({
-    job: watchJob(policy, native, "permit"),
+    job: learned.job(policy, "permit"),
     calls,
     texts: observation.texts.map(({ call, bytes }) => ({ ...numbersOf(call), which: 0, bytes })),
     files: said.files,
