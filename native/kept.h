@@ -351,10 +351,8 @@ static struct fact take_fact(struct payload *payload) {
   return fact;
 }
 
-static bool has_content(long folder, const char *path, const uint8_t *wanted, size_t length) {
-  struct open_how how = {O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  long file = CALL(openat2, folder, path, &how, sizeof how);
-  if (file < 0) return false;
+// Whether this is what is left to read of a file.
+static bool reads_as(long file, const uint8_t *wanted, size_t length) {
   uint8_t bytes[8192];
   bool same = true;
   long count;
@@ -364,8 +362,20 @@ static bool has_content(long folder, const char *path, const uint8_t *wanted, si
     for (long i = 0; same && i < count; i++) same = bytes[i] == wanted[i];
     if (same) wanted += count, length -= (size_t)count;
   } while (same && count == (long)sizeof bytes);
-  CALL(close, file);
   return same && length == 0;
+}
+
+static long open_plainly(long folder, const char *path, uint64_t flags) {
+  struct open_how how = {flags | O_NONBLOCK | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  return CALL(openat2, folder, path, &how, sizeof how);
+}
+
+static bool has_content(long folder, const char *path, const uint8_t *wanted, size_t length) {
+  long file = open_plainly(folder, path, O_RDONLY);
+  if (file < 0) return false;
+  bool same = reads_as(file, wanted, length);
+  CALL(close, file);
+  return same;
 }
 
 static bool holds(const struct fact *fact) {

@@ -21,7 +21,7 @@
 
 #define NUMBERS(X)                                                                                                    \
   X(read, 0) X(write, 1) X(close, 3) X(fstat, 5) X(rt_sigaction, 13) X(rt_sigprocmask, 14) X(ioctl, 16)               \
-  X(getpid, 39) X(pread64, 17) X(socket, 41) X(sendto, 44) X(setsockopt, 54) X(clone, 56) X(execve, 59) X(wait4, 61) X(kill, 62) X(uname, 63)     \
+  X(getpid, 39) X(pread64, 17) X(pwrite64, 18) X(socket, 41) X(sendto, 44) X(setsockopt, 54) X(clone, 56) X(execve, 59) X(wait4, 61) X(kill, 62) X(uname, 63)     \
   X(sched_yield, 24) X(fcntl, 72) X(fsync, 74) X(fchdir, 81) X(fchmod, 91) X(ptrace, 101) X(getppid, 110) X(setsid, 112) X(personality, 135) X(prctl, 157)          \
   X(settimeofday, 164) X(mount, 165) X(umount2, 166) X(swapon, 167) X(reboot, 169) X(init_module, 175) X(quotactl, 179)               \
   X(clock_settime, 227) X(exit_group, 231) X(kexec_load, 246) X(add_key, 248) X(keyctl, 250) X(openat, 257)           \
@@ -41,7 +41,7 @@
 
 #define NUMBERS(X)                                                                                                    \
   X(dup3, 24) X(fcntl, 25) X(ioctl, 29) X(umount2, 39) X(mount, 40) X(faccessat, 48) X(fchdir, 50) X(fchmod, 52) X(fchownat, 54) X(openat, 56) X(close, 57)        \
-  X(pipe2, 59) X(quotactl, 60) X(read, 63) X(write, 64) X(pread64, 67) X(ppoll, 73) X(fstat, 80) X(fsync, 82) X(personality, 92)                  \
+  X(pipe2, 59) X(quotactl, 60) X(read, 63) X(write, 64) X(pread64, 67) X(pwrite64, 68) X(ppoll, 73) X(fstat, 80) X(fsync, 82) X(personality, 92)                  \
   X(exit_group, 94) X(unshare, 97) X(kexec_load, 104) X(init_module, 105) X(clock_settime, 112) X(ptrace, 117)        \
   X(kill, 129) X(rt_sigaction, 134) X(rt_sigprocmask, 135) X(reboot, 142) X(uname, 160) X(setsid, 157) X(prctl, 167)                \
   X(settimeofday, 170) X(getpid, 172) X(getppid, 173) X(socket, 198) X(sendto, 206) X(setsockopt, 208)                \

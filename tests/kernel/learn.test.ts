@@ -442,6 +442,44 @@ describe("learning converges", () => {
     assert.match(readFileSync(policy, "utf8"), /allow mknod(?:at)?\b/);
   });
 
+  test("a policy that is edited while the program runs keeps what was written into it", () => {
+    const policy = learn("edited", ["true"]);
+    // The program itself is who edits, in the run that is learned from; what it has written holds in the next one.
+    const rule = "deny mkdir, mkdirat   # by hand";
+    const script = `rmdir made 2>/dev/null; if mkdir made; then { sed "s/^errno(ENOSYS) clone3/${rule}\\n&/" "$0" >new; cat new >"$0"; }; fi`;
+    const outcome = run(["learn", "-o", policy, "--", "sh", "-c", script, policy], { cwd: dirname(policy) });
+    assert.equal(outcome.status, 0, outcome.stderr);
+    assert.match(
+      outcome.stderr,
+      /was changed while the program ran: what was learned is for what is there now\n[\s\S]*mkdir: .*not permitted\ncallgate learn: tried/,
+    );
+    const text = readFileSync(policy, "utf8");
+    assert.equal(text.split(rule).length, 2, text);
+    assert.match(text, /^allow execve\b/m);
+    rulesAreExplained(text.replace(`${rule}\n`, ""));
+  });
+
+  test("what comes into the policy's place while the program runs is not written over", () => {
+    const [policy, again] = [scratchPath("came.toml"), scratchPath("came-again.toml")];
+    const first = run(["learn", "-o", policy, "--", "sh", "-c", 'echo "no policy" >"$0"', policy]);
+    assert.equal(first.status, 2, first.stderr);
+    assert.match(first.stderr, /came\.toml is no policy without mistakes/);
+    assert.equal(readFileSync(policy, "utf8"), "no policy\n");
+    const forced = run([
+      "learn",
+      "--once",
+      "--force",
+      "-o",
+      again,
+      "--",
+      "sh",
+      "-c",
+      'echo "no policy" >"$0"',
+      again,
+    ]);
+    assert.match(readFileSync(again, "utf8"), /Written by callgate learn/, forced.stderr);
+  });
+
   test("policies are merged", () => {
     const [a, b] = [learn("a", ["true"]), learn("b", ["sh", "-c", "/bin/true"])];
     const merged = scratchPath("merged.toml");

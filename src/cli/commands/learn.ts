@@ -34,7 +34,7 @@ import { type HandedOver, handingOver, readHandedOver } from "../learn/handed-ov
 import { type JobOf, jobMaker } from "../learn/jobs.ts";
 import { factsSince, hasNews, type Lessons, lessonsOf } from "../learn/lessons.ts";
 import { mergePolicies } from "../learn/merge.ts";
-import { policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
+import { editedText, policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
 import { addedOf, summaryOf, type Trial } from "../learn/summary.ts";
 import { tryWholeSandbox } from "../learn/whole-sandbox.ts";
 import { print, printError } from "../output.ts";
@@ -75,15 +75,16 @@ export async function main(parsed: ParsedArguments): Promise<number> {
     command: parsed.operands.join(" "),
     words: parsed.operands,
     begins: prepared === "",
+    replaces: hasOption(parsed, "force"),
     once: hasOption(parsed, "once"),
     phases: hasOption(parsed, "phases"),
     // The watcher can say no more than what is the same in every run that brings nothing new.
     keeps: !["force", "json", "phases"].some((option) => hasOption(parsed, option)),
-  };
     job: jobMaker(native),
+  };
   if (handedOver === undefined) warnOfRights(found.path);
   try {
-    return await learn(lesson, start, policy, handedOver);
+    return await learn(lesson, { text: start, policy }, handedOver);
   } catch (error) {
     if (!(error instanceof TooLargeError)) throw error;
     return fail(
@@ -102,24 +103,26 @@ interface Lesson {
   readonly words: readonly string[];
   /** There was no policy before. */
   readonly begins: boolean;
+  /** What is there is not asked about. */
+  readonly replaces: boolean;
   readonly once: boolean;
   readonly phases: boolean;
   /** The next run may be done by the watcher alone. */
   readonly keeps: boolean;
+  readonly job: JobOf;
 }
 
-async function learn(
-  readonly job: JobOf;
-  lesson: Lesson,
-  start: string,
-  policy: Policy,
-  handedOver: HandedOver | undefined,
-): Promise<number> {
+interface Written {
+  readonly text: string;
+  readonly policy: Policy;
+}
+
+async function learn(lesson: Lesson, start: Written, handedOver: HandedOver | undefined): Promise<number> {
   const { output } = lesson;
   const input = inputOf();
   const facts = factsSince(handedOver?.begin ?? Date.now());
   const run = await (handedOver === undefined
-    ? watchOnce(lesson, policy, "permit", input.first())
+    ? watchOnce(lesson, start.policy, "permit", input.first())
     : goOnWatching(handedOver.run, { onLeftBehind: sayLeftBehind }));
   const { observation } = run;
   if (observation.execError !== 0) return fail(`the program could not be started: ${describeEnd(run)}`);
@@ -131,13 +134,15 @@ async function learn(
     return 2;
   }
   if (isCut) say("the watcher was killed, and the program with it: what was seen until then is written");
-  const lessons = lessonsOf(lesson.native, observation, policy, facts);
+  const now = asItIsNow(lesson, start, lesson.begins ? "" : start.text);
+  if (now === undefined) return 2;
+  const lessons = lessonsOf(lesson.native, observation, now.policy, facts);
   const isNew = hasNews(lessons);
-  const { runs, idle: before } = historyOf(start);
+  const { runs, idle: before } = historyOf(now.text);
   const idle = isNew ? 0 : before + 1;
-  let text = addedTo(lesson, withHistory(start, { runs: runs + 1, idle }), lessons);
+  let text = addedTo(lesson, withHistory(now.text, { runs: runs + 1, idle }), lessons);
   if (text === undefined) return 2;
-  if (lesson.begins) text = withLimits(text, observation);
+  if (lesson.begins && now === start) text = withLimits(text, observation);
   const wrong = writeOutput(output, text);
   if (wrong !== undefined) return fail(wrong);
   sayLearned(lesson, run, lessons, facts, idle);
@@ -163,7 +168,7 @@ async function learn(
 
   if (isCut) return finish(1, "the watcher was killed");
   // The run was one under the policy itself: nothing was let through that it does not permit.
-  if (!isNew && runs > 0 && run.interruptedBy === undefined)
+  if (!isNew && runs > 0 && now === start && run.interruptedBy === undefined)
     return finish(0, "nothing new was seen, and the run was one under the policy already");
   const again = reasonNotToRepeat(lesson, run, input.second !== undefined);
   if (again !== undefined) {
@@ -175,7 +180,10 @@ async function learn(
     const current = policyToExtend(output, text, fail);
     if (current === undefined) return finish(2);
     const trial = await watchOnce(lesson, current, "refuse", input.second?.() ?? "ignore");
-    const lacking = lessonsOf(lesson.native, trial.observation, current, facts);
+    const then = asItIsNow(lesson, { text, policy: current }, text);
+    if (then === undefined) return finish(2);
+    text = then.text;
+    const lacking = lessonsOf(lesson.native, trial.observation, then.policy, facts);
     const endedAsBefore = describeEnd(trial) === describeEnd(run);
     trials.push({ sandbox: "filter", end: describeEnd(trial), endedAsBefore, missing: addedOf(lacking) });
     if (!hasNews(lacking)) {
@@ -208,6 +216,19 @@ async function learn(
       return finish(1);
     }
   }
+}
+
+/**
+ * The policy as it stands in its file now, since it may have been edited while the program ran: what was learned is then added to
+ * that. Undefined, with a message, where it is no policy any more.
+ * @param was the file's content before; empty where there was none
+ */
+function asItIsNow({ output, replaces }: Lesson, before: Written, was: string): Written | undefined {
+  const text = replaces && was === "" ? undefined : editedText(output, was);
+  if (text === undefined) return before;
+  say(`${sanitise(output)} was changed while the program ran: what was learned is for what is there now`);
+  const policy = policyToExtend(output, text, fail);
+  return policy === undefined ? undefined : { text, policy };
 }
 
 async function watchOnce(

@@ -49,6 +49,12 @@ export function policyToExtend(name: string, text: string, fail: (text: string) 
   return undefined;
 }
 
+/** What stands in the file now, where that is something else: somebody has edited it while the program ran. */
+export function editedText(path: string, text: string): string | undefined {
+  const found = readText(path);
+  return typeof found === "string" || found.text === text ? undefined : found.text;
+}
+
 /** @returns why it could not be done; undefined when it was */
 export function writeOutput(path: string, text: string): string | undefined {
   if (existsSync(path)) {
