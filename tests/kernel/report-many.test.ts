@@ -86,6 +86,55 @@ test("half a million denials by five threads: each is counted, and memory does n
   assert.match(readFileSync(report, "utf8"), /"syscall":"keyctl",.*"count":500000[,}]/);
 });
 
+/** One denial, and at a line of standard input many calls that are allowed, with conditions and without. */
+const allowed = `#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+  setvbuf(stdout, 0, _IONBF, 0);
+  printf("denied: %ld\\n", syscall(SYS_keyctl, 0, -3, 0, 0, 0));
+  getchar();
+  long wrong = 0;
+  for (int i = 0; i < 300000; i++) {
+    void *page = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    wrong += syscall(SYS_getppid) < 0 || fcntl(1, F_GETFD) < 0 || page == MAP_FAILED || munmap(page, 4096) != 0;
+  }
+  printf("wrong: %ld\\n", wrong);
+  getchar();
+  return 0;
+}
+`;
+
+test("calls that are allowed reach nobody: who answers denials sleeps meanwhile", {
+  timeout: 240_000,
+}, async () => {
+  const child = spawn(
+    callgate,
+    command("--report=json", "--report-to", scratchPath("allowed.json"), "--", compileC("allowed", allowed)),
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  const ended = once(child, "exit");
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  /** How often it went to sleep: once for each call that it has answered, at least. */
+  const sleeps = (): number => {
+    const status = readFileSync(`/proc/${supervisorOf(child.pid)}/status`, "utf8");
+    return Number(/^voluntary_ctxt_switches:\t(\d+)$/m.exec(status)?.[1]);
+  };
+  assert.equal((await lines.next()).value, "denied: -1");
+  const before = sleeps();
+  child.stdin.write("\n");
+  assert.equal((await lines.next()).value, "wrong: 0");
+  const after = sleeps();
+  child.stdin.write("\n");
+  assert.deepEqual(await ended, [0, null]);
+  assert.ok(before > 0);
+  // A moment after its last answer it may have gone to sleep, and it may have been woken for the first path that it read.
+  assert.ok(after - before < 10, `${before}, then ${after}`);
+});
+
 /** Some processes of its own that are denied all the time, and outlive whoever ends the program. */
 const load = `#define _GNU_SOURCE
 #include <errno.h>
