@@ -74,5 +74,7 @@ printContainers();
 
 // Of the whole command, its start and the filter's compilation and proof are a part.
 // The goals are for works of some length: `true` shows what is the same for all.
-for (const [name, times] of await measureLearning())
-  printStarts(`learning: ${name}`, times, name === "true" ? {} : learningGoals);
+await withHarness(async (harness) => {
+  for (const [name, times] of await measureLearning(harness))
+    printStarts(`learning: ${name}`, times, name.startsWith("true") ? {} : learningGoals);
+});
