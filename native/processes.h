@@ -74,6 +74,7 @@ _Noreturn static void be_first_process(int channel) {
 #include "supervisor.h"
 
 static long first_process;
+static bool is_unstarted; // the program, which is ended before it was executed
 static int first_channel = -1;
 
 static void await_first_process(uint32_t step, char expected) {
@@ -241,6 +242,7 @@ _Noreturn static void end_like(int status, bool late) {
   if (first_channel >= 0) reap_until(first_process);
   int signal = status & 0x7f;
   await_report();
+  if (is_unstarted) leave(STATUS_FAILED);
   if (signal == 0) leave(status >> 8 & 0xff);
   do_to_oneself(signal);
   leave(128 + signal); // pid 1 of a container does not die by its own signals
@@ -262,6 +264,12 @@ static void pass_on(long program, const struct signal_information *information) 
     result = CALL(kill, program, information->signal);
   }
   if (result < 0) end_everything(program);
+}
+
+// The supervisor's helper has said why it could not hand the listener over. The program to be still waits for that.
+static void end_waiting_program(long program) {
+  is_unstarted = true;
+  CALL(kill, program, SIGKILL);
 }
 
 // Nobody answers the program's denied calls any more: the kernel refuses them, but not as the policy says.
@@ -311,8 +319,9 @@ static void look_after(long program, bool late) {
       // One that has nobody left to answer, and has told all, ends with 0.
       if (status != 0 && status >> 8 != SUPERVISOR_NOT_NEEDED) end_without_supervisor(program);
     } else if (changed != program && changed != first_process && status != 0) {
-      // The supervisor's helper, which has not handed the listener over.
-      end_without_supervisor(program);
+      // The supervisor's helper, which has not handed the listener over, and has said so or was killed.
+      if (status == STATUS_FAILED << 8) end_waiting_program(program);
+      else end_without_supervisor(program);
     }
   }
 }

@@ -304,8 +304,11 @@ static void stop_telling(void) {
 static bool send_record(struct record *record) {
   record->length = (uint32_t)((offsetof(struct record, text) + record->text_length + 7) & ~7UL);
   long count = CALL(sendto, records, record, record->length, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
-  // The kernel's own want of memory passes, too.
+  // The kernel's own want of memory passes, too; and what else it may be is tried again, but not for ever.
   if (count == -EAGAIN || count == -EINTR || count == -ENOBUFS || count == -ENOMEM) return false;
+  static uint32_t failures;
+  enum { FAILURES = 64 };
+  if (count < 0 && count != -EPIPE && count != -ECONNRESET && ++failures < FAILURES) return false;
   if (count != (long)record->length) stop_telling(); // nobody reads it any more
   return true;
 }
@@ -403,10 +406,14 @@ static uint32_t decide(const struct call_data *data) {
   return run_filter((const struct filter_instruction *)(const void *)step->instructions, step->instruction_count, data, NULL);
 }
 
-// Whether anybody was still waiting for it.
-static bool answer(uint64_t id, uint32_t error, bool goes_on) {
+// Nobody may wait for it any more. Where it cannot be given for any other reason, somebody would wait for ever: then this
+// ends, and so does the program.
+static void answer(uint64_t id, uint32_t error, bool goes_on) {
   struct response response = {id, 0, -(int32_t)error, goes_on ? 1 : 0};
-  return CALL(ioctl, listener, NOTIFICATION_SEND, &response) >= 0;
+  long result;
+  do result = CALL(ioctl, listener, NOTIFICATION_SEND, &response);
+  while (result == -EINTR);
+  if (result < 0 && result != -ENOENT) leave(STATUS_NOT_SAID);
 }
 
 // A refusal is noted before it is answered, as every other.
@@ -612,8 +619,9 @@ static int receive_listener(int control) {
   // Who has stopped and continued the program to be has outer say so.
   do count = CALL(recvmsg, control, &message, MSG_CMSG_CLOEXEC);
   while (count == -EINTR || (count == 1 && byte == go));
+  // It did not come along: outer ends the program.
+  if (count < 0 || (count == 1 && byte == 'l' && extra[0] != 20)) leave(STATUS_NOT_SAID);
   if (count != 1 || byte != 'l') return -1;
-  if (extra[0] != 20) leave(STATUS_NOT_SAID); // it did not come along: outer ends the program
   return (int)(uint32_t)extra[2];
 }
 
@@ -734,7 +742,7 @@ _Noreturn static void be_helper(void) {
   // The kernel would make 50 us of each nap 100.
   CALL(prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0);
   hand_over.ready = result < 0 ? result : 1;
-  if (result < 0) leave(STATUS_NOT_SAID);
+  if (result < 0) leave(0); // the program to be says so
   // The program to be is about to install the filter, and waits. Whoever else wants this processor gets it meanwhile.
   enum { EAGER = 2000 };
   for (uint32_t turn = 0; hand_over.listener == 0; turn++) {
@@ -765,14 +773,17 @@ _Noreturn static void be_helper(void) {
   long sent;
   do sent = CALL(sendmsg, supervisor_control, &message, MSG_NOSIGNAL);
   while (sent == -EINTR);
+  // Said by this one, which is under no filter: the program to be has waited for nothing else, and outer ends it.
+  if (sent != 1) fail_step(STEP_REPORT, "sendmsg", "the listener", sent, NULL);
   // Who could take a descriptor of this process finds none: these two are closed in the common table.
-  if (sent != 1 || (found > 0 && CALL(close, found - 1) < 0) || CALL(close, supervisor_control) < 0) leave(STATUS_NOT_SAID);
+  if (found > 0) shut(STEP_REPORT, found - 1);
+  shut(STEP_REPORT, supervisor_control);
   hand_over.done = 1;
   leave(0);
 }
 
 // No call is left that the policy could not refuse, so this is a loop. It ends: when the helper ends without having
-// handed the listener over, outer ends this process.
+// handed the listener over, outer ends this process, and with the helper's status itself.
 static void await_hand_over(void) {
   while (hand_over.done == 0) pause_processor();
 }

@@ -1,16 +1,20 @@
-// Fault injection around the launcher: a filter hands every call of it to this program (seccomp user notification),
-// which lets all go on but one. That one fails with an errno, or callgate is killed at that very moment.
+// Fault injection around the launcher: a filter has each call of it stop for this program (ptrace), which lets all go on
+// but one. That one is not made and fails with an errno, or callgate is killed at that very moment. (By ptrace, and not by
+// a listener: the kernel has but one for each process, and one of the launcher's steps is to make it.)
 //
 //   faults list|fail|kill ERRNO UID GID TRANSPORT PLAN WAITS LAUNCHER ARGUMENT…
 //
-// `list` runs once and prints each call. `fail` and `kill` read "ROLE INDEX" lines on standard input and run once for
-// each. A role is a process of the launcher, in the order of their first calls; an index counts its calls from 0.
+// `list` runs once and prints each call: ROLE ORDER NUMBER NTH OFFSET. `fail` and `kill` read "ROLE NUMBER NTH" lines on
+// standard input and run once for each. A role is a process: 0 is the launcher that is started, and the N-th child of role R
+// is 32 R + N. NTH counts its calls of this number from 0: one that is repeated until something happens does not change
+// the others' place.
 // TRANSPORT says how the launcher gets the plan: `plan` on descriptor 3, `spawn` on a socket there, `run` by ARGUMENTs.
 // With WAITS 1 the program waits for a signal, and gets SIGTERM by way of callgate as soon as it runs.
 //
 // A call is the launcher's when its instruction lies above 4 GiB: the launcher is position-independent, while this
 // program and the ones that it starts are linked at fixed low addresses (-static -no-pie).
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -23,19 +27,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ROLES = 256, TEXT = 4096, FILES = 64, PATIENCE = 30 }; // seconds: far more than any of it takes
+enum { PROCESSES = 256, NUMBERS = 512, TEXT = 4096, FILES = 64, PATIENCE = 30 }; // seconds: far more than any of it takes
 
 enum mode { LIST, FAIL, KILL };
 
@@ -55,28 +61,6 @@ static void check(int fine, const char *what) {
   if (fine) return;
   perror(what);
   exit(99);
-}
-
-static void send_descriptor(int socket, int descriptor) {
-  char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
-  struct iovec part = {&byte, 1};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  check(sendmsg(socket, &message, 0) == 1, "sendmsg");
-}
-
-static int receive_descriptor(int socket) {
-  char byte, control[CMSG_SPACE(sizeof(int))] = {0};
-  struct iovec part = {&byte, 1};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  check(recvmsg(socket, &message, MSG_CMSG_CLOEXEC) == 1, "recvmsg");
-  int descriptor;
-  memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof descriptor);
-  return descriptor;
 }
 
 static void become_launcher(int out, int err, int channel, int report) {
@@ -102,18 +86,17 @@ static void become_launcher(int out, int err, int channel, int report) {
   if (uid >= 0) check(setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0, "setuid");
   if (geteuid() != 0) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   personality(ADDR_NO_RANDOMIZE);
+  char byte;
+  check(read(channel, &byte, 1) == 1, "read"); // it is traced now
+  close(channel);
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
   };
   struct sock_fprog program = {4, code};
-  int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-  check(listener >= 0, "seccomp");
-  send_descriptor(channel, listener);
-  close(listener);
-  close(channel);
+  check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
   execv(launcher[0], launcher);
   perror(launcher[0]);
   _exit(98);
@@ -167,99 +150,163 @@ static int send_plan(void) {
   return ends[1];
 }
 
-static void run(int target_role, long target_index) {
+struct target {
+  long role, number, nth; // role -1: none
+};
+
+static struct process {
+  int pid;       // 0: it has ended
+  long role;     // -1: it is not yet known whose child it is
+  int is_held;   // until that is known, or whoever made it was killed before that could be said
+  time_t held_since;
+  int trapped;
+  long children, order, calls[NUMBERS];
+} processes[PROCESSES];
+static int process_count, callgate, has_hit;
+static unsigned long base;
+
+static struct process *process_of(int pid) {
+  for (int i = 0; i < process_count; i++)
+    if (processes[i].pid == pid) return &processes[i];
+  check(process_count < PROCESSES, "processes");
+  processes[process_count] = (struct process){.pid = pid, .role = -1};
+  return &processes[process_count++];
+}
+
+static void go_on(int pid, int signal) { ptrace(PTRACE_CONT, pid, 0, signal); } // who was killed meanwhile does not
+
+// The call is not made, and fails.
+static void refuse(int pid) {
+#if defined(__x86_64__)
+  struct user_regs_struct registers;
+  if (ptrace(PTRACE_GETREGS, pid, 0, &registers) != 0) return;
+  registers.orig_rax = ~0ULL;
+  registers.rax = (unsigned long long)-(long long)fault;
+  ptrace(PTRACE_SETREGS, pid, 0, &registers);
+#else
+  struct user_regs_struct registers;
+  int none = -1;
+  struct iovec all = {&registers, sizeof registers}, number = {&none, sizeof none};
+  if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &all) != 0) return;
+  registers.regs[0] = (unsigned long long)-(long long)fault;
+  ptrace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &number);
+  ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &all);
+#endif
+}
+
+static void has_called(struct process *process, const struct target *target) {
+  struct __ptrace_syscall_info call;
+  if (ptrace(PTRACE_GET_SYSCALL_INFO, process->pid, sizeof call, &call) <= 0) return;
+  long number = (long)call.seccomp.nr;
+  check(number >= 0 && number < NUMBERS, "number");
+  if (base == 0) base = base_of(process->pid);
+  long nth = process->calls[number]++, order = process->order++;
+  if (mode == LIST) printf("%ld %ld %ld %ld %lx\n", process->role, order, number, nth, (unsigned long)call.instruction_pointer - base);
+  if (process->role != target->role || number != target->number || nth != target->nth) return;
+  has_hit = 1;
+  if (mode == FAIL) refuse(process->pid);
+  if (mode == KILL) kill(callgate, SIGKILL);
+}
+
+static void has_stopped(int pid, int status, const struct target *target) {
+  struct process *process = process_of(pid);
+  int event = status >> 16, signal = WSTOPSIG(status);
+  if (event == PTRACE_EVENT_SECCOMP) {
+    has_called(process, target);
+    go_on(pid, 0);
+  } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
+    unsigned long made = 0;
+    if (ptrace(PTRACE_GETEVENTMSG, pid, 0, &made) == 0) {
+      struct process *child = process_of((int)made);
+      child->role = process->role * 32 + ++process->children;
+      if (child->is_held) go_on(child->pid, 0);
+      child->is_held = 0;
+    }
+    go_on(pid, 0);
+  } else if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+    ptrace(PTRACE_LISTEN, pid, 0, 0); // it stays stopped until it is continued
+  } else if (event == PTRACE_EVENT_STOP && process->role < 0) {
+    process->is_held = 1;
+    process->held_since = time(NULL);
+  } else if (event == 0 && (signal == SIGILL || signal == SIGTRAP) && process->trapped++) {
+    kill(pid, SIGKILL); // the first process of a namespace does not die by its own traps where it is traced
+  } else {
+    go_on(pid, event == 0 ? signal : 0);
+  }
+}
+
+static void run(struct target target) {
   int out[2], err[2], pair[2], report = -1;
   check(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0, "pipe2");
-  check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
+  check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
   if (strcmp(transport, "spawn") == 0) report = send_plan();
   fflush(stdout);
-  int callgate = fork();
+  callgate = fork();
   check(callgate >= 0, "fork");
   if (callgate == 0) become_launcher(out[1], err[1], pair[1], report);
   close(out[1]);
   close(err[1]);
   close(pair[1]);
   if (report >= 0) close(report);
-  int listener = receive_descriptor(pair[0]);
+  process_count = 0;
+  base = 0;
+  has_hit = 0;
+  process_of(callgate)->role = 0;
+  const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+  check(ptrace(PTRACE_SEIZE, callgate, 0, options) == 0, "ptrace");
+  check(write(pair[0], "", 1) == 1, "write");
   close(pair[0]);
 
   static struct text said, complained, reported;
   said = (struct text){.from = out[0]};
   complained = (struct text){.from = err[0]};
   reported = (struct text){.from = report >= 0 ? REPORTED : -1};
-  int pids[ROLES], roles = 0, status = 0, ended = 0, alone = 0, hit = 0, asked = 0;
-  long calls[ROLES] = {0};
-  unsigned long base = 0;
-  static struct seccomp_notif holding[ROLES];
-  int held = 0, expecting = 0;
-  time_t expected = 0;
+  int status = 0, ended = 0, alone = 0, asked = 0;
   time_t begin = time(NULL);
   while (!(ended && alone && said.from < 0 && complained.from < 0 && reported.from < 0) && time(NULL) - begin < PATIENCE) {
-    struct pollfd waiting[] = {{listener, POLLIN, 0}, {said.from, POLLIN, 0}, {complained.from, POLLIN, 0}, {reported.from, POLLIN, 0}};
-    struct timespec moment = {0, 20 * 1000 * 1000};
+    struct pollfd waiting[] = {{said.from, POLLIN, 0}, {complained.from, POLLIN, 0}, {reported.from, POLLIN, 0}};
+    struct timespec second = {1, 0};
     sigset_t none;
     sigemptyset(&none);
-    ppoll(waiting, 4, &moment, &none); // SIGCHLD interrupts it
-    if (waiting[0].revents & POLLIN) {
-      check(held < ROLES, "held");
-      memset(&holding[held], 0, sizeof holding[held]);
-      if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &holding[held]) == 0) held++;
-    } else if (waiting[0].revents != 0) {
-      close(listener); // nobody is under the filter any more
-      listener = -1;
-    }
-    // Who was just made makes its first call before anybody else makes another: roles are in the order of being made. One
-    // that is gone without a call is not waited for for ever.
-    if (expecting && time(NULL) - expected > PATIENCE / 6) expecting = 0;
-    for (int next = 0; next < held; next++) {
-      struct seccomp_notif call = holding[next];
-      int role = 0;
-      while (role < roles && pids[role] != (int)call.pid) role++;
-      check(role < ROLES, "roles");
-      if (expecting && role < roles) continue;
-      memmove(holding + next, holding + next + 1, (size_t)(--held - next) * sizeof holding[0]);
-      next = -1; // from the first again
-      expecting = 0;
-      if (role == roles) pids[roles++] = (int)call.pid;
-      if (base == 0) base = base_of((int)call.pid);
-      long index = calls[role]++;
-      if (mode == LIST) printf("%d %ld %d %lx\n", role, index, call.data.nr, (unsigned long)call.data.instruction_pointer - base);
-      struct seccomp_notif_resp answer = {call.id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-      if (role == target_role && index == target_index) {
-        hit = 1;
-        if (mode == FAIL) answer = (struct seccomp_notif_resp){call.id, 0, -fault, 0};
-        if (mode == KILL) kill(callgate, SIGKILL);
-      }
-      int goes_on = ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0; // who was killed meanwhile needs no answer
-      if (call.data.nr == SYS_clone && goes_on && !hit) expecting = 1, expected = time(NULL);
-    }
-    if (waiting[1].revents != 0) collect(&said);
-    if (waiting[2].revents != 0) collect(&complained);
-    if (waiting[3].revents != 0) collect(&reported);
+    ppoll(waiting, 3, &second, &none); // SIGCHLD interrupts it
+    if (waiting[0].revents != 0) collect(&said);
+    if (waiting[1].revents != 0) collect(&complained);
+    if (waiting[2].revents != 0) collect(&reported);
     if (waits && !asked && memchr(said.bytes, '\n', said.length) != NULL) {
       asked = 1;
       kill(callgate, SIGTERM);
     }
     int one, how;
-    while ((one = waitpid(-1, &how, WNOHANG | __WALL)) > 0)
+    while ((one = waitpid(-1, &how, WNOHANG | __WALL)) > 0) {
+      if (WIFSTOPPED(how)) {
+        has_stopped(one, how, &target);
+        continue;
+      }
+      process_of(one)->pid = 0;
       if (one == callgate) ended = 1, status = how;
+    }
     alone = one < 0 && errno == ECHILD;
+    for (int i = 0; i < process_count; i++) {
+      if (processes[i].pid == 0 || !processes[i].is_held || time(NULL) - processes[i].held_since < 3) continue;
+      processes[i].is_held = 0;
+      go_on(processes[i].pid, 0);
+    }
   }
   // Whoever is still here was left behind, or hangs.
   int left = 0;
   while (!alone) {
-    for (int i = 0; i < roles; i++) kill(pids[i], SIGKILL);
-    if (!ended) kill(callgate, SIGKILL);
-    int one = waitpid(-1, NULL, __WALL);
-    if (one > 0) left++;
+    for (int i = 0; i < process_count; i++)
+      if (processes[i].pid != 0) kill(processes[i].pid, SIGKILL);
+    int how, one = waitpid(-1, &how, __WALL);
+    if (one > 0 && WIFSTOPPED(how)) process_of(one);
+    else if (one > 0) process_of(one)->pid = 0, left++;
     alone = one < 0 && errno == ECHILD;
   }
-  if (listener >= 0) close(listener);
   struct text *texts[] = {&said, &complained, &reported};
   for (int i = 0; i < 3; i++)
     if (texts[i]->from >= 0) close(texts[i]->from);
-  printf("{\"role\":%d,\"index\":%ld,\"hit\":%d,\"ended\":%d,\"left\":%d,\"status\":%d,\"signal\":%d,\"said\":", target_role,
-         target_index, hit, ended, left, WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+  printf("{\"hit\":%d,\"ended\":%d,\"left\":%d,\"status\":%d,\"signal\":%d,\"said\":", has_hit, ended, left,
+         WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
   print_text(&said);
   printf(",\"complained\":");
   print_text(&complained);
@@ -301,13 +348,10 @@ int main(int argc, char **argv) {
   sigaddset(&children, SIGCHLD);
   sigprocmask(SIG_BLOCK, &children, NULL);
   print_mounts();
-  if (mode == LIST) {
-    run(-1, -1);
-  } else {
-    int role;
-    long index;
-    while (scanf("%d %ld", &role, &index) == 2) run(role, index);
-  }
+  struct target target = {-1, 0, 0};
+  if (mode == LIST) run(target);
+  else
+    while (scanf("%ld %ld %ld", &target.role, &target.number, &target.nth) == 3) run(target);
   print_mounts();
   return 0;
 }

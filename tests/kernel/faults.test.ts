@@ -18,10 +18,12 @@ import { describe, test } from "node:test";
 import { attachPlan } from "../../src/sandbox/attached-plan.ts";
 import { groupLimits, groupsElsewhere, thisProcess } from "../../src/sandbox/cgroups.ts";
 import { encodePlan, type Plan, type PlanStep } from "../../src/sandbox/plan.ts";
+import { encodeRows, type ReportStep } from "../../src/sandbox/report-step.ts";
 import type { Cgroup, FileIdentity, MountEntry } from "../../src/sandbox/steps.ts";
 import {
   architecture,
   compileC,
+  filterBytes,
   isRoot,
   launcherPath,
   ordinaryUser,
@@ -48,13 +50,37 @@ const program = compileC(
   fixed,
 );
 
-/** Node's stand-in: copies its first argument, a plan, to descriptor 3. */
+/** The program that is denied two calls, one of them with a path, and says how each was answered. */
+const deniedProgram = compileC(
+  "denied",
+  `#include <errno.h>
+   #include <fcntl.h>
+   #include <string.h>
+   #include <sys/syscall.h>
+   #include <unistd.h>
+   static int say(long result) {
+     const char *word = result >= 0 ? "made\\n" : errno == EPERM ? "refused\\n" : errno == ENOSYS ? "lost\\n" : "other\\n";
+     return write(1, word, strlen(word)) == (long)strlen(word) ? 0 : 9;
+   }
+   int main(void) {
+     if (write(1, "runs\\n", 5) != 5) return 9;
+     return say(syscall(SYS_getpgid, 0)) + say(syscall(SYS_faccessat, AT_FDCWD, "/", F_OK));
+   }`,
+  fixed,
+);
+
+/** Node's stand-in: copies its first argument, a plan, to descriptor 3; and tells how much it was told there. */
 const node = compileC(
   "node",
   `#include <fcntl.h>
    #include <unistd.h>
    static char plan[1 << 20];
    int main(int argc, char **argv) {
+     if (argc > 2 && argv[2][0] == 't') {
+       long told = 0, count;
+       while ((count = read(3, plan, sizeof plan)) > 0) told += count;
+       return count == 0 && told > 0 && write(2, "told\\n", 5) == 5 ? 0 : 9;
+     }
      long length = argc > 1 ? read(open(argv[1], O_RDONLY), plan, sizeof plan) : -1;
      return length > 0 && write(3, plan, length) == length ? 0 : 9;
    }`,
@@ -85,10 +111,16 @@ const callNames: ReadonlyMap<string, string> = (() => {
   return new Map(rows.map(([, name = "", number = ""]) => [number, name]));
 })();
 
-/** One call of one process of the launcher. Processes (roles) are numbered as they appear, calls as they are made. */
+/**
+ * One call of one process of the launcher: the nth of its number there. The process that is started has role 0, and the
+ * nth child of role r is 32 r + n.
+ */
 interface Call {
   readonly role: number;
-  readonly index: number;
+  readonly number: number;
+  readonly nth: number;
+  /** Among the calls of its process. */
+  readonly order: number;
   readonly name: string;
   /** The function of the sources, and `file:line`. */
   readonly within: string;
@@ -96,8 +128,6 @@ interface Call {
 }
 
 interface Outcome {
-  readonly role: number;
-  readonly index: number;
   readonly hit: 0 | 1;
   readonly ended: 0 | 1;
   /** How many processes were left behind. */
@@ -117,17 +147,18 @@ interface Scenario {
   readonly inGroups?: boolean;
   /** The program waits for the SIGTERM that it gets by way of callgate. */
   readonly waits: boolean;
+  readonly program?: string;
   readonly user: { readonly uid?: number; readonly gid?: number };
 }
 
 function supervise(
-  { transport, steps, waits, user, inGroups }: Scenario,
+  { transport, steps, waits, user, inGroups, program: own }: Scenario,
   launcher: string,
   mode: "list" | "fail" | "kill",
   errno: number,
   input: string,
 ): readonly string[] {
-  const plan: Plan = planFor(steps, program, ...(waits ? ["wait"] : []));
+  const plan: Plan = planFor(steps, own ?? program, ...(waits ? ["wait"] : []));
   const file = scratchFile("plan", encodePlan(plan));
   const command = {
     plan: () => [launcher, "plan"],
@@ -175,6 +206,12 @@ function placesOf(offsets: readonly string[]): ReadonlyMap<string, readonly [str
   );
 }
 
+/** How often it is made depends on what happens first; the end of a process may come by a signal instead. */
+const isRepeated = (name: string | undefined): boolean =>
+  `sched_yield nanosleep kill ppoll wait4 rt_sigtimedwait clock_gettime exit_group`
+    .split(" ")
+    .includes(name ?? "");
+
 function listCalls(scenario: Scenario): readonly Call[] {
   const rows = (launcher: string) =>
     supervise(scenario, launcher, "list", 0, "")
@@ -182,12 +219,19 @@ function listCalls(scenario: Scenario): readonly Call[] {
       .map((line) => line.split(" "))
       .sort(([a = "", b = ""], [c = "", d = ""]) => Number(a) - Number(c) || Number(b) - Number(d));
   const raw = rows(withLines);
-  const places = placesOf([...new Set(raw.map(([, , , offset = ""]) => offset))]);
-  const calls = raw.map(([role, index, number = "", offset = ""]) => {
+  const places = placesOf([...new Set(raw.map(([, , , , offset = ""]) => offset))]);
+  const calls = raw.map(([role, order, number = "", nth, offset = ""]) => {
     const [within, place] = places.get(offset) ?? ["", ""];
-    return { role: Number(role), index: Number(index), name: callNames.get(number) ?? number, within, place };
+    const name = callNames.get(number) ?? number;
+    return {
+      ...{ role: Number(role), order: Number(order), number: Number(number), nth: Number(nth) },
+      ...{ name, within, place },
+    };
   });
-  const bare = (list: readonly (readonly string[])[]) => list.map((row) => row.slice(0, 3).join(" "));
+  const bare = (list: readonly (readonly string[])[]) =>
+    list
+      .filter(([, , number = ""]) => !isRepeated(callNames.get(number)))
+      .map(([role, , number, nth]) => [role, number, nth].join(" "));
   assert.deepEqual(bare(rows(launcherPath)), bare(raw), "the launcher that is shipped makes the same calls");
   return calls;
 }
@@ -206,7 +250,7 @@ function outcomes(
   errno: number,
   calls: readonly Call[],
 ): readonly (readonly [Call, Outcome])[] {
-  const wanted = calls.map(({ role, index }) => `${role} ${index}\n`).join("");
+  const wanted = calls.map(({ role, number, nth }) => `${role} ${number} ${nth}\n`).join("");
   const lines = supervise(scenario, launcherPath, mode, errno, wanted);
   assert.equal(lines.length, calls.length);
   return calls.map((call, at) => [call, JSON.parse(lines[at] ?? "") as Outcome]);
@@ -335,6 +379,57 @@ const filterOnly: readonly PlanStep[] = [
   plain,
 ];
 
+const called = {
+  getpgid: architecture === "x86_64" ? 121 : 155,
+  faccessat: architecture === "x86_64" ? 269 : 48,
+};
+
+/** What is refused, with an answer for it. */
+const refusing = (answer: number): Uint8Array =>
+  filterBytes([
+    [0x20, 0, 0, 0],
+    [0x15, 2, 0, called.getpgid],
+    [0x15, 1, 0, called.faccessat],
+    [0x06, 0, 0, 0x7fff0000],
+    [0x06, 0, 0, answer],
+  ]);
+
+const rows = Object.entries(called)
+  .map(([name, nr]) => ({
+    abi: architecture,
+    arch: architecture === "x86_64" ? 0xc000003e : 0xc00000b7,
+    ...{
+      nr,
+      widths: 0,
+      only: undefined,
+      text: name === "faccessat" ? 2 : 0,
+      masks: [0n, 0n, 0n, 0n, 0n, 0n],
+    },
+  }))
+  .sort((a, b) => a.nr - b.nr);
+
+/** The same start with denied calls handed up, and told. */
+const reported = (to: "node" | "launcher", steps: readonly PlanStep[]): readonly PlanStep[] => {
+  const told: ReportStep["to"] =
+    to === "node"
+      ? { kind: "node", policy: Buffer.from("policy"), target: undefined }
+      : {
+          kind: "launcher",
+          calls: rows.map(({ text }) => (text === 0 ? "getpgid" : "faccessat \x02")),
+          refusals: [{ errno: "EPERM", reason: "the rule" }],
+        };
+  const filters: readonly PlanStep[] = [
+    { kind: "notifyingFilter", bytes: refusing(0x7fc00000) },
+    { kind: "filter", bytes: refusing(0x00050000 | EPERM) },
+  ];
+  return [
+    { kind: "report", live: false, all: false, asks: false, to: told, rows: encodeRows(rows) },
+    ...steps.filter(({ kind }) => kind !== "filter"),
+    ...(to === "launcher" ? [{ kind: "ruleFilter", bytes: refusing(0x00050000 | 1) } as const] : []),
+    ...filters,
+  ];
+};
+
 const people = [
   ...(isRoot ? [{ who: "root", user: {}, asRoot: true }] : []),
   { who: "an ordinary user", user: isRoot ? ordinaryUser : {}, asRoot: false },
@@ -357,14 +452,30 @@ const scenarios: readonly Scenario[] = people.flatMap(({ who, user, asRoot }): r
   ];
 });
 
+/** Starts with a supervisor and somebody who tells: what of these is made to fail. */
+const supervised: readonly Scenario[] = people.flatMap(({ who, user, asRoot }): readonly Scenario[] => {
+  const alone: readonly PlanStep[] = [{ kind: "noNewPrivileges" }, ...closing];
+  const common = { program: deniedProgram, waits: false, user };
+  return [
+    {
+      ...{ name: `reports by Node, everything, ${who}`, transport: "run", ...common },
+      steps: reported("node", full(asRoot)),
+    },
+    {
+      ...{ name: `reports by the launcher, the filter alone, ${who}`, transport: "attached", ...common },
+      steps: reported("launcher", alone),
+    },
+  ];
+});
+
 // ── What may happen ────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Whether it is after the byte by which a process of ours says that it is ready to look after the program. */
-function isTooLate({ role, index }: Call, calls: readonly Call[]): boolean {
+function isTooLate({ role, order }: Call, calls: readonly Call[]): boolean {
   const own = calls.filter((call) => call.role === role);
   const last = own.findLastIndex(({ within }) => within === "become_ours");
   const saying = last < 0 ? undefined : own.slice(last).find(({ name }) => name === "write");
-  return saying !== undefined && index > saying.index;
+  return saying !== undefined && order > saying.order;
 }
 
 /**
@@ -380,7 +491,7 @@ function isRightThatMayLack({ role, within }: Call, calls: readonly Call[]): boo
 /** Who finds out which parts of a sandbox there are, and those whom it makes for that: for the network, and for /proc. */
 function isOfTrial({ role }: Call, calls: readonly Call[]): boolean {
   const trial = calls.find(({ within }) => within === "be_trial");
-  return trial !== undefined && role >= trial.role && role <= trial.role + 2;
+  return trial !== undefined && (role === trial.role || Math.floor(role / 32) === trial.role);
 }
 
 /** No program, and one sentence, wherever it was said, that names the step. */
@@ -437,6 +548,57 @@ for (const scenario of scenarios) {
   });
 }
 
+/** Of the supervisor, of who tells, and of who hands the listener over: their own calls, and those made for them. */
+function ofReports(calls: readonly Call[]): readonly Call[] {
+  const begins = ["be_teller", "be_supervisor", "be_helper", "be_reader"];
+  const roles = new Set(calls.filter(({ within }) => begins.includes(within)).map(({ role }) => role));
+  return calls.filter(
+    ({ role, place }) => roles.has(role) || /^(?:supervisor|report|reader|notification)\.h:/.test(place),
+  );
+}
+
+const runs = "runs\n";
+const answered = /^runs\n(?:(?:refused|lost)\n){0,2}$/;
+
+/** Whether all was as it is without a fault. */
+const isUndisturbed = ({ said, complained, status }: Outcome): boolean =>
+  status === 0 &&
+  said === `${runs}refused\nrefused\n` &&
+  /^told$|^denied {2}getpgid .*\n.*\ndenied {2}faccessat/m.test(complained);
+
+for (const scenario of supervised) {
+  describe(`the launcher, ${scenario.name}`, () => {
+    const calls = listCalls(scenario);
+    for (const { place, name } of calls) seen.add(`${place} ${name}`);
+    const tried = firstAndLast(ofReports(calls));
+
+    for (const errno of [EIO, EPERM]) {
+      test(`each call fails once with errno ${errno}: no denied call is made, nobody hangs, and what is lost is said`, () => {
+        for (const [call, outcome] of outcomes(scenario, "fail", errno, tried)) {
+          const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
+          assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
+          if (outcome.said !== "") assert.match(outcome.said, answered, message);
+          if (!isUndisturbed(outcome) && call.within !== "leave")
+            assert.match(outcome.complained, /^callgate: [^\n]+\n/m, message);
+          // Without a program there is a step that has failed. Who has the listener or not may be gone when the program is
+          // just there: it is ended then.
+          const isTaken = call.within === "receive_listener" && outcome.signal === 9;
+          if (outcome.said === "" && call.within !== "leave" && !isTaken)
+            assertRefused(call, outcome, message);
+        }
+      });
+    }
+
+    test("callgate is killed at each call: nothing of it is left, and no denied call is made", () => {
+      for (const [call, outcome] of outcomes(scenario, "kill", 0, tried)) {
+        const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
+        assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
+        if (outcome.said !== "") assert.match(outcome.said, answered, message);
+      }
+    });
+  });
+}
+
 describe("callgate run with Node", () => {
   const home = scratchPath("home");
   for (const path of [home, join(home, "tmp")]) mkdirSync(path);
@@ -466,10 +628,9 @@ describe("callgate run with Node", () => {
     const listed = inspect("list", "").stdout;
     assert.match(listed, /"said":"runs/);
     // Whom the launcher makes first becomes Node.
-    const node = "1 ";
-    const count = (listed.match(/^1 (?=[0-9]+ )/gm) ?? []).length;
-    assert.ok(count > 100, listed);
-    const moments = Array.from({ length: 6 }, (_, at) => `${node}${Math.floor((at * count) / 6)}\n`);
+    const calls = [...listed.matchAll(/^1 \d+ (\d+ \d+) /gm)].map(([, call = ""]) => call);
+    assert.ok(calls.length > 100, listed);
+    const moments = Array.from({ length: 6 }, (_, at) => `1 ${calls[Math.floor((at * calls.length) / 6)]}\n`);
     const killed = inspect("kill", moments.join(""))
       .stdout.split("\n")
       .filter((line) => line.startsWith("{"));
@@ -487,6 +648,31 @@ describe("callgate run with Node", () => {
 /** Functions with calls that no scenario makes, and why they are no steps of a start. */
 const elsewhere: Readonly<Record<string, string>> = {
   say_hidden: "a working directory that is not shown, see build.test.ts",
+  end_waiting_program: "after the listener could not be handed over",
+  say_notes: "a plan that was kept, see kept-plan.test.ts",
+  keep_plan: "a plan that is kept, see kept-plan.test.ts",
+  open_own_file: "kept plans that are nobody's own, see kept-plan.test.ts",
+  open_folder: "the first plan that is kept, see kept-plan.test.ts",
+  read_key: "the first plan that is kept, see kept-plan.test.ts",
+  write_own_file: "a plan that is kept, see kept-plan.test.ts",
+  make_key: "the first plan that is kept, see kept-plan.test.ts",
+  has_content: "a plan that was kept, see kept-plan.test.ts",
+  read_kept_file: "a plan that was kept, see kept-plan.test.ts",
+  write_kept: "a plan that is kept, see kept-plan.test.ts",
+  say_that_nobody_tells: "what is said after Node could not be started",
+  put_at: "a caller that has closed 0, 1 or 2, see report.test.ts",
+  become_printer: "a descriptor of the caller's, or a terminal, to tell on, see report.test.ts",
+  be_teller: "a terminal to ask on, see ask-terminal.test.ts",
+  open_terminal: "a terminal to ask on, see ask-terminal.test.ts",
+  look_for_askers: "questions, see ask-library.test.ts",
+  hear_verdict: "questions, see ask-library.test.ts",
+  end_readings: "a path that is held until the program's end, see attacks-reader.test.ts",
+  be_reader: "more paths at once, see attacks-reader.test.ts",
+  start_reading: "after a reader could not be made",
+  be_helper: "a program to be that takes long, or was killed",
+  nap: "what waits until something happens",
+  install_notifying_filter: "an older kernel, or a listener around callgate, see report.test.ts",
+  print_denial: "a reason that is too long for one line",
   leave: "the end of a process; where it is refused, an instruction that traps",
   say_and_leave: "what is said after a step has failed",
   fail_as: "the end of the other native programs",
@@ -522,11 +708,13 @@ const elsewhere: Readonly<Record<string, string>> = {
 };
 
 test("every CALL of the launcher's sources was made to fail, or is no step of a start", () => {
-  const sources = [
-    "launcher.c",
-    ...readFileSync(join(native, "launcher.c"), "utf8").matchAll(/^#include "(\w+\.h)"$/gm),
-  ].map((found) => (typeof found === "string" ? found : (found[1] ?? "")));
-  assert.ok(sources.length > 5);
+  const sources = new Set(["launcher.c"]);
+  for (const file of sources) {
+    const text = readFileSync(join(native, file), "utf8");
+    for (const [, included = ""] of text.matchAll(/^#include "([\w-]+\.h)"$/gm)) sources.add(included);
+  }
+  assert.ok(sources.has("callers-folder.h") && sources.has("reader.h"));
+  const missed: string[] = [];
   for (const file of sources) {
     let within = "";
     const lines = readFileSync(join(native, file), "utf8").split("\n");
@@ -535,8 +723,10 @@ test("every CALL of the launcher's sources was made to fail, or is no step of a 
       within = /^(?:\w[\w() ]* )?\**(\w+)\([^;]*\{$/.exec(line)?.[1] ?? within;
       for (const [, name = ""] of line.matchAll(/\bCALL(?:_ON_STACK)?\((\w+)/g)) {
         const place = `${file}:${at + 1}`;
-        if (!seen.has(`${place} ${name}`)) assert.ok(within in elsewhere, `${name} in ${within}, ${place}`);
+        if (!seen.has(`${place} ${name}`) && !(within in elsewhere))
+          missed.push(`${name} in ${within}, ${place}`);
       }
     }
   }
+  assert.deepEqual(missed, []);
 });
