@@ -138,7 +138,7 @@ export const lxcCommands: readonly Command[] = [
     summary: "prove a running container's filters, as the kernel has them",
     operands: "NAME…",
     description: [
-      "Reads the filters of the container's init and of every process in it back from the kernel, and proves the strictest answer of all of them equal to the statements and the profile below; or names a call that shows a difference.",
+      "Reads the filters of the container's init and of every process in it back from the kernel, and proves the strictest answer of all of them equal to the statements and the profile below; or names each call that they answer otherwise.",
       "The exit status is 0 for proved, 1 for different, 2 where there is nothing to verify, and 3 for not verified: the kernel shows filters only to root.",
     ],
     options: [all, ...place, json, help],

@@ -1,12 +1,14 @@
 /** `callgate lxc verify`: the filters of a running container, read back from the kernel and proved. */
 import { release } from "node:os";
-import { hasErrors, renderDiagnostics } from "../../diagnostics/index.ts";
+import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { describeReturn } from "../../lxc/changes.ts";
 import { readConfig } from "../../lxc/config.ts";
 import { type Container, initOf } from "../../lxc/container.ts";
 import { readState } from "../../lxc/install.ts";
 import { protectionOf } from "../../lxc/protection.ts";
-import { type Verification, verifyContainer } from "../../lxc/verify.ts";
+import { differencesFrom, type Verification, verifyContainer } from "../../lxc/verify.ts";
+import { printAction } from "../../policy/action.ts";
+import type { Difference } from "../../proof/diff.ts";
 import type { StackDifference } from "../../proof/index.ts";
 import { syscallByNumber } from "../../syscalls/index.ts";
 import { hasOption } from "../arguments.ts";
@@ -39,13 +41,14 @@ function verifyOne(container: Container, json: boolean): number {
     return 2;
   }
   const found = verifyContainer(init, protection);
+  const differences = found.verdict === "different" ? differencesFrom(init, protection) : [];
   if (json) {
     const state = readState(container.folder);
     print(
-      `${JSON.stringify({ container: container.name, init, ...found, installed: state?.initHash ?? null }, jsonValue)}\n`,
+      `${JSON.stringify({ container: container.name, init, ...found, ...(found.verdict === "different" ? { differences } : {}), installed: state?.initHash ?? null }, jsonValue)}\n`,
     );
   } else {
-    describe(container, init, found);
+    describe(container, init, found, differences);
   }
   return found.verdict === "proved" ? 0 : found.verdict === "different" ? 1 : 3;
 }
@@ -54,7 +57,15 @@ function jsonValue(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? `0x${value.toString(16)}` : value;
 }
 
-function describe(container: Container, init: number, found: Verification): void {
+/** More differences than that are counted only; --json has all. */
+const mostTold = 20;
+
+function describe(
+  container: Container,
+  init: number,
+  found: Verification,
+  differences: readonly Difference[],
+): void {
   const { name, folder } = container;
   switch (found.verdict) {
     case "proved": {
@@ -76,7 +87,11 @@ function describe(container: Container, init: number, found: Verification): void
       return;
     case "different":
       print(`${name}: different: ${found.reason}\n`);
-      if (found.witness !== undefined) print(`  ${describeWitness(found.witness)}\n`);
+      if (differences.length === 0 && found.witness !== undefined)
+        print(`  ${describeWitness(found.witness)}\n`);
+      for (const one of differences.slice(0, mostTold)) print(`  ${describeDifference(one)}\n`);
+      if (differences.length > mostTold)
+        print(`  and ${differences.length - mostTold} more: --json has all of them\n`);
       for (const { pid, command, finding } of found.processes) {
         if (finding.kind === "as-init") continue;
         const why = {
@@ -89,6 +104,23 @@ function describe(container: Container, init: number, found: Verification): void
       }
       print("if the configuration was changed since the start, restart the container\n");
   }
+}
+
+function describeDifference({
+  abi,
+  syscall,
+  numbers,
+  condition,
+  before,
+  after,
+  witness,
+}: Difference): string {
+  const range = numbers.from === numbers.to ? `#${numbers.from}` : `#${numbers.from} to #${numbers.to}`;
+  const call = abi === undefined ? "another architecture" : `${abi} ${syscall ?? range}`;
+  const when = condition === undefined ? "" : ` where ${condition}, e.g. ${witness.call}`;
+  return sanitise(
+    `${call}${when}: the kernel has ${printAction(after)}, the policy says ${printAction(before)}`,
+  );
 }
 
 function describeWitness({ abi, nr, args, first, second }: StackDifference): string {
