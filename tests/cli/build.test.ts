@@ -9,7 +9,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -31,6 +30,7 @@ import {
   scratchFile,
   scratchPath,
 } from "../kernel/native.ts";
+import { removeGroup } from "../kernel/remove-group.ts";
 import { callgate } from "./callgate.ts";
 
 interface Person {
@@ -401,7 +401,7 @@ test("limits hold for all processes together where a control group can be made; 
     const sentence = "callgate: the sandbox reached its limit of 8 processes and threads (cgroup v1)\n";
     assert.ok(found.stderr.endsWith(sentence), found.stderr);
   } finally {
-    for (const one of own) rmdirSync(one);
+    for (const one of own) removeGroup(one);
   }
 });
 
@@ -462,8 +462,8 @@ test("a folder of v2 that is delegated is found from below", {
       [],
     );
   } finally {
-    rmdirSync(session);
-    rmdirSync(delegated);
+    removeGroup(session);
+    removeGroup(delegated);
   }
 });
 

@@ -4,15 +4,7 @@
 // Debian packages: binutils
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { attachPlan } from "../../src/sandbox/attached-plan.ts";
@@ -33,6 +25,7 @@ import {
   scratchFile,
   scratchPath,
 } from "./native.ts";
+import { removeGroup } from "./remove-group.ts";
 
 const EPERM = 1;
 const EIO = 5;
@@ -308,7 +301,7 @@ const groups: readonly Cgroup[] = isRoot
   ? groupLimits({ memory: 64 << 20, processes: 16 }, thisProcess()).groups.map((group) => {
       const own = join(group.folder, `faults-${process.pid}`);
       mkdirSync(own);
-      process.on("exit", () => rmdirSync(own));
+      process.on("exit", () => removeGroup(own));
       if (existsSync(join(own, "cgroup.subtree_control"))) {
         writeFileSync(join(own, "cgroup.subtree_control"), "+memory +pids");
       }
@@ -321,7 +314,7 @@ const memberships = groups.map(({ version, folder }) => {
   const session = join(folder, "session");
   if (!existsSync(session)) {
     mkdirSync(session);
-    process.prependListener("exit", () => rmdirSync(session));
+    process.prependListener("exit", () => removeGroup(session));
   }
   return join(session, "cgroup.procs");
 });

@@ -11,7 +11,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -32,6 +31,7 @@ import {
   scratchFile,
   shellPlan,
 } from "./native.ts";
+import { removeGroup } from "./remove-group.ts";
 
 const callgate = join(root, "bin", "callgate");
 const held = groupLimits({ memory: 64 << 20, processes: 8 }, thisProcess());
@@ -304,7 +304,7 @@ describe("a group is removed however the sandbox ends", () => {
       });
       assert.ok(others.every((one) => existsSync(one)));
     } finally {
-      for (const one of [...others, ...groups.map(({ folder }) => folder)]) rmdirSync(one);
+      for (const one of [...others, ...groups.map(({ folder }) => folder)]) removeGroup(one);
     }
   });
 
@@ -347,17 +347,6 @@ const allEnded = (mark: string, groups: readonly string[]): boolean =>
       return !existsSync(one); // another's start has taken it away
     }
   });
-
-/** Whether a group was taken away: nobody was in it. */
-function removed(folder: string): boolean {
-  try {
-    rmdirSync(folder);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EBUSY") return false;
-    throw error;
-  }
-}
 
 test("without namespaces, who kills or stops the keeper leaves nothing behind", {
   timeout: 600_000,
@@ -434,15 +423,14 @@ test("v2, delegated to an ordinary user: made, joined, killed and removed by him
       const found = launchInside([], againstKeeper(signal, mark));
       assert.match(found.stderr, sentence);
       await until("all has ended", () => allEnded(mark, groupsOf(found.pid, [group])));
-      // One that is ending is not listed any more, and holds its group still.
-      await until("the group is empty", () => groupsOf(found.pid, [group]).every(removed));
+      for (const one of groupsOf(found.pid, [group])) removeGroup(one);
     }
     const outsider = launch(planFor(steps([]), "/bin/true"), ordinaryUser);
     assert.equal(outsider.status, 125, "who is not in the delegated folder cannot go there");
     assert.match(outsider.stderr, /"cgroup" failed: write "cgroup\.procs": EACCES/);
   } finally {
     writeFileSync(join(mount, "cgroup.procs"), "0");
-    rmdirSync(join(delegated, "session"));
-    rmdirSync(delegated);
+    removeGroup(join(delegated, "session"));
+    removeGroup(delegated);
   }
 });
