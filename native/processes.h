@@ -183,7 +183,7 @@ static bool ended_by(int status, int signal) {
 }
 
 static void explain_end(int status, bool late, uint8_t happened) {
-  enum { SIGXCPU = 24, SIGSYS = 31, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1 };
+  enum { SIGSEGV = 11, SIGXCPU = 24, SIGSYS = 31, RLIMIT_CPU = 0, RLIMIT_FSIZE = 1, RLIMIT_DATA = 2 };
   if (keeper_killed) say_of_limit("the keeper of the control groups was killed, and so the program and all that it has started was ended");
   if (supervisor_killed) say_of_limit("the supervisor, which answers denied calls, was killed, and so the program was ended");
   if (late)
@@ -192,6 +192,9 @@ static void explain_end(int status, bool late, uint8_t happened) {
     say_of_limit("the program has used the processor for as long as its limits allow (cpu-time), and was ended");
   else if (ended_by(status, SIGXFSZ) && has_limit(RLIMIT_FSIZE))
     say_of_limit("the program wrote a file as large as its limits allow (file-size), and was ended");
+  else if (ended_by(status, SIGSEGV) && has_limit(RLIMIT_DATA))
+    // The kernel ends so what it has no memory for to start, and what does not look at its answer dies so by itself.
+    say_of_limit("the program was ended by SIGSEGV, perhaps because a process may have no more memory than its limits allow (memory)");
   explain_groups(happened);
   if (ended_by(status, SIGSYS) && plan.explain_kill.sentence != NULL) say_of_limit(plan.explain_kill.sentence);
 }

@@ -139,8 +139,8 @@ export const catalogue: readonly Documentation[] = [
   {
     id: "bad-limit",
     severity: "error",
-    what: "A limit cannot be read.",
-    why: "Sizes are numbers with K, M, G or T; times with s, m or h.",
+    what: "A limit cannot be read, or is too small to start anything.",
+    why: "Sizes are numbers with K, M, G or T, and of bytes without; times with s, m or h.",
     example: 'version = 1\n[limits]\nmemory = "lots"\n',
     instead: 'version = 1\n[limits]\nmemory = "512M"\n',
   },

@@ -7,7 +7,7 @@ import { abiByName, formatVersion, type KernelVersion, parseVersion } from "../s
 import { abiAdvice } from "./abi-name.ts";
 import { isDenial, printAction } from "./action.ts";
 import type { DocumentNode, TableNode } from "./document.ts";
-import { choices, sectionKeys, sizeUnits, timeUnits, topKeys, versionPattern } from "./keys.ts";
+import { choices, leastMemory, sectionKeys, sizeUnits, timeUnits, topKeys, versionPattern } from "./keys.ts";
 import { emptyLayer, type PolicyLayer } from "./layer.ts";
 import { parseAction, parseRules } from "./parser.ts";
 import type { AbiSelection, Action, Limits, Rule } from "./types.ts";
@@ -290,8 +290,19 @@ class DocumentReader {
       if (Number.isSafeInteger(amount) && amount > 0) return amount;
       return this.error(node.span, "bad-limit", `${key} is not a limit that can be read`, `write ${example}`);
     };
+    /** The kernel ends what it cannot even load, and nobody would know why. */
+    const enough = (memory: number | undefined): number | undefined => {
+      const node = this.get(table, "memory");
+      if (memory === undefined || node === undefined || memory >= leastMemory) return memory;
+      return this.error(
+        node.span,
+        "bad-limit",
+        `memory is too small a limit: no program starts with less than ${leastMemory / 1024}K`,
+        'write "512M": a number without a unit is one of bytes',
+      );
+    };
     return {
-      ...defined("memory", read("memory", sizeUnits, '"512M"')),
+      ...defined("memory", enough(read("memory", sizeUnits, '"512M"'))),
       ...defined("processes", read("processes", { "": 1 }, "64")),
       ...defined("cpuTime", read("cpu-time", timeUnits, '"30s"')),
       ...defined("wallTime", read("wall-time", timeUnits, '"10m"')),

@@ -1,5 +1,14 @@
 /** Finds the program that a command names, as a shell does, and says why it cannot be run. */
-import { accessSync, closeSync, constants, lstatSync, openSync, readSync, statSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
 import { sanitise } from "../diagnostics/index.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { restOnFile, restOnMore } from "./lookups.ts";
@@ -11,6 +20,9 @@ export type FoundProgram =
   | { readonly kind: "not-found"; readonly message: string }
   /** Status 126. */
   | { readonly kind: "not-executable"; readonly message: string };
+
+/** O_PATH, which Node has no name for: the file itself, without a right to it. */
+const openAsPath = 0o10000000;
 
 /** What keeps a file from being executed. */
 interface Obstacle {
@@ -32,9 +44,13 @@ function obstacleAt(path: Buffer): Obstacle | undefined {
     if (status.isDirectory()) return obstacle("not-executable", "is a directory", true);
     if (!status.isFile()) return obstacle("not-executable", "is not a regular file", true);
     // Root may access everything; what has no x bit at all is not executable for root either.
-    if ((status.mode & 0o111) === 0 || !mayExecute(path))
-      return obstacle("not-executable", "permission denied: the file is not executable", false);
-    return undefined;
+    if ((status.mode & 0o111) !== 0 && mayExecute(path)) return undefined;
+    const mount = (status.mode & 0o111) === 0 ? undefined : noexecMount(path);
+    const why =
+      mount === undefined
+        ? "the file is not executable"
+        : `nothing is executed from the file system at ${sanitise(mount)}, which is mounted noexec`;
+    return obstacle("not-executable", `permission denied: ${why}`, false);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     switch (code) {
@@ -69,6 +85,30 @@ function mayExecute(path: Buffer): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Where the file system is mounted that a file lies on, if it is mounted noexec. */
+function noexecMount(path: Buffer): string | undefined {
+  try {
+    const descriptor = openSync(path, openAsPath);
+    try {
+      const id = /^mnt_id:\s*([0-9]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1"))?.[1];
+      const row = readFileSync("/proc/self/mountinfo", "latin1")
+        .split("\n")
+        .map((line) => line.split(" "))
+        .find(([number]) => number === id);
+      const [place, options] = [row?.[4], row?.[5]];
+      if (place === undefined || options?.split(",").includes("noexec") !== true) return undefined;
+      const bytes = place.replace(/\\([0-7]{3})/g, (_, code: string) =>
+        String.fromCharCode(Number.parseInt(code, 8)),
+      );
+      return Buffer.from(bytes, "latin1").toString();
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return undefined; // no /proc
   }
 }
 

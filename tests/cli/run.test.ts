@@ -49,6 +49,18 @@ for (const [name, command, status, message] of notStarted) {
   });
 }
 
+test("a file system that is mounted noexec is named", { skip: !isRoot && "needs root: it mounts" }, () => {
+  const folder = scratchPath("no exec");
+  const { status, stderr } = shell(
+    `unshare -m sh -c 'mkdir "$1" && mount -t tmpfs -o noexec none "$1" && cp /bin/true "$1/" && cd / && "$callgate" run --filter-only -- "$1/true"' sh '${folder}'`,
+  );
+  assert.equal(status, 126);
+  assert.equal(
+    stderr,
+    `callgate: ${folder}/true: permission denied: nothing is executed from the file system at ${folder}, which is mounted noexec\n`,
+  );
+});
+
 test("standard input and output pass through untouched, also when they are large", () => {
   const text = "0123456789abcdef".repeat(40_000);
   assert.equal(callgate(["run", "--filter-only", "--", "cat"], { input: text }).stdout, text);

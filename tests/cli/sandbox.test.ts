@@ -342,6 +342,11 @@ for (const person of people) {
         /"99999" is no port: --port takes a number from 1 to 65535/,
       ],
       ["a size that is none", ["--memory", "much"], /memory is not a limit/],
+      [
+        "too small a size",
+        ["--memory", "1"],
+        /memory is too small a limit: no program starts with less than 64K/,
+      ],
       ["a size with a unit that is none", ["--memory", "12Q"], /memory is not a limit/],
       [
         "a file where a folder is meant",

@@ -306,6 +306,7 @@ describe("wrong types", () => {
     ["version = 1\n[limits]\nmemory = '12Q'", "bad-limit", "'12Q'"],
     ["version = 1\n[limits]\nmemory = -1", "bad-limit", "-1"],
     ["version = 1\n[limits]\nmemory = 0", "bad-limit", "0"],
+    ["version = 1\n[limits]\nmemory = '63K'", "bad-limit", "'63K'"],
     ["version = 1\n[limits]\nmemory = '99999999T'", "bad-limit", "'99999999T'"],
     ["version = 1\n[limits]\nmemory = '1constructor'", "bad-limit", "'1constructor'"],
     ["version = 1\n[limits]\nprocesses = '64K'", "bad-limit", "'64K'"],

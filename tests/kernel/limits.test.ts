@@ -19,6 +19,7 @@ import { groupLimits, thisProcess } from "../../src/sandbox/cgroups.ts";
 import { encodePlan, type PlanStep } from "../../src/sandbox/plan.ts";
 import type { Cgroup } from "../../src/sandbox/steps.ts";
 import {
+  compileC,
   isRoot,
   launch,
   launcherPath,
@@ -136,6 +137,26 @@ test("by rlimit memory is that of each process; said by plan, and by nothing at 
   });
   assert.match(plan.stdout, /^limits +memory 64M a process: by rlimit$/m);
   assert.match(found.stderr, /MemoryError/);
+});
+
+test("by rlimit: what has more data than it may have is ended by the kernel as it starts, and the final line says why", () => {
+  const large = compileC(
+    "large",
+    "static volatile char data[8 << 20]; int main(int argc, char **argv) { return data[argc]; }",
+    ["-static"],
+  );
+  const identity = isRoot ? ordinaryUser : {};
+  const by = (memory: string): RunResult =>
+    runProgram(callgate, { args: ["run", "--memory", memory, "--", large], cwd, ...identity });
+  const isByGroup = /by cgroup/.test(
+    runProgram(callgate, { args: ["plan", "--memory", "1M", "--", "true"], cwd, ...identity }).stdout,
+  );
+  const enough = by("16M");
+  assert.deepEqual([enough.status, enough.stderr], [0, ""]);
+  if (isByGroup) return; // pages that are never touched are no memory to a group
+  const { signal, stderr } = by("1M");
+  assert.equal(signal, "SIGSEGV");
+  assert.match(stderr, /^callgate: the program was ended by SIGSEGV, perhaps because [^\n]+ \(memory\)$/m);
 });
 
 test("processes are counted for the sandbox alone, threads too; the final line says when it was reached", () => {
