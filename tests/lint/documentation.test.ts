@@ -29,6 +29,8 @@ const noIds = new Set([
   ),
   // Kinds of failure of the launcher and of programs that are looked for.
   ..."not-executable not-found too-long odd-length".split(" "),
+  // A word by which the launcher starts Node.
+  "tell-denials",
   // Programs and hooks of LXC, kinds of completion.
   ..."lxc-start lxc-stop lxc-create lxc-destroy lxc-info lxc-attach pre-start builtin-policy".split(" "),
 ]);
