@@ -567,7 +567,7 @@ export const commands: readonly Command[] = [
     operands: "-o FILE [--] CMD [ARG…]",
     completes: ["program", "file"],
     description: [
-      "Runs CMD and watches its system calls, its threads' and those of the programs that it starts; then writes a policy to FILE that permits what was seen, with conditions on the arguments that matter, the files that it used and its TCP ports, and runs CMD again under that policy to confirm it: with the filter alone, adding what was still missing, and then in the whole sandbox.",
+      "Runs CMD and watches its system calls, its threads' and those of the programs that it starts; then writes a policy to FILE that permits what was seen, with conditions on the arguments that matter, the files that it used and its TCP ports, and runs CMD again under that policy to confirm it, with the filter alone and then in the whole sandbox, adding calls that were still missing.",
       "Where FILE is a policy already, only what it does not permit is watched, and added: run it as often as you like, until nothing new comes. Files and ports are seen only in calls that FILE does not permit yet. Rules that refuse stay. Ctrl-C ends learning, and what was seen until then is written.",
       "While it learns, the program may do whatever you may: learn with input that you trust. The exit status is 0 when the policy was written and confirmed, 1 when the second run went otherwise, and 2 when there is nothing to learn from.",
     ],

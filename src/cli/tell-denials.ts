@@ -9,9 +9,11 @@ import {
   type Denial,
   decodeCall,
   describeDenial,
+  describeNetwork,
   explainDenial,
   explainQuestion,
   isNews,
+  networkDenial,
 } from "../denials/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { policyOfText } from "../policy/policy-text.ts";
@@ -151,26 +153,6 @@ function finish(
   }
   if (lost > 0)
     printError(`callgate: ${lost} more denials were of kinds that the supervisor had no room for\n`);
-}
-
-/** Of the network's refusals the kernel only keeps a number: packets for which a network without a way out had none. */
-function networkDenial(count: number): {
-  readonly layer: "network";
-  readonly count: number;
-  readonly errno: string;
-  readonly permit: string;
-} {
-  return { layer: "network", count, errno: "ENETUNREACH", permit: "--net" };
-}
-
-function describeNetwork({ count, errno, permit }: ReturnType<typeof networkDenial>): string {
-  return [
-    `denied  network: packets or connections to other machines → ${errno}${count > 1 ? `   ×${count}` : ""}`,
-    "        the program has a network of its own, with no way out",
-    `        to permit:  ${permit}, or in the policy [network] mode = "host"`,
-  ]
-    .map((line) => `${line}\n`)
-    .join("");
 }
 
 /** To standard error, a file's end, or a descriptor. A report that cannot be written is said to be so. */

@@ -26,6 +26,7 @@ export {
 export { type Answer, explainQuestion, type Question } from "./explain-question.ts";
 export { nameValue } from "./name-value.ts";
 export { narrowSelector, type VisibleMatter, visibleMatters } from "./narrow-selector.ts";
+export { describeNetwork, type NetworkDenial, networkDenial } from "./network-denial.ts";
 export { pathArguments } from "./path-arguments.ts";
 export { permittingRule } from "./permitting-rule.ts";
 export { type ReportRow, reportRows } from "./report-rows.ts";

@@ -11,7 +11,13 @@ export { type FileFacts, type FileUse, fileUse, fold } from "./files.ts";
 export { addGrants } from "./grant-text.ts";
 export { type GrantPlace, type LearnedGrants, learnedGrants } from "./grants.ts";
 export { answerNumber, encodeJob, type JobOptions } from "./job.ts";
-export { type LearnedRule, type LearnedRules, learnedRules, servingFrom } from "./learned-rules.ts";
+export {
+  type LearnedRule,
+  type LearnedRules,
+  learnedRules,
+  rulesForDenials,
+  servingFrom,
+} from "./learned-rules.ts";
 export {
   addRules,
   aroundHistory,

@@ -1,5 +1,5 @@
 /** Rules for what was seen: one a call, each with where it comes from; and those that follow from them. */
-import { kindOf, narrowSelector, visibleMatters } from "../denials/index.ts";
+import { type Denial, kindOf, narrowSelector, visibleMatters } from "../denials/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import { printSelector } from "../policy/printer.ts";
@@ -162,6 +162,24 @@ function moveArguments(call: SeenCall, from: string, to: string): readonly bigin
       moved[field.place.index] = call.args[same.field.place.index] ?? 0n;
   }
   return moved;
+}
+
+/**
+ * Rules for calls that were denied in the whole sandbox: there programs find other files, and do something else. Each is the
+ * narrowest that permits one.
+ */
+export function rulesForDenials(denials: readonly Denial[]): LearnedRules {
+  const rules = new Map<string, LearnedRule>();
+  for (const { permit, program, count, syscall = "", abi } of denials)
+    if (permit !== undefined && !rules.has(permit))
+      rules.set(permit, {
+        text: permit,
+        comment: `${plainComment(program)} ×${count}, in the whole sandbox`,
+        call: syscall,
+        abi,
+        isDerived: false,
+      });
+  return { rules: [...rules.values()], abis: [], unknown: [] };
 }
 
 /** A program's name, made fit for a comment between ''' in a file. */

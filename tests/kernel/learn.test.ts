@@ -372,7 +372,7 @@ describe("learning says for programs what came of it", () => {
       ]),
       [
         ["filter", true, 0],
-        ["whole", true, null],
+        ["whole", true, 0],
       ],
     );
 
@@ -440,6 +440,35 @@ describe("learning converges", () => {
       /this was still missing, and is added:\n(?: {2}allow .*\n)* {2}allow (?:mknod|mknodat|execve)/,
     );
     assert.match(readFileSync(policy, "utf8"), /allow mknod(?:at)?\b/);
+  });
+
+  test("calls that the program makes in the whole sandbox alone are learned from too, and what a rule refuses stays", () => {
+    const folder = scratchPath("only-there");
+    mkdirSync(folder);
+    const [key, policy] = [join(folder, "server.key"), join(folder, "learned.toml")];
+    writeFileSync(key, "secret\n");
+    // A key is not granted: where it is missing, another program is started, which makes a call that nothing else has made.
+    const script = `if [ -e ${key} ]; then echo here; else sync && rmdir /nonexistent; echo there; fi`;
+    const outcome = run(["learn", "-o", policy, "--", "sh", "-c", script]);
+    assert.equal(outcome.status, 0, outcome.stderr);
+    assert.match(
+      outcome.stderr,
+      /tried: ran in the whole sandbox: this was still missing, and is added:\n {2}allow execve\n/,
+    );
+    const text = readFileSync(policy, "utf8");
+    for (const rule of [
+      /^allow execve +# sh ×\d+, in the whole sandbox$/m,
+      /^allow sync +# sync ×1, in the whole sandbox$/m,
+    ])
+      assert.match(text, rule);
+    rulesAreExplained(text);
+    const refused = text
+      .replace("# Not watched", "deny sync\n# Not watched")
+      .replace(/^allow sync .*\n/m, "");
+    writeFileSync(policy, refused);
+    const again = run(["learn", "-o", policy, "--", "sh", "-c", `umask 077; ${script}`]);
+    assert.match(again.stderr, /^denied {2}sync\(\)/m);
+    assert.doesNotMatch(readFileSync(policy, "utf8"), /allow sync/);
   });
 
   test("a policy that is edited while the program runs keeps what was written into it", () => {

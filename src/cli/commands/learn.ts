@@ -13,6 +13,7 @@ import {
   historyOf,
   type LearnedRules,
   newPolicyText,
+  rulesForDenials,
   withHistory,
   withLimits,
 } from "../../learn/index.ts";
@@ -32,7 +33,7 @@ import {
 import { keepExpectedRun } from "../learn/expected-run.ts";
 import { type HandedOver, handingOver, readHandedOver } from "../learn/handed-over.ts";
 import { type JobOf, jobMaker } from "../learn/jobs.ts";
-import { factsSince, hasNews, type Lessons, lessonsOf } from "../learn/lessons.ts";
+import { factsSince, hasNews, type Lessons, lessonsOf, noGrants } from "../learn/lessons.ts";
 import { mergePolicies } from "../learn/merge.ts";
 import { editedText, policyToExtend, prepareOutput, writeOutput } from "../learn/output-file.ts";
 import { addedOf, summaryOf, type Trial } from "../learn/summary.ts";
@@ -183,7 +184,8 @@ async function learn(lesson: Lesson, start: Written, handedOver: HandedOver | un
     const then = asItIsNow(lesson, { text, policy: current }, text);
     if (then === undefined) return finish(2);
     text = then.text;
-    const lacking = lessonsOf(lesson.native, trial.observation, then.policy, facts);
+    let lacking = lessonsOf(lesson.native, trial.observation, then.policy, facts);
+    let tried = `ran again under ${shown}`;
     const endedAsBefore = describeEnd(trial) === describeEnd(run);
     trials.push({ sandbox: "filter", end: describeEnd(trial), endedAsBefore, missing: addedOf(lacking) });
     if (!hasNews(lacking)) {
@@ -194,20 +196,36 @@ async function learn(lesson: Lesson, start: Written, handedOver: HandedOver | un
         return finish(1);
       }
       say(`tried: ran again under ${shown}: nothing was denied; ${describeEnd(trial)}, as before`);
-      const trying = tryWholeSandbox(lesson, describeEnd(run), input.second?.() ?? "ignore", say);
+      const trying = tryWholeSandbox(
+        lesson,
+        then.policy,
+        describeEnd(run),
+        input.second?.() ?? "ignore",
+        say,
+      );
       // What will be kept is compiled while that runs.
       if (lesson.keeps) lesson.job(current, "permit");
-      const end = await trying;
+      const { end, missing } = await trying;
+      lacking = { ...rulesForDenials(missing), grants: noGrants };
+      tried = "ran in the whole sandbox";
       const isAsBefore = end === describeEnd(run);
-      trials.push({ sandbox: "whole", end: end ?? null, endedAsBefore: isAsBefore, missing: null });
-      return finish(isAsBefore ? 0 : 1);
+      trials.push({
+        sandbox: "whole",
+        end: end ?? null,
+        endedAsBefore: isAsBefore,
+        missing: end === undefined ? null : addedOf(lacking),
+      });
+      if (!hasNews(lacking)) return finish(isAsBefore ? 0 : 1);
+      const after = asItIsNow(lesson, then, then.text);
+      if (after === undefined) return finish(2);
+      text = after.text;
     }
     const next = addedTo(lesson, text, lacking);
     if (next === undefined) return finish(2);
     text = next;
     const unwritten = writeOutput(output, text);
     if (unwritten !== undefined) return finish(fail(unwritten));
-    say(`tried: ran again under ${shown}: this was still missing, and is added:`);
+    say(`tried: ${tried}: this was still missing, and is added:`);
     for (const { text: rule, isDerived } of lacking.rules) if (!isDerived) printError(`  ${rule}\n`);
     printError(describeGrants(lacking.grants));
     if (trial.interruptedBy !== undefined) return finish(1);

@@ -19,6 +19,8 @@ export interface Lessons extends LearnedRules {
   readonly grants: LearnedGrants;
 }
 
+export const noGrants: LearnedGrants = { read: [], write: [], network: undefined, left: [] };
+
 export function lessonsOf(
   native: AbiName,
   observation: Observation,

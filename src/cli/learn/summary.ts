@@ -29,7 +29,7 @@ export interface Trial {
   readonly end: string | null;
   /** As the run that was learned from did. */
   readonly endedAsBefore: boolean;
-  /** What was still missing, and was added; the whole sandbox is not watched. */
+  /** What was still missing, and was added; null where it was not started. In the whole sandbox, calls alone can be known. */
   readonly missing: Added | null;
 }
 
