@@ -13,8 +13,9 @@ export function addGrants(source: Source, grants: LearnedGrants): string | Probl
   const apply = (edit: (current: Source) => string | Problem): void => {
     if (typeof text === "string") text = edit({ name: source.name, text });
   };
-  apply((current) => addItems(current, "files", "read", read.map(quote)));
+  // A new key comes first in its section: the last one here is the first one there.
   apply((current) => addItems(current, "files", "write", write.map(quote)));
+  apply((current) => addItems(current, "files", "read", read.map(quote)));
   if (network === "host") {
     apply((current) => setValue(current, "network", "mode", '"host"'));
     // Ports beside the whole network would contradict it.
@@ -25,8 +26,8 @@ export function addGrants(source: Source, grants: LearnedGrants): string | Probl
     );
   }
   if (Array.isArray(network)) {
-    apply((current) => setValue(current, "network", "mode", '"ports"'));
     apply((current) => addItems(current, "network", "ports", network.map(String)));
+    apply((current) => setValue(current, "network", "mode", '"ports"'));
   }
   return text;
 }

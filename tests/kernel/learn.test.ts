@@ -716,6 +716,31 @@ describe("bad input of learn", () => {
     });
   }
 
+  test("a policy that its user may not write: said before the program is started", {
+    skip: !isRoot && "needs root, for somebody else's files",
+  }, () => {
+    const [folder, file] = [scratchPath("others"), scratchFile("others.toml", "version = 1\n")];
+    mkdirSync(folder, { mode: 0o755 });
+    for (const output of [join(folder, "new.toml"), file]) {
+      const { status, stderr } = run(["learn", "-o", output, "--", "touch", started], ordinaryUser);
+      assert.equal(status, 2);
+      assert.match(stderr, /^callgate learn: cannot write ".*": permission denied\n$/);
+    }
+    assert.ok(!existsSync(started), "the program was started");
+    assert.equal(readFileSync(file, "utf8"), "version = 1\n");
+  });
+
+  test("a program that does nothing", { skip: architecture !== "x86_64" && "needs x86" }, () => {
+    const source = `__asm__(".globl _start\\n_start: mov $60, %eax; xor %edi, %edi; syscall");\n`;
+    const program = compileC("nothing", source, ["-nostdlib", "-static", "-no-pie"]);
+    const policy = scratchPath("nothing.toml");
+    const { status, stderr } = run(["learn", "-o", policy, "--", program]);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /: 0 rules for what was seen and 0 derived \(status 0\)\n/);
+    assert.match(stderr, /tried: ran in the whole sandbox too \(callgate run /);
+    assert.match(readFileSync(policy, "utf8"), /^# Seen\.\n'''$/m);
+  });
+
   test("a file is replaced with --force only", () => {
     const file = scratchFile("old.toml", "not a policy\n");
     assert.equal(run(["learn", "-o", file, "--", "true"]).status, 2);

@@ -334,6 +334,11 @@ describe("files and addresses", () => {
     const { files, network } = read(first);
     assert.deepEqual(files, { read: ["/srv/a", '~/it"s'], write: ["/srv/out"] });
     assert.deepEqual(network, { mode: "ports", ports: [80] });
+    // In the order in which people write and read them.
+    assert.deepEqual(first.match(/^(?:\[(?:files|network)\]|read|write|mode|ports)/gm), [
+      ...["[files]", "read", "write"],
+      ...["[network]", "mode", "ports"],
+    ]);
     const second = add(first, { read: ["/srv/b"], write: [], network: [443], left: [] });
     assert.deepEqual(read(second).files?.read, ["/srv/b", "/srv/a", '~/it"s']);
     assert.deepEqual(read(second).network, { mode: "ports", ports: [443, 80] });

@@ -43,7 +43,7 @@ export function describeUse(files: FileUse, addresses: readonly string[]): strin
     list("writes", files.write),
     list("starts", files.programs),
     list("secrets", files.secrets, "keys or passwords: think before you grant them"),
-    list("volatile", files.volatile, "have other names in the next run"),
+    list("volatile", files.volatile, "in folders for temporary files: many have other names in the next run"),
     list("network", addresses),
   ].flat();
   return lines.map((line) => `${line}\n`).join("");
