@@ -40,6 +40,11 @@ for (const name of policyNames) {
 }
 const oneCall = manyRules(5000, (i) => `errno(${(i % 7) + 1}) personality(persona == ${i * 3})`);
 printTimes("5,000 rules on one call", 1, 3, () => compileStack(oneCall, { target }));
+const twoArguments = manyRules(
+  5000,
+  (i) => `errno(${(i % 7) + 1}) dup3(oldfd == ${i * 3} && newfd == ${(i * 7919) % 5003})`,
+);
+printTimes("the same, of two arguments", 1, 3, () => compileStack(twoArguments, { target }));
 const manyCalls = manyRules(
   600,
   (i) => `errno(${(i % 7) + 1}) x86_64:#${i}(args[0] == ${i % 50} || args[1] > ${i})`,

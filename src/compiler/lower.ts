@@ -77,7 +77,10 @@ function numbersOfAbi(graph: Graph, abi: ResolvedAbi, from: number, to: number):
 export function lowerCall(graph: Graph, call: ResolvedCall, abi: AbiName): Node {
   const rules = [call, ...(call.behind?.calls ?? [])].reduce((sum, one) => sum + one.entries.length, 0);
   const before = graph.limit;
-  graph.limit = Math.min(before, graph.branches + 2_000 + 40 * rules);
+  graph.limit = Math.min(
+    before,
+    graph.branches + 2_000 + rules * (40 + 8 * Math.max(0, Math.log2(rules / 64))),
+  );
   try {
     return joinCall(graph, inWordOrder(graph), call, abi);
   } catch (error) {

@@ -31,6 +31,8 @@ export type SearchTree =
 
 /** The most ranges that are solved as a whole: the work grows with the fourth power. */
 const mostRanges = 112;
+/** The most ranges of which the shape is looked up. */
+const mostKnown = 6;
 /** Of very many ranges, so many are solved as a whole: a policy of thousands of rules is compiled in a second or two. */
 const veryMany = 1000;
 const mostOfVeryMany = 60;
@@ -47,7 +49,12 @@ const heavyShare = 0.005;
  * The tree for ranges that are in ascending order and cover the word.
  * @param perTest what a test costs by being there
  */
-export function searchTree(ranges: readonly Range[], perTest: number): SearchTree {
+export function searchTree(
+  ranges: readonly Range[],
+  perTest: number,
+  known: KnownTrees = new Map(),
+): SearchTree {
+  if (ranges.length <= mostKnown) return bestOfShape(ranges, perTest, known);
   if (ranges.length <= mostRanges) return best(ranges, perTest);
   const most = ranges.length > veryMany ? mostOfVeryMany : mostRanges;
   const borders = bordersOf(ranges, smallestRemoval(ranges));
@@ -68,6 +75,35 @@ export function searchTree(ranges: readonly Range[], perTest: number): SearchTre
     };
   };
   return part(0, ranges.length);
+}
+
+/** Trees by the shape of their ranges. */
+export type KnownTrees = Map<string, SearchTree>;
+
+/**
+ * The same for very few ranges. Nothing in a tree depends on where its ranges are, but on how they lie to each other: of
+ * thousands of conditions nearly all ask a question of the same shape, and it is solved once.
+ */
+function bestOfShape(ranges: readonly Range[], perTest: number, known: KnownTrees): SearchTree {
+  const shape = ranges.map(({ first, last, destination, weight }, index) => ({
+    first: index,
+    last: first === last ? index : index + 0.5,
+    destination: ranges.findIndex((one) => one.destination === destination),
+    weight,
+  }));
+  const key = `${perTest},${shape.map((one) => `${one.last},${one.destination},${one.weight}`).join()}`;
+  let tree = known.get(key);
+  if (tree === undefined) {
+    tree = best(shape, perTest);
+    known.set(key, tree);
+  }
+  const placed = (node: SearchTree): SearchTree => {
+    if (node.kind === "found")
+      return { kind: "found", destination: ranges[node.destination]?.destination ?? 0 };
+    const { kind, k, holds, fails } = node;
+    return { kind, k: ranges[k]?.first ?? 0, holds: placed(holds), fails: placed(fails) };
+  };
+  return placed(tree);
 }
 
 /** Where the smallest tree parts ranges anyway. */

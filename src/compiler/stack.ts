@@ -5,13 +5,13 @@
  */
 import { check, type Filter, filterOf, isCacheable, MAX_INSTRUCTIONS, RET_ALLOW } from "../bpf/index.ts";
 import { resolveSound } from "../policy/resolve.ts";
-import type { ResolvedPolicy } from "../policy/resolved.ts";
+import type { ResolvedPolicy, WordIndex } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
 import { compareStackMembers } from "../proof/index.ts";
 import type { StackPolicy } from "../proof/stack.ts";
 import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
 import { type Assembly, assemble } from "./assemble.ts";
-import { childrenFirst, Graph, type Node } from "./graph.ts";
+import { childrenFirst, Graph, type Node, rewrite, wholeWord } from "./graph.ts";
 import { type CompileOptions, ProofError, TooLargeError } from "./index.ts";
 import {
   alwaysAllowsExecve,
@@ -23,7 +23,8 @@ import {
 } from "./launch-key.ts";
 import { lower } from "./lower.ts";
 import { optimize } from "./passes/index.ts";
-import { type Weights, weightsFor } from "./weights.ts";
+import { fewestTests } from "./search-tree.ts";
+import { rangesOf, type Weights, weightsFor } from "./weights.ts";
 
 export interface StackOptions extends CompileOptions {
   /** How many instructions a filter may have; by default as many as the kernel takes, 4096. */
@@ -38,7 +39,8 @@ function mostIn({ mostInstructions = MAX_INSTRUCTIONS }: StackOptions): number {
  * Compiles a policy to as many filters as it takes, and proves that the stack of them equals the policy. Mostly that is
  * one. They are in the order in which they can be installed one under the other: what the policy says of `seccomp`
  * stands in the last.
- * @throws ProofError where the stack is not proved equal to the policy, TypeError where the policy has errors
+ * @throws ProofError where the stack is not proved equal to the policy, TooLargeError where halving does not make it smaller,
+ * TypeError where the policy has errors
  */
 export function compileStack(policy: Policy, options: StackOptions = {}): readonly Filter[] {
   const target = options.target ?? hostAbi();
@@ -129,19 +131,100 @@ function inOrderOfInstalling(parts: readonly Part[], target: AbiName | undefined
 
 /** Parts of at most so many instructions, each halved until it fits. */
 function partsOf(graph: Graph, root: Node, weights: Weights, most: number): readonly Part[] {
-  // What has far more branches than the kernel takes instructions need not be tried.
-  if (sizeOf(root) < 4 * MAX_INSTRUCTIONS) {
-    const tests = optimize(graph, root, weights);
-    const assembly = assemble(tests);
-    if (assembly.instructions.length <= most) return [{ root: tests, assembly }];
+  const parts: Part[] = [];
+  const left: Node[] = [root];
+  let instructions = 0;
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const size = sizeOf(next);
+    let length = testsOf(next);
+    // What takes far more tests than the kernel takes instructions need not be tried.
+    if (length < 1.25 * MAX_INSTRUCTIONS) {
+      const tests = optimize(graph, next, weights);
+      const assembly = assemble(tests);
+      ({ length } = assembly.instructions);
+      if (length <= most) {
+        parts.push({ root: tests, assembly });
+        instructions += length;
+        continue;
+      }
+    }
+    // The first half is taken first.
+    const smaller = [...halves(graph, next)].reverse();
+    const isSmaller = smaller.every((half) => sizeOf(half) < size * leastGain);
+    if (!isSmaller || parts.length + left.length > mostParts) throw new TooLargeError(instructions + length);
+    left.push(...smaller);
   }
-  return halves(graph, root).flatMap((half) => partsOf(graph, half, weights, most));
+  return parts;
+}
+
+/** Halves that are nearly as large as the whole lead nowhere. */
+const leastGain = 0.97;
+/** More filters than any kernel takes of one process. */
+const mostParts = 256;
+
+/**
+ * The node for the lower and for the upper values of the one word with which both halves become smallest. Undefined where
+ * they stay too large.
+ */
+function halvesByValue(graph: Graph, node: Node): readonly Node[] | undefined {
+  const starts = new Map<WordIndex, number[]>();
+  for (const one of childrenFirst(node)) {
+    if (one.kind !== "choice" || one.mask !== wholeWord) continue;
+    const known = starts.get(one.word) ?? [];
+    starts.set(one.word, known);
+    for (const { start } of one.segments) if (start > 0) known.push(start);
+  }
+  const pass = graph.leaf(RET_ALLOW);
+  let found: readonly Node[] | undefined;
+  let least = sizeOf(node) * mostOfHalf;
+  for (const [word, places] of starts) {
+    const cut = Float64Array.from(places).sort()[places.length >> 1];
+    if (cut === undefined) continue;
+    const lower = within(graph, node, word, 0, cut - 1);
+    const upper = within(graph, node, word, cut, wholeWord);
+    const larger = Math.max(sizeOf(lower), sizeOf(upper));
+    if (larger >= least) continue;
+    least = larger;
+    found = [
+      graph.choice(word, wholeWord, [
+        { start: 0, node: lower },
+        { start: cut, node: pass },
+      ]),
+      graph.choice(word, wholeWord, [
+        { start: 0, node: pass },
+        { start: cut, node: upper },
+      ]),
+    ];
+  }
+  return found;
+}
+
+/** The share of the whole that a half may have at most. */
+const mostOfHalf = 0.8;
+
+/** The graph where a word is known to lie between two values. */
+function within(graph: Graph, root: Node, word: WordIndex, low: number, high: number): Node {
+  return rewrite(graph, root, (node) => {
+    if (node.kind !== "choice" || node.word !== word || node.mask !== wholeWord) return node;
+    const segments = node.segments
+      .filter(({ start }, index) => start <= high && (node.segments[index + 1]?.start ?? wholeWord + 1) > low)
+      .map((one, index) => (index === 0 ? { ...one, start: 0 } : one));
+    return graph.choice(word, wholeWord, segments);
+  });
 }
 
 /** The branches below a node: a measure of the instructions that it takes. */
 function sizeOf(root: Node): number {
   return childrenFirst(root).reduce(
     (sum, node) => sum + (node.kind === "choice" ? node.segments.length : node.kind === "test" ? 1 : 0),
+    0,
+  );
+}
+
+/** The tests of all trees below a node: a measure of its instructions, which the passes can make somewhat smaller. */
+function testsOf(root: Node): number {
+  return childrenFirst(root).reduce(
+    (sum, node) => sum + (node.kind === "choice" ? fewestTests(rangesOf(node.segments)) : 1),
     0,
   );
 }
@@ -167,6 +250,9 @@ function halves(graph: Graph, node: Node): readonly Node[] {
   const largest = sizes.findIndex((size) => size > half);
   const only = node.segments[largest];
   if (only !== undefined && only.node.kind !== "leaf") {
+    // In a long chain of conditions every branch outweighs the others, and halving it would take off one of them.
+    const byValue = node.word < 2 ? undefined : halvesByValue(graph, node);
+    if (byValue !== undefined) return byValue;
     // One branch outweighs the others: it is halved, and they go with its first half.
     return halves(graph, only.node).map((part, index) =>
       graph.choice(

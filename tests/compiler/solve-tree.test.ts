@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Range, type SearchTree, smallestRemoval } from "../../src/compiler/search-tree.ts";
+import {
+  type KnownTrees,
+  type Range,
+  type SearchTree,
+  searchTree,
+  smallestRemoval,
+} from "../../src/compiler/search-tree.ts";
 import "../seed.ts";
 import { boundedTrees } from "../../src/compiler/solve-tree.ts";
 
@@ -116,4 +122,18 @@ test("what is taken out leaves the fewest tests, as trying every choice does", (
     }),
     { ...some, numRuns: 500 },
   );
+});
+
+test("a tree that is known by the shape of its ranges is the one that would be found", () => {
+  const known: KnownTrees = new Map();
+  fc.assert(
+    fc.property(rangesArbitrary, fc.nat(3), (ranges, perTest) => {
+      const tree = searchTree(ranges, perTest, known);
+      assert.deepEqual(tree, searchTree(ranges, perTest));
+      for (const { first, last, destination } of ranges)
+        for (const value of [first, last]) assert.equal(walk(tree, value).destination, destination);
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(known.size > 10 && known.size < 2000, `${known.size} shapes`);
 });

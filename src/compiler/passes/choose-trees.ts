@@ -1,23 +1,38 @@
 /** Makes trees of choices: JEQ and JGE by dynamic programming, JSET where the question is whether any bit is set. */
 import { wordOfArch } from "../../policy/resolved.ts";
 import { type ChoiceNode, type Graph, type Node, rewrite, wholeWord } from "../graph.ts";
-import { type SearchTree, searchTree } from "../search-tree.ts";
+import { type KnownTrees, type SearchTree, searchTree } from "../search-tree.ts";
 import type { Weights } from "../weights.ts";
 
-export function chooseTrees(graph: Graph, root: Node, weights: Weights): Node {
+export function chooseTrees(graph: Graph, root: Node, weights: Weights, known: KnownTrees = new Map()): Node {
   // The same number is another call on another architecture, and so has another weight.
   if (root.kind === "test" && root.word === wordOfArch && root.test === "equal") {
-    const then = treesOf(graph, root.then, weights, root.k);
-    return graph.test(root.word, root.mask, root.test, root.k, then, chooseTrees(graph, root.else, weights));
+    const then = treesOf(graph, root.then, weights, known, root.k);
+    const otherwise = chooseTrees(graph, root.else, weights, known);
+    return graph.test(root.word, root.mask, root.test, root.k, then, otherwise);
   }
-  return treesOf(graph, root, weights, undefined);
+  return treesOf(graph, root, weights, known, undefined);
 }
 
-function treesOf(graph: Graph, root: Node, weights: Weights, arch: number | undefined): Node {
-  return rewrite(graph, root, (node) => (node.kind === "choice" ? treeOf(graph, node, weights, arch) : node));
+function treesOf(
+  graph: Graph,
+  root: Node,
+  weights: Weights,
+  known: KnownTrees,
+  arch: number | undefined,
+): Node {
+  return rewrite(graph, root, (node) =>
+    node.kind === "choice" ? treeOf(graph, node, weights, known, arch) : node,
+  );
 }
 
-function treeOf(graph: Graph, node: ChoiceNode, weights: Weights, arch: number | undefined): Node {
+function treeOf(
+  graph: Graph,
+  node: ChoiceNode,
+  weights: Weights,
+  known: KnownTrees,
+  arch: number | undefined,
+): Node {
   const { word, mask, segments } = node;
   const [zero, others] = segments;
   if (zero === undefined || others === undefined) return zero?.node ?? node;
@@ -32,5 +47,5 @@ function treeOf(graph: Graph, node: ChoiceNode, weights: Weights, arch: number |
     }
     return graph.test(word, mask, tree.kind, tree.k, build(tree.holds), build(tree.fails));
   };
-  return build(searchTree(weights.ranges(node, arch), weights.perTest));
+  return build(searchTree(weights.ranges(node, arch), weights.perTest, known));
 }
