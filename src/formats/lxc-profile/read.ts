@@ -163,9 +163,16 @@ function spanIsBlank({ span }: ProfileRule): boolean {
 /** The names of version 2 are libseccomp's: any that some ABI has, and not too new for it. */
 function isKnown(name: string, options: LxcProfileOptions): boolean {
   const limit = options.libseccomp ?? debian12;
-  const calls = abis.flatMap((abi) => syscallByName(abi.name, name) ?? []);
-  if (calls.length === 0) return abis.some((abi) => multiplexedOf(abi.name).some((one) => one.name === name));
-  return calls.some((call) => call.since === undefined || compareVersions(call.since, limit) <= 0);
+  const own = profileAbis(options.target);
+  let isThere = false;
+  // The machine's own ABIs first: a container's start needs no other's table for the names of most profiles.
+  for (const abi of [...own, ...abis.filter((one) => !own.includes(one))]) {
+    const call = syscallByName(abi.name, name);
+    if (call === undefined) continue;
+    isThere = true;
+    if (call.since === undefined || compareVersions(call.since, limit) <= 0) return true;
+  }
+  return !isThere && abis.some((abi) => multiplexedOf(abi.name).some((one) => one.name === name));
 }
 
 function ignoredName(name: string): string {
