@@ -12,6 +12,7 @@
 //   made × (64 bytes BLAKE2b, path\0), inputs × (u64 device, inode, size, modified ns, changed ns, path\0)
 
 #include "blake2b.h"
+#include "read-whole.h"
 #include "system.h"
 
 // What system.h does not have.
@@ -28,19 +29,6 @@ enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512 };
 
 static uint8_t kept[KEPT_MAXIMUM + 1];
 
-// As many bytes as there are, up to the buffer's end; negative: an error.
-static long read_bytes(long file, uint8_t *to, size_t room) {
-  size_t length = 0;
-  while (length < room) {
-    long count = CALL(read, file, to + length, room - length);
-    if (count == -EINTR) continue;
-    if (count < 0) return count;
-    if (count == 0) break;
-    length += (size_t)count;
-  }
-  return (long)length;
-}
-
 static bool has_hash(const char *path, const uint8_t *wanted) {
   static uint8_t content[8 << 10];
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -49,7 +37,7 @@ static bool has_hash(const char *path, const uint8_t *wanted) {
   hash_begin(&hash, NULL);
   long length;
   do {
-    length = read_bytes(file, content, sizeof content);
+    length = read_whole(file, content, sizeof content);
     if (length < 0) return false;
     hash_add(&hash, content, (size_t)length);
   } while (length == (long)sizeof content);
@@ -155,7 +143,7 @@ static bool nothing_changed(const char *path, const char **environment) {
   if (has_watcher(path)) return false;
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return false;
-  long length = read_bytes(file, kept, sizeof kept);
+  long length = read_whole(file, kept, sizeof kept);
   CALL(close, file);
   if (length < 0 || length > KEPT_MAXIMUM) return false;
 

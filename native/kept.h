@@ -16,6 +16,7 @@
 
 #include "blake2b.h"
 #include "plan.h"
+#include "read-whole.h"
 #include "system.h"
 
 enum { KEPT_VERSION = 2, KEPT_KEY = HASH_KEY, KEPT_HASH = HASH_SIZE, KEPT_NAME = 32, KEPT_FACTS_MAXIMUM = 8192 };
@@ -65,19 +66,6 @@ static uint64_t device_of(const struct file_facts *facts) {
 
 static uint64_t nanoseconds_of(const struct instant *instant) {
   return (uint64_t)instant->seconds * 1000000000U + instant->nanoseconds;
-}
-
-// Reads to the end, or until the buffer is full.
-static long read_whole(long file, uint8_t *buffer, size_t size) {
-  size_t length = 0;
-  while (length < size) {
-    long count = CALL(read, file, buffer + length, size - length);
-    if (count == -EINTR) continue;
-    if (count < 0) return count;
-    if (count == 0) break;
-    length += (size_t)count;
-  }
-  return (long)length;
 }
 
 // A file of the folder that is nobody else's; -1 where there is none.

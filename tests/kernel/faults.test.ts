@@ -515,7 +515,7 @@ for (const scenario of scenarios) {
           assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
           const mayBeRefused = errno === EPERM && isRightThatMayLack(call, calls);
           // Without a kept plan Node makes a fresh one: nothing there fails.
-          const isOfKeptPlans = /^kept(?:-plan)?\.h:/.test(call.place);
+          const isOfKeptPlans = /^(?:kept|kept-plan|read-whole)\.h:/.test(call.place);
           // What cannot be tried is not there: Node knows what that means for the policy.
           const isTrial = call.place.startsWith("layers.h:") || isOfTrial(call, calls);
           if (
@@ -650,6 +650,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   write_own_file: "a plan that is kept, see kept-plan.test.ts",
   make_key: "the first plan that is kept, see kept-plan.test.ts",
   has_content: "a plan that was kept, see kept-plan.test.ts",
+  open_plainly: "a file that a kept plan rests on, see kept-plan.test.ts",
   read_kept_file: "a plan that was kept, see kept-plan.test.ts",
   write_kept: "a plan that is kept, see kept-plan.test.ts",
   say_that_nobody_tells: "what is said after Node could not be started",
