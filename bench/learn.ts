@@ -18,7 +18,7 @@ function works(repository: string): readonly (readonly [name: string, command: C
     // What is the same for every program.
     ["true", ["/bin/true"]],
     [
-      "git status, 20,000 files in 2,040 folders",
+      "git status, 40,000 files in 2,040 folders",
       ["/bin/sh", "-c", `exec git -C ${repository} --no-optional-locks status --short > /dev/null`],
     ],
     ["find", ["/usr/bin/find", "/usr/lib", "-newer", "/etc/passwd", "-name", "nothing"]],
@@ -64,7 +64,7 @@ function makeRepository(folder: string): void {
     for (let inner = 0; inner < 50; inner += 1) {
       const path = join(folder, `part-${outer}`, `module-${inner}`);
       mkdirSync(path, { recursive: true });
-      for (let file = 0; file < 10; file += 1)
+      for (let file = 0; file < 20; file += 1)
         writeFileSync(join(path, `file-${file}`), `${outer} ${inner} ${file}\n`);
     }
   const git = (...args: readonly string[]): void => {
