@@ -87,7 +87,7 @@ struct plan_header {
   uint32_t length; // of the whole plan, in bytes
   uint32_t steps;
   uint32_t architecture; // AUDIT_ARCH_*: numbers in filters mean nothing on another one
-  uint64_t checksum;     // FNV-1a, 64 bits, by words of 32: over the whole plan with this field as zero; against garbling only
+  uint64_t checksum;     // plan_checksum() of the whole plan, which takes this field as zero; against garbling only
   uint64_t reserved;     // zero
 };
 
@@ -353,15 +353,24 @@ static inline bool is_word(const char *given, const char *word) {
   return *given == *word;
 }
 
-static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
+// The 4 bytes from a place on, those of the checksum itself and those behind the end as zero.
+static inline uint32_t checked_word(const uint8_t *bytes, size_t length, size_t at) {
   const size_t field = offsetof(struct plan_header, checksum);
-  uint64_t hash = 0xcbf29ce484222325U;
-  size_t i = 0;
-  for (; i + 4 <= length; i += 4) hash = (hash ^ (i == field || i == field + 4 ? 0 : load32(bytes + i))) * 0x100000001b3U;
-  if (i == length) return hash;
-  uint32_t rest = 0;
-  for (int shift = 0; i < length; i++, shift += 8) rest |= (uint32_t)bytes[i] << shift;
-  return (hash ^ rest) * 0x100000001b3U;
+  if (at == field || at == field + 4) return 0;
+  if (at + 4 <= length) return load32(bytes + at);
+  uint32_t word = 0;
+  for (int shift = 0; at < length; at++, shift += 8) word |= (uint32_t)bytes[at] << shift;
+  return word;
+}
+
+static inline uint64_t plan_checksum(const uint8_t *bytes, size_t length) {
+  const uint32_t prime = 0x1000193;
+  uint32_t low = 0x811c9dc5, high = 0xcbf29ce4;
+  for (size_t i = 0; i < length; i += 8) {
+    low = (low ^ checked_word(bytes, length, i)) * prime;
+    high = (high ^ low >> 15 ^ checked_word(bytes, length, i + 4)) * prime;
+  }
+  return (uint64_t)high << 32 | low;
 }
 
 static inline const char *check_report(struct payload *payload, struct report_step *step) {
