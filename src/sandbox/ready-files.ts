@@ -4,7 +4,7 @@
  *
  * A file is used by the build alone that made it (its hash is over the policies, the compiler, the proof and all
  * tables), and only for the policy that lies in a file of the same build: the very object, to which nothing was added.
- * Its first line is the fingerprint of the second, so that one that was damaged is as good as none.
+ * Its first line is the fingerprint of the rest, so that one that was damaged is as good as none.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -47,11 +47,10 @@ interface ReadyStep {
   readonly patches: readonly KeyPatch[];
 }
 
-interface ReadyPolicyFile {
+/** The first line of a policy's file; behind it is its `policyText`. */
+interface ReadyPolicyHead {
   readonly build: string;
   readonly name: string;
-  /** `policyText` of the built-in policy. */
-  readonly policy: string;
 }
 
 interface ReadyFiltersFile {
@@ -83,7 +82,7 @@ export function filtersFileName({ name, target, shape }: ReadyKey): string {
 }
 
 export function policyFileText(build: string, name: string, policy: string): string {
-  return sealed(JSON.stringify({ build, name, policy } satisfies ReadyPolicyFile));
+  return sealed(`${JSON.stringify({ build, name } satisfies ReadyPolicyHead)}\n${policy}`);
 }
 
 /** @param set of a policy that asks nobody: it has no deciding filter */
@@ -124,14 +123,18 @@ function fromBase64(text: string): Uint8Array {
 /** A built-in policy as it was read when the package was built; undefined where this build has none of this name. */
 export function readyPolicy(build: string, name: string): Policy | undefined {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) return undefined;
-  const file: ReadyPolicyFile | undefined = readReady(policyFileName(name));
-  return file?.build === build && file.name === name ? policyOfText(file.policy) : undefined;
+  const text = readReady(policyFileName(name));
+  if (text === undefined) return undefined;
+  const end = text.indexOf("\n");
+  const head: ReadyPolicyHead = JSON.parse(text.slice(0, end));
+  return head.build === build && head.name === name ? policyOfText(text.slice(end + 1)) : undefined;
 }
 
 /** The filters that are meant; undefined where this build has none of them. */
 export function readyFilters(key: ReadyKey): FilterSet | undefined {
-  const file: ReadyFiltersFile | undefined = readReady(filtersFileName(key));
-  if (file === undefined) return undefined;
+  const text = readReady(filtersFileName(key));
+  if (text === undefined) return undefined;
+  const file: ReadyFiltersFile = JSON.parse(text);
   const isMeant =
     file.build === key.build &&
     file.name === key.name &&
@@ -157,16 +160,15 @@ function stepOf(kind: FilterStep["kind"], { bytes, patches }: ReadyStep): Filter
   return { kind, bytes: fromBase64(bytes), patches };
 }
 
-/** A file of this package; undefined where it is not there, or not whole. */
-function readReady<File>(name: string): File | undefined {
+/** What is sealed in a file of this package; undefined where it is not there, or not whole. */
+function readReady(name: string): string | undefined {
   const path = join(packageRoot(), "dist", "cli", "ready", name);
   restOnFile(path);
   try {
     const bytes = readFileSync(path);
     const end = bytes.indexOf("\n");
     const content = bytes.subarray(end + 1);
-    if (bytes.toString("latin1", 0, end) !== fingerprint(content)) return undefined;
-    return JSON.parse(content.toString());
+    return bytes.toString("latin1", 0, end) === fingerprint(content) ? content.toString() : undefined;
   } catch {
     return undefined;
   }

@@ -13,7 +13,7 @@
 const suffixed = (suffix: string, names: string): string[] =>
   names.split(" ").map((name) => `${name} ${name}${suffix}`);
 
-const families: readonly (readonly string[])[] = [
+const familyTexts = (): readonly string[] => [
   // 16-bit and 32-bit user and group ids.
   ...suffixed(
     "32",
@@ -57,18 +57,25 @@ const families: readonly (readonly string[])[] = [
   // Behind socketcall: sendto and recvfrom without an address.
   "sendto send",
   "recvfrom recv",
-].map((family) => family.split(" "));
+];
+let familyOf: ReadonlyMap<string, readonly string[]> | undefined;
 
-const familyOf: ReadonlyMap<string, readonly string[]> = new Map(
-  families.flatMap((family) =>
-    family.map((name) => [name, [name, ...family.filter((twin) => twin !== name)]]),
-  ),
-);
+/** Made when it is first asked for: most cold starts ask for no twins. */
+function families(): ReadonlyMap<string, readonly string[]> {
+  familyOf ??= new Map(
+    familyTexts()
+      .map((family) => family.split(" "))
+      .flatMap((family) =>
+        family.map((name) => [name, [name, ...family.filter((twin) => twin !== name)]] as const),
+      ),
+  );
+  return familyOf;
+}
 
 /**
  * Every name that reaches the same kernel function, the given one first; only that one where it has no twin.
  * Names of any ABI: not each ABI has a number for each.
  */
 export function twinsOf(name: string): readonly string[] {
-  return familyOf.get(name) ?? [name];
+  return families().get(name) ?? [name];
 }
