@@ -3,13 +3,22 @@
 // read when they are asked for; and V8's code cache, a file for each part.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, delimiter, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, transform } from "esbuild";
 
 const out = join("dist", "cli");
 const entry = join("src", "cli", "main.ts");
+const tableFolder = join("src", "syscalls", "tables");
 
 const run = "src/cli/commands/run.ts";
 const filter = ["src/compiler/index.ts", "src/cli/commands/compile.ts", "src/cli/read-start.ts"];
@@ -31,34 +40,47 @@ const parts = [
   { name: "other", modules: undefined },
 ];
 
-rmSync(join(out, "tables"), { recursive: true, force: true });
-mkdirSync(join(out, "tables"), { recursive: true });
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
 
-/** The tables by their files' names. */
+/**
+ * The generated tables' texts, one behind the other in one file (a kept plan rests on each file of the command): where each
+ * begins, and how long it is.
+ */
 const tables = new Map();
+let tablesText = "";
+for (const file of readdirSync(tableFolder)
+  .filter((name) => name.endsWith(".ts"))
+  .sort()) {
+  const source = readFileSync(join(tableFolder, file), "utf8");
+  const table = /^export const (\w+)(?:: string)? = `([^`$\\]*)`;\s*$/m.exec(source);
+  if (table === null || source.match(/^export /gm)?.length !== 1) throw new Error(`${file} is not one table`);
+  const [, name, text] = table;
+  if (/[^\0-\x7f]/.test(text)) throw new Error(`${file} is not ASCII, which its reader takes it for`);
+  tables.set(file, { name, start: tablesText.length, length: text.length });
+  tablesText += text;
+}
+writeFileSync(join(out, "tables.txt"), tablesText);
 
-/** `export const NAME = \`…\`` of a generated table becomes a text file and a property that reads it. */
+/** `export const NAME = \`…\`` of a generated table becomes a property that reads its part of that file. */
 const tablesAsTexts = {
   name: "tables-as-texts",
   setup(bundle) {
-    bundle.onResolve({ filter: /^\.\/tables\/\w+\.ts$/ }, ({ path, resolveDir }) => ({
-      // From here, since it is in the bundle's text: a build elsewhere gives the same.
-      path: relative("", join(resolveDir, path)),
+    bundle.onResolve({ filter: /^\.\/tables\/\w+\.ts$/ }, ({ path }) => ({
+      path: basename(path),
       namespace: "table",
     }));
     bundle.onLoad({ filter: /.*/, namespace: "table" }, ({ path }) => {
-      const source = readFileSync(path, "utf8");
-      const table = /^export const (\w+)(?:: string)? = `([^`$\\]*)`;\s*$/m.exec(source);
-      if (table === null || source.match(/^export /gm)?.length !== 1)
-        throw new Error(`${path} is not one table`);
-      const [, name, text] = table;
-      const file = `${basename(path, ".ts")}.txt`;
-      writeFileSync(join(out, "tables", file), text);
-      tables.set(file, text);
-      const read = `require("node:fs").readFileSync(require("node:path").join(__dirname, "tables", ${JSON.stringify(file)}), "utf8")`;
+      const { name, start, length } = tables.get(path);
       return {
         loader: "js",
-        contents: `let text; Object.defineProperty(exports, "${name}", { enumerable: true, get: () => (text ??= ${read}) });`,
+        resolveDir: resolve("scripts"),
+        contents: `const { readTable } = require("./read-table.cjs");
+          let text;
+          Object.defineProperty(exports, "${name}", {
+            enumerable: true,
+            get: () => (text ??= readTable(${start}, ${length})),
+          });`,
       };
     });
   },
@@ -133,7 +155,7 @@ for (const { name } of parts) {
   digest.update(text);
 }
 
-for (const [file, text] of [...tables].sort()) digest.update(`${file}\0${text}\0`);
+digest.update(tablesText);
 const buildId = digest.digest("hex").slice(0, 32);
 
 // The caches go by this hash: another build's cache must never be run in its place.

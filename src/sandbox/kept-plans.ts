@@ -44,9 +44,7 @@ const youngMilliseconds = 50;
 
 /** Files of callgate's own that decide what a plan says. Called in a recording. */
 export function restOnCallgate(): void {
-  const cli = join(packageRoot(), "dist", "cli");
-  restOnFilesIn(cli);
-  restOnFilesIn(join(cli, "tables"));
+  restOnFilesIn(join(packageRoot(), "dist", "cli"));
   restOnFile(join(packageRoot(), "native", "prebuilt", "FINGERPRINTS"));
   // Node too: it prints reports, with the caller's rights.
   restOnFile(process.execPath);

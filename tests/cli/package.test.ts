@@ -216,7 +216,7 @@ test("it brings one dependency, launchers for both machines, and no cache of com
     "other.js",
     "ready",
     "run.js",
-    "tables",
+    "tables.txt",
   ]);
 });
 

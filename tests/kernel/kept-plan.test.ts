@@ -122,7 +122,7 @@ for (const person of everybody) {
       const parts: Readonly<Record<string, (path: string) => void>> = {
         "dist/cli/filter.js": (path) => writeFileSync(path, `${readFileSync(path, "utf8")}\n`),
         "dist/cli/main.cjs": (path) => utimesSync(path, 1, 1),
-        "dist/cli/tables/x86_64.txt": (path) => utimesSync(path, 1, 1),
+        "dist/cli/tables.txt": (path) => utimesSync(path, 1, 1),
         [`native/prebuilt/linux-${process.arch === "arm64" ? "aarch64" : "x86_64"}/launcher`]: (path) => {
           const bytes = readFileSync(path);
           rmSync(path);
