@@ -10,6 +10,15 @@
 
 #include "kept.h"
 
+// How many words of `launcher run NODE CLI ARGUMENT…` a plan is found by: up to the one behind the first `--`, the program.
+// What follows are its own arguments, on which no plan rests; they are put behind the plan's (run-plan.ts has the same
+// rule).
+static int words_of_plan(int argc, const char **argv) {
+  for (int i = 4; i + 1 < argc; i++)
+    if (is_word(argv[i], "--")) return i + 2;
+  return argc;
+}
+
 // Also of a plan that is not new the user is told what there is to say of it.
 static void say_notes(uint8_t *facts, size_t length) {
   struct payload payload = {facts, length, false};
@@ -69,7 +78,8 @@ static char kept_state(int argc, const char **argv, const char **environment) {
   const char *digits = argv[2];
   if (length_of(digits) != 3 || variable(environment, "CALLGATE_FRESH") != NULL) return KEPT_UNKNOWN;
   struct bearing bearing = {digits[0] - '0', digits[1] - '0', digits[2] == '1'};
-  if (!hash_surroundings(&bearing, argc - 1, argv + 1, environment, plan_bytes, surroundings)) return KEPT_UNKNOWN;
+  if (!hash_surroundings(&bearing, words_of_plan(argc - 1, argv + 1), argv + 1, environment, plan_bytes, surroundings))
+    return KEPT_UNKNOWN;
   long folder = open_folder(false);
   if (folder < 0) return KEPT_NONE;
   struct kept_header header;

@@ -44,7 +44,7 @@ static struct plan plan;
 static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
 static const char *program_environment[ENVIRONMENT_POINTERS + 1];
 static uint32_t launch_key[KEY_WORDS];
-static const char **own_arguments; // behind the launcher's own name
+static const char **own_arguments; // the program's, where its plan leaves them to whoever starts it
 static int report_descriptor = -1;
 static const char *node_path, *node_program; // as the front of `callgate run`: what has made the plan
 static bool filtered; // from the first filter on, only seccomp, execve, write and exit_group are called
@@ -444,7 +444,9 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
 static size_t plan_for_run(int argc, const char **argv, const char **environment, size_t *facts) {
   node_path = argv[2];
   node_program = argv[3];
-  if (use_kept_plan(argc, argv, environment)) carry_out(environment);
+  int words = words_of_plan(argc, argv);
+  own_arguments = argv + words;
+  if (use_kept_plan(words, argv, environment)) carry_out(environment);
   size_t whole = plan_from_node(argc, argv, environment);
   size_t length = whole < sizeof(struct plan_header) ? whole : load32(plan_bytes + offsetof(struct plan_header, length));
   if (length >= whole) return whole;

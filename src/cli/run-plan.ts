@@ -31,6 +31,13 @@ import type { StartPolicy } from "./start-policy.ts";
 /** Why there is no plan; the user has been told. */
 export type NoPlan = "unreadable" | "policy" | "not-found" | "not-executable";
 
+export interface KeptWith {
+  /** What the launcher has to look at again before it uses the plan once more. */
+  readonly facts: readonly Fact[];
+  /** How many of the program's arguments, at the end, may be others then: it has them from its own command line. */
+  readonly free: number;
+}
+
 /** A plan with what there is to say of it. */
 export interface FoundPlan {
   readonly plan: Plan;
@@ -39,8 +46,8 @@ export interface FoundPlan {
   readonly groups: () => readonly KeptGroup[];
   /** Whole lines for the user. */
   readonly notes: readonly string[];
-  /** What the launcher has to look at again before it uses this plan once more; or why that cannot be. */
-  readonly kept: { readonly facts: readonly Fact[] } | { readonly problem: string };
+  /** Whether the launcher may keep it. */
+  readonly kept: KeptWith | { readonly problem: string };
 }
 
 /**
@@ -57,9 +64,20 @@ export function planOfCommandLine(
     return makePlan(parsed, caller, from);
   });
   if (typeof result === "string") return result;
+  const free = freeArguments(process.argv.slice(3));
   const problem = unkeptOption(parsed) ?? keepProblem(result.plan, lookups);
   const facts = "facts" in lookups ? lookups.facts : [];
-  return { ...result, kept: problem === undefined ? { facts } : { problem } };
+  return { ...result, kept: problem === undefined ? { facts, free } : { problem } };
+}
+
+/**
+ * How many words stand behind the one that follows the first `--`: arguments of the program's all of them, since no option
+ * takes `--` as its value (arguments.ts). The launcher finds a plan by the words before them, by the same rule
+ * (`words_of_plan` of native/kept-plan.h): it cannot tell options from arguments.
+ */
+function freeArguments(words: readonly string[]): number {
+  const separator = words.indexOf("--");
+  return separator === -1 ? 0 : Math.max(0, words.length - separator - 2);
 }
 
 /** What is asked for by options that say something of this one start. */

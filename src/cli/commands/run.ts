@@ -40,7 +40,8 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const { plan } = found;
   if (!isDry) {
     const { kept, notes } = found;
-    return handOver(plan, "facts" in kept ? encodeFacts(kept.facts, notes) : undefined);
+    if ("problem" in kept) return handOver(plan);
+    return handOver(withFreeArguments(plan, kept.free), encodeFacts(kept.facts, notes));
   }
   const { showPlan } = await import("../show-plan.ts");
   print(showPlan(found, parsed, caller));
@@ -57,6 +58,22 @@ async function findPlan(parsed: ParsedArguments, caller: Caller): Promise<FoundP
   }
   const { readStart } = await import("../read-start.ts");
   return planOfCommandLine(parsed, caller, readStart);
+}
+
+/** The plan for any arguments in the place of the last ones: the launcher puts there what it was started with. */
+function withFreeArguments(plan: Plan, free: number): Plan {
+  return {
+    ...plan,
+    steps: plan.steps.map((step) =>
+      step.kind === "execute"
+        ? {
+            ...step,
+            arguments: step.arguments.slice(0, step.arguments.length - free),
+            withCallersArguments: true,
+          }
+        : step,
+    ),
+  };
 }
 
 /** @param facts what the plan rests on, where it may be kept */
