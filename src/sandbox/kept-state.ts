@@ -95,7 +95,7 @@ function linesOf(kept: KeptState): readonly string[] {
       return ["there is one, and run would use it: nothing that it rests on has changed"];
     case "none":
       return [
-        "there is none for this command, folder, user, HOME, PATH, kernel and version of callgate: the next run keeps one",
+        "there is none for this program, with these options, folder, user, HOME, PATH, kernel and version of callgate: the next run keeps one",
       ];
     case "changed": {
       const more = kept.changes.length - mostChanges;

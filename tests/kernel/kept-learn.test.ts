@@ -307,6 +307,7 @@ describe("a kept job is used for what it was made for, and nothing else", () => 
       symlinkSync(world.path("moved.toml"), world.path("policy.toml"));
       return {};
     },
+    "the arguments": (world) => ({ args: [...world.usual.slice(0, -1), `${world.usual.at(-1)} `] }),
     "an option": () => ({ args: commandOf("echo done", []) }),
     "standard input, which is closed": () => ({ before: ["sh", "-c", 'exec "$@" <&-', "sh"] }),
     CALLGATE_FRESH: (world) => ({ env: world.env({ CALLGATE_FRESH: "1" }) }),

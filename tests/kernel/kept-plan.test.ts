@@ -56,6 +56,47 @@ for (const person of everybody) {
       assert.deepEqual([last?.fresh, last?.status, last?.stderr], [false, 7, first.stderr]);
     });
 
+    test("other arguments of the program need no new plan, and are its arguments", () => {
+      const world = new World(person);
+      const before = ["--policy", "../policy.toml", "--", "printf"];
+      world.settle([...before, "[%s]", "one"]);
+      for (const args of [
+        ["nothing"],
+        ["[%s]", ""],
+        ["[%s]", "two", "words and spaces", "--net", "--", "--policy", "nowhere.toml"],
+        ["[%s]", "ä"],
+        ["[%s]", ...Array.from({ length: 3000 }, (_, index) => `${index}`.padStart(20, "0"))],
+      ]) {
+        const { fresh, stdout, stderr } = world.run([...before, ...args]);
+        const [format = "", ...rest] = args;
+        const printed = rest.length === 0 ? format : rest.map((one) => `[${one}]`).join("");
+        assert.deepEqual([fresh, stdout], [false, printed], stderr);
+      }
+      // None at all, and bytes that are no text.
+      const alone = world.run(before);
+      assert.deepEqual([alone.fresh, alone.status], [false, 1], alone.stderr);
+      const bytes = `exec "$0" run --policy ../policy.toml -- printf "$(printf 'a\\377b')"`;
+      const result = inside(person, ["sh", "-c", `${bytes} | od -An -tx1`, world.callgate], {
+        env: world.env(),
+        cwd: world.path("work"),
+      });
+      assert.equal(result.stdout, " 61 ff 62\n", result.stderr);
+    });
+
+    test("without -- before the program, arguments are part of what a plan is found by", () => {
+      const world = new World(person);
+      const before = ["--policy", "../policy.toml", "printf"];
+      world.settle([...before, "one"]);
+      const other = world.run([...before, "two"]);
+      assert.deepEqual([other.fresh, other.stdout], [true, "two"], other.stderr);
+      // Here -- is an argument: what follows the next word is free, and all of it is the program's.
+      world.settle([...before, "[%s]", "--", "b", "c"]);
+      const free = world.run([...before, "[%s]", "--", "b", "other", "--net"]);
+      assert.deepEqual([free.fresh, free.stdout], [false, "[--][b][other][--net]"], free.stderr);
+      const bound = world.run([...before, "[%s]", "--", "x", "c"]);
+      assert.deepEqual([bound.fresh, bound.stdout], [true, "[--][x][c]"], bound.stderr);
+    });
+
     /** Everything that a plan rests on, changed. What is done may be taken back by what it answers. */
     const changes: Readonly<Record<string, Change>> = {
       ...commonChanges,

@@ -230,7 +230,7 @@ export const commonChanges: Readonly<Record<string, Change>> = {
     return {};
   },
   HOME: (world) => ({ env: world.env({ HOME: world.path("") }) }),
-  "the arguments": (world) => ({ args: [...world.usual.slice(0, -1), `${world.usual.at(-1)} `] }),
+  "the program": (world) => ({ args: world.usual.map((word) => (word === "sh" ? "bash" : word)) }),
   no_new_privs: () => ({ before: ["setpriv", "--no-new-privs"] }),
   ...(isRoot ? { "the groups": () => ({ groups: "4242" }) } : {}),
 };
