@@ -1,11 +1,15 @@
 // The lines that enable adds, without any container.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { type Filter, filterOf, RET_ALLOW } from "../../src/bpf/index.ts";
 import { applyFixes } from "../../src/diagnostics/index.ts";
+import { readLxcProfile } from "../../src/formats/lxc-profile/read.ts";
 import { blockOf, hasBlock, rewriteFolder, withBlock, withoutBlock } from "../../src/lxc/block.ts";
 import { readConfigText } from "../../src/lxc/config.ts";
-import { splitCommand } from "../../src/lxc/protection.ts";
+import { compareWithPolicy, keyOf, protectionOf, splitCommand } from "../../src/lxc/protection.ts";
 import { readStatements } from "../../src/lxc/statements.ts";
+import { resolveSound } from "../../src/policy/resolve.ts";
+import { hostAbi } from "../../src/syscalls/index.ts";
 
 const block = (folder: string) =>
   blockOf({
@@ -149,4 +153,32 @@ describe("statements", () => {
 
 test("a command is taken apart as LXC does", () => {
   assert.deepEqual(splitCommand(`/bin/sh -c "echo 'a b'" x  y`), ["/bin/sh", "-c", "echo 'a b'", "x", "y"]);
+});
+
+test("a profile or a filter that says less, or more, than the statements is not proved", () => {
+  const { protection } = protectionOf(
+    readConfigText({
+      name: "/c/config",
+      text: "syscall.deny = keyctl, mseal, socket(domain == AF_VSOCK)\nsyscall.baseline = 5.15\n",
+    }),
+    "6.18.0",
+  );
+  assert.ok(protection !== undefined);
+  const verdictOf = (profile: string, filter: Filter): string => {
+    const { policy } = readLxcProfile({ name: "p", text: profile }, { target: hostAbi() ?? "x86_64" });
+    assert.ok(policy !== undefined);
+    const stack = [{ resolved: resolveSound(policy) }, { filter }];
+    return compareWithPolicy(stack, protection, keyOf(protection.filter, filter)).verdict;
+  };
+  const { profile } = protection;
+  const { filter } = protection.filter;
+  assert.equal(verdictOf(profile, filter), "equal");
+  assert.equal(verdictOf(`${profile}mkdir errno 1\n`, filter), "different");
+  // Each instruction that answers: with another answer the whole is not what is stated.
+  filter.instructions.forEach((one, at) => {
+    if (one.code !== 0x06) return;
+    const k = one.k === RET_ALLOW ? 0x0005_0001 : RET_ALLOW;
+    const wrong = filterOf(filter.instructions.map((other, index) => (index === at ? { ...one, k } : other)));
+    assert.equal(verdictOf("2\ndenylist\n", wrong), "different", `instruction ${at}`);
+  });
 });
