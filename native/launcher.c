@@ -37,7 +37,8 @@ static volatile const struct {
   char mark[24];
   uint64_t offset, length;
   uint64_t root_offset, root_length; // another plan for uid 0, if there is one
-} attached = {"callgate's plan is at:", 0, 0, 0, 0};
+  uint64_t root_shared;              // so many bytes behind its header are the first plan's, and stand there alone
+} attached = {"callgate's plan is at:", 0, 0, 0, 0, 0};
 
 static uint8_t plan_bytes[PLAN_MAXIMUM + 8] __attribute__((aligned(8)));
 static struct plan plan;
@@ -279,9 +280,15 @@ static size_t plan_from_own_file(const char *file) {
   long own = by_descriptor[same] == 0 ? descriptor_number(file + same)
                                       : CALL(openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC, 0);
   if (own < 0) fail_step(STEP_PLAN, "openat", file, own, NULL);
+  const uint64_t header = sizeof(struct plan_header), shared = as_root && attached.root_shared < whole ? attached.root_shared : 0;
   size_t length = 0;
   while (length < whole) {
-    long count = CALL(pread64, own, plan_bytes + length, whole - length, offset + length);
+    // Three pieces, of which the second is the first plan's; or one.
+    bool is_behind = length >= header + shared, is_shared = !is_behind && length >= header;
+    uint64_t end = is_shared ? header + shared : is_behind || shared == 0 ? whole : header;
+    uint64_t from = is_shared ? attached.offset + length : offset + length - (is_behind ? shared : 0);
+    if (end > whole) end = whole;
+    long count = CALL(pread64, own, plan_bytes + length, end - length, from);
     if (count == -EINTR) continue;
     if (count < 0) fail_step(STEP_PLAN, "pread64", file, count, NULL);
     if (count == 0) break; // cut off: its length is not what its header says

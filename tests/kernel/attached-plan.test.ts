@@ -11,6 +11,7 @@ import {
   isRoot,
   launcherPath,
   numbers,
+  ordinaryUser,
   planFor,
   refuseFilter,
   runProgram,
@@ -42,6 +43,28 @@ test("a copy that was cut off or changed starts nothing", () => {
     assert.equal(result.stdout, "");
     assert.equal(result.status, 125);
   }
+});
+
+test("root has a plan of its own, which has what both say from the other one", () => {
+  const words = (length: number, last: string): string =>
+    `echo "${"same".repeat(length)}" | wc -c; echo ${last}`;
+  const pairs = [
+    [shellPlan([], words(5000, "other")), shellPlan([], words(5000, "admin"))],
+    // Nothing in common; and one that is the whole other.
+    [shellPlan([], "echo others"), shellPlan([noNewPrivileges], "echo root")],
+    [shellPlan([], "echo same"), shellPlan([], "echo same")],
+  ] as const;
+  for (const [others, forRoot] of pairs) {
+    const bytes = attachPlan(launcher, others, forRoot);
+    const copy = scratchFile("copy", bytes, 0o555);
+    const asRoot = runProgram(copy, { cwd: "/" });
+    const asOther = isRoot ? runProgram(copy, { cwd: "/", ...ordinaryUser }) : asRoot;
+    const alone = (plan: Plan): string => runProgram(copyWith(plan), { cwd: "/" }).stdout;
+    assert.deepEqual([asRoot.stderr, asRoot.stdout], ["", alone(isRoot ? forRoot : others)]);
+    assert.deepEqual([asOther.stderr, asOther.stdout], ["", alone(others)]);
+  }
+  const [[others, forRoot]] = pairs;
+  assert.ok(attachPlan(launcher, others, forRoot).length < attachPlan(launcher, others).length + 1000);
 });
 
 test("a mount that cannot be detached starts nothing", () => {
