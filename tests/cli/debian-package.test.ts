@@ -23,7 +23,7 @@ function start(command: string, args: readonly string[]): Outcome {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: scratch,
     encoding: "utf8",
-    timeout: 180_000,
+    timeout: 240_000,
     env: { PATH: process.env["PATH"], LC_ALL: "C", NO_COLOR: "1", DEBIAN_FRONTEND: "noninteractive" },
   });
   return { status, output: `${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}` };

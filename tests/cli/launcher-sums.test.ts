@@ -106,7 +106,7 @@ for (const { what, make, run, other } of damages)
       ["run", "--filter-only", "--", "/bin/echo", "ran"],
       {
         encoding: "utf8",
-        timeout: 60_000,
+        timeout: 240_000,
       },
     );
     assert.deepEqual([started.status, started.stdout], run === undefined ? [0, "ran\n"] : [125, ""]);
@@ -118,7 +118,7 @@ for (const { what, make, run, other } of damages)
       process.stdout.write(stdout);`;
     const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", library], {
       encoding: "utf8",
-      timeout: 60_000,
+      timeout: 240_000,
     });
     assert.match(`${stdout}${stderr}`, other ?? /^ran\n$/);
   });

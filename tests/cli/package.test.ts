@@ -42,7 +42,7 @@ function start(
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: options.cwd ?? scratch,
     encoding: "utf8",
-    timeout: 120_000,
+    timeout: 240_000,
     env: { ...process.env, PATH: options.path ?? tools, NO_COLOR: "1" },
   });
   return { status, stdout: stdout ?? "", stderr: `${stderr ?? ""}${error?.message ?? ""}` };

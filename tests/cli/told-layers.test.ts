@@ -13,7 +13,7 @@ function complaint(layers: string): string {
   const command = [process.execPath, main, "run", "--", "/bin/true"];
   const { stderr } = spawnSync("/bin/sh", ["-c", line, "sh", ...command], {
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: 240_000,
     env: { PATH: process.env["PATH"], LAYERS: layers },
   });
   return stderr;

@@ -333,11 +333,11 @@ function loadedBy(runtime: "runc" | "crun", profile: object): Filter {
             state,
             ...args,
           ],
-          { stdio: [...stdio], timeout: 60_000 },
+          { stdio: [...stdio], timeout: 240_000 },
         )
       : spawnSync("runc", ["--root", state, ...args], {
           stdio: [...stdio],
-          timeout: 60_000,
+          timeout: 240_000,
         });
   try {
     const started = run("run", "-d", "--bundle", bundle, "--pid-file", pidFile, id);

@@ -140,7 +140,7 @@ function asRootOf(ids: string, args: string): Promise<Omit<RunResult, "pid">> {
   const line = `echo there && read -r go && exec setpriv --reuid 0 --regid 0 --clear-groups "$0" run ${args}`;
   const child = spawn("unshare", ["--user", "--keep-caps", "sh", "-c", line, callgate], {
     cwd,
-    timeout: 60_000,
+    timeout: 240_000,
   });
   const said = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -139,7 +139,7 @@ function run(
   try {
     const found = spawnSync(through ? launcherPath : program, through ? ["plan"] : args, {
       encoding: "utf8",
-      timeout: 60_000,
+      timeout: 240_000,
       cwd: more.cwd ?? "/usr",
       env: { PATH: process.env["PATH"], HOME: "/home/callgate-tests", CALLGATE_SECRET: "1", NO_COLOR: "1" },
       stdio: [
