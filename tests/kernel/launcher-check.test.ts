@@ -112,7 +112,7 @@ test("100,000 damaged plans under AddressSanitizer and UBSan", () => {
 test("the programs stay small, and no part of them is both writable and executable", () => {
   for (const path of [launcherPath, probePath]) {
     const bytes = readFileSync(path);
-    assert.ok(bytes.length < 76 * 1024, `${path}: ${bytes.length} bytes`);
+    assert.ok(bytes.length < 80 * 1024, `${path}: ${bytes.length} bytes`);
     const first = Number(bytes.readBigUInt64LE(32));
     const count = bytes.readUInt16LE(56);
     for (let i = 0; i < count; i += 1) {
