@@ -11,6 +11,7 @@ import {
 } from "../bpf/index.ts";
 import { printAction } from "../policy/action.ts";
 import { printCondition } from "../policy/printer.ts";
+import type { ToldCondition } from "../policy/types.ts";
 import { type Abi, type AbiName, abis, type Syscall, syscallByName, syscallsOf } from "../syscalls/index.ts";
 import { negationOf, orderedAlternativesOf, TellingLimit, TooManyConditions } from "./conditions.ts";
 import { DecisionMaker } from "./decisions.ts";
@@ -84,6 +85,9 @@ const mostTold = 40_000;
 /** A number between the tables' and x32's. */
 const someUnknownNumber = 0x3fff_fff0;
 
+/** A contrary of more characters says less than "else". */
+const longestContrary = 40;
+
 class Inspector {
   readonly #filters: readonly Filter[];
   readonly #abis: readonly Abi[];
@@ -142,14 +146,7 @@ class Inspector {
       const alternatives = orderedAlternativesOf(this.#partitions, partition, scope);
       const conditions = alternatives.map((one) => one.condition).filter((one) => one !== undefined);
       const cases = alternatives.map(({ condition, value }) => {
-        const [only] = conditions;
-        const isShort = only !== undefined && (only.kind === "test" || only.kind === "words");
-        const text =
-          condition !== undefined
-            ? printCondition(condition)
-            : isShort && conditions.length === 1
-              ? printCondition(negationOf(only))
-              : "else";
+        const text = condition === undefined ? otherwise(conditions) : printCondition(condition);
         return { condition: text, action: written(value, abi.name) };
       });
       return { syscall: call.name, cases };
@@ -288,6 +285,13 @@ class Inspector {
       },
     ];
   }
+}
+
+/** What is left by some conditions: the contrary of a single one where that is as quickly read as a word. */
+function otherwise([only, ...more]: readonly ToldCondition[]): string {
+  if (only === undefined || more.length > 0 || (only.kind !== "test" && only.kind !== "words")) return "else";
+  const contrary = printCondition(negationOf(only));
+  return contrary.length <= longestContrary ? contrary : "else";
 }
 
 function written(value: number, abi: AbiName): string {

@@ -253,6 +253,25 @@ describe("convert", () => {
     );
   });
 
+  test("flags have their names, and what is left by a long condition is `else`", () => {
+    const policy = scratchFile(
+      "named.toml",
+      policyText(`allow pipe2(flags within O_CLOEXEC | O_NONBLOCK)
+allow dup3(flags == O_CLOEXEC)
+allow madvise(advice in {MADV_NORMAL..MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE})`),
+    );
+    const filter = scratchPath("named.bpf");
+    assert.equal(callgate(["compile", policy, "-o", filter]).status, 0);
+    const { stdout } = callgate(["inspect", filter]);
+    for (const line of [
+      "pipe2           if flags within O_CLOEXEC | O_NONBLOCK: allow\n",
+      "dup3            if flags == O_CLOEXEC: allow\n                            if flags != O_CLOEXEC: errno(EPERM)\n",
+      "MADV_FREE, MADV_HUGEPAGE}: allow\n                            else: errno(EPERM)\n",
+    ])
+      assert.ok(stdout.includes(line), `${line}\n${stdout}`);
+    const { stdout: back } = callgate(["convert", filter, "--to", "toml"]);
+    assert.match(back, /^allow pipe2\(flags within O_CLOEXEC \| O_NONBLOCK\)$/m);
+  });
   test("a file that is no filter is refused with the instruction", () => {
     const bad = filterFile("bad.bpf", encode([load(0)]));
     const { status, stderr } = callgate(["convert", bad, "--to", "toml"]);

@@ -106,6 +106,21 @@ const expected: readonly (readonly [call: string, argument: string, value: bigin
   ["flock", "operation", 6n, "LOCK_EX LOCK_NB"],
   ["clock_gettime", "clockid", 2n, "CLOCK_PROCESS_CPUTIME_ID"],
   ["prlimit64", "resource", 7n, "RLIMIT_NOFILE"],
+  ["pipe2", "flags", 0x80800n, "O_CLOEXEC O_NONBLOCK"],
+  ["pipe2", "flags", 0x80n, "O_NOTIFICATION_PIPE"],
+  ["dup3", "flags", 0x80000n, "O_CLOEXEC"],
+  ["accept4", "flags", 0x80800n, "SOCK_CLOEXEC SOCK_NONBLOCK"],
+  ["eventfd2", "flags", 1n, "EFD_SEMAPHORE"],
+  ["getrandom", "flags", 3n, "GRND_NONBLOCK GRND_RANDOM"],
+  ["epoll_ctl", "op", 3n, "EPOLL_CTL_MOD"],
+  ["lseek", "whence", 2n, "SEEK_END"],
+  ["shutdown", "how", 1n, "SHUT_WR"],
+  ["rt_sigprocmask", "how", 0n, "SIG_BLOCK"],
+  ["mremap", "flags", 1n, "MREMAP_MAYMOVE"],
+  ["mlockall", "flags", 4n, "MCL_ONFAULT"],
+  ["fadvise64", "advice", 4n, "POSIX_FADV_DONTNEED"],
+  ["inotify_init1", "flags", 0x800n, "IN_NONBLOCK"],
+  ["epoll_create1", "flags", 0x80000n, "EPOLL_CLOEXEC"],
 ];
 
 for (const [call, argument, value, names] of expected) {
