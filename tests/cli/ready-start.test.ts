@@ -22,7 +22,11 @@ function handedOver(args: readonly string[]): { readonly plan: string; readonly 
   const { status, stderr } = spawnSync(
     "/bin/sh",
     ["-c", line, "sh", process.execPath, main, "run", ...args, "--", "/bin/true"],
-    { encoding: "utf8", timeout: 240_000, env: { PATH: process.env["PATH"], HOME: "/nonexistent", OUT: out } },
+    {
+      encoding: "utf8",
+      timeout: 240_000,
+      env: { PATH: process.env["PATH"], HOME: "/nonexistent", OUT: out },
+    },
   );
   assert.deepEqual([status, stderr], [0, ""]);
   const bytes = readFileSync(out);
