@@ -77,9 +77,10 @@ test("with rules, ABIs or hardening of its own a start has nothing of it", () =>
   }
 });
 
-/** A file's content with some of it changed, as whole as one that the build wrote. */
+/** A file with some of its content's first line changed, as whole as one that the build wrote. */
 function changed(text: string, keys: object): string {
-  return sealed(JSON.stringify({ ...JSON.parse(contentOf(text)), ...keys }));
+  const [head = "", ...rest] = contentOf(text).split("\n");
+  return sealed([JSON.stringify({ ...JSON.parse(head), ...keys }), ...rest].join("\n"));
 }
 
 function contentOf(text: string): string {
@@ -92,10 +93,11 @@ test("a file whose build, policy, machine or shape is another's is not used, nor
   const shared = join(ready, `default.${architecture}.off-shared.json`);
   // Filters that are not the meant ones: a plan made of them would be another one.
   const foreign = readFileSync(join(ready, `default.${architecture}.filter.json`), "utf8");
-  const read = JSON.parse(JSON.parse(contentOf(readFileSync(policy, "utf8"))).policy);
+  const [head = "", written = ""] = contentOf(readFileSync(policy, "utf8")).split("\n");
+  const read = JSON.parse(written);
   read.policy.environment = { keep: ["FORGED"], set: {} };
   // A policy that is not the meant one, likewise.
-  const forged = changed(readFileSync(policy, "utf8"), { policy: JSON.stringify(read) });
+  const forged = sealed(`${head}\n${JSON.stringify(read)}`);
   const own = { name: "default", target: architecture, shape: "off-alone" };
   const { build } = JSON.parse(contentOf(foreign));
   const other = `${build.slice(1)}${build[0] === "0" ? "1" : "0"}`;
