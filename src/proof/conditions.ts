@@ -369,11 +369,18 @@ class ConditionWriter {
     const inverse = flipped === undefined ? undefined : this.#asIntervals(flipped, field);
     const cube = this.#asCube(cells, field, false) ?? (flipped && this.#asCube(flipped, field, true));
     const few = 8;
+    /** `domain in {AF_INET, AF_INET6}` says more than `(domain & 0xfffffff7) == AF_INET`. */
+    const hasNames = (intervals: readonly Interval[]): boolean =>
+      intervals.every(([from, to]) => to - from < BigInt(few)) &&
+      countValues(intervals, field) <= few &&
+      this.#areNamed(intervals, field);
     const isShorter =
       direct !== undefined &&
       (inverse === undefined || countValues(direct, field) <= countValues(inverse, field));
     if (direct !== undefined && isShorter && direct.length <= few)
-      if (direct.length === 1 || cube === undefined) return [this.#inSet(direct, false, field)];
+      if (direct.length === 1 || cube === undefined || hasNames(direct))
+        return [this.#inSet(direct, false, field)];
+    if (inverse !== undefined && !isShorter && hasNames(inverse)) return [this.#inSet(inverse, true, field)];
     if (cube !== undefined) return [cube];
     if (inverse !== undefined && !isShorter) return [this.#inSet(inverse, true, field)];
     const masked = this.#asCubes(cells, field);
@@ -464,6 +471,11 @@ class ConditionWriter {
     const mask = (BigInt(high.mask) << halfBits) | BigInt(low.mask);
     const value = (BigInt(high.value) << halfBits) | BigInt(low.value);
     if (value === 0n && negated) return { mask, test: { kind: "nonzero" } };
+    // A single bit is set or not: `flags & MNT_FORCE`.
+    if (value === mask && countOnes(mask) === 1)
+      return negated
+        ? { mask, test: { kind: "compare", operator: "==", value: { kind: "integer", value: 0n } } }
+        : { mask, test: { kind: "nonzero" } };
     const permitted = BigInt.asUintN(Number(field.bits), ~mask);
     if (value === 0n && field.mask === undefined && countOnes(permitted) < countOnes(mask))
       return { test: { kind: "within", value: this.#write(field, permitted, true) } };
@@ -531,6 +543,17 @@ class ConditionWriter {
       return [{ low: plainValue(field, from), high: plainValue(field, to) }];
     });
     return { ...withMask, test: { kind: "in", negated, items } };
+  }
+
+  /** Whether these are single values, or short ranges, of a field of which each value is another thing with a name. */
+  #areNamed(intervals: readonly Interval[], field: WrittenField): boolean {
+    const { values, mask } = field;
+    if (values === undefined || values.flags || mask !== undefined) return false;
+    return intervals.every(([from, to]) =>
+      Array.from({ length: Number(to - from) + 1 }, (_, index) => from + BigInt(index)).every(
+        (value) => namesOfValue(this.#scope.abi, values, value) !== undefined,
+      ),
+    );
   }
 
   /** A value of the whole field: a signed one is negative from the half on. */

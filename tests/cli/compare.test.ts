@@ -109,7 +109,7 @@ describe("diff", () => {
     const { stdout } = callgate(["diff", "bench/policies/lxc.json", "bench/policies/lxc3.json"]);
     const [first = ""] = stdout.split("\n");
     assert.match(first, /^\d+ calls \(x86, x32\) +always +kill-thread → allow/);
-    assert.match(stdout, /^umount2 \(x86, x32\) +\(flags & MNT_DETACH\) == MNT_DETACH/m);
+    assert.match(stdout, /^umount2 \(x86, x32\) +flags & MNT_DETACH/m);
   });
 
   test("--json has every difference", () => {

@@ -59,6 +59,15 @@ describe("what the compiler made", () => {
   const cases: readonly (readonly [string, string, readonly string[]])[] = [
     ["allow read, write", "", ["allow read, write"]],
     ["allow socket(domain in {AF_UNIX, AF_INET})", "", ["allow socket(domain in {AF_UNIX, AF_INET})"]],
+    // One bit apart, and told by their names all the same.
+    ["allow socket(domain in {AF_INET, AF_INET6})", "", ["allow socket(domain in {AF_INET, AF_INET6})"]],
+    [
+      "allow socket(domain not in {AF_INET, AF_INET6})",
+      "",
+      ["deny socket(domain in {AF_INET, AF_INET6})", "allow socket"],
+    ],
+    ["allow umount2(flags & MNT_FORCE)", "", ["allow umount2(flags & MNT_FORCE)"]],
+    ["allow umount2(!(flags & MNT_FORCE))", "", ["allow umount2((flags & MNT_FORCE) == 0)"]],
     ["allow close(fd >= 3)", "", ["deny close(fd <= 2)", "allow close"]],
     [
       "allow clone(!(flags & (CLONE_NEWUSER | CLONE_NEWNS)))",
