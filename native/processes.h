@@ -199,6 +199,13 @@ static void explain_end(int status, bool late, uint8_t happened) {
   if (ended_by(status, SIGSYS) && plan.explain_kill.sentence != NULL) say_of_limit(plan.explain_kill.sentence);
 }
 
+// One that has nobody left to answer, and has told all, ends with 0. The program has ended, too, and cannot be ended for it.
+static void note_supervisor_end(int status) {
+  supervisor = 0;
+  if (status != 0 && status >> 8 != SUPERVISOR_NOT_NEEDED)
+    say_of_limit("the supervisor, which answers denied calls, has failed: what was denied last got ENOSYS, and is in no report");
+}
+
 // Waits for a child of ours to end. Whoever ends before is taken note of: the namespace's end waits for all that was in
 // it, and so for the helper, which is a child of ours too.
 static void reap_until(long child) {
@@ -206,7 +213,7 @@ static void reap_until(long child) {
     int status;
     ended = CALL(wait4, -1, &status, 0, 0);
     if (ended > 0 && ended == teller) note_teller_end(status);
-    if (ended == supervisor) supervisor = 0;
+    if (ended > 0 && ended == supervisor) note_supervisor_end(status);
     if (ended == keeper) keeper = 0;
   }
 }
@@ -232,8 +239,10 @@ static void await_report(void) {
     long signal = CALL(rt_sigtimedwait, &both, &information, &second, 8);
     if (signal > 0 && signal != SIGCHLD) return;
   }
-  // Where nothing of the program is left, nothing of ours is.
+  // Where nothing of the program is left, nothing of ours is. Otherwise the supervisor may have somebody left to answer.
+  int status = 0;
   if (first_channel >= 0 && supervisor > 0) reap_until(supervisor);
+  else if (supervisor > 0 && CALL(wait4, supervisor, &status, WNOHANG, 0) == supervisor) note_supervisor_end(status);
 }
 
 _Noreturn static void end_like(int status, bool late) {

@@ -211,9 +211,17 @@ function listCalls(scenario: Scenario): readonly Call[] {
       .filter((line) => /^\d/.test(line))
       .map((line) => line.split(" "))
       .sort(([a = "", b = ""], [c = "", d = ""]) => Number(a) - Number(c) || Number(b) - Number(d));
-  const raw = rows(withLines);
+  const bare = (list: readonly (readonly string[])[]) =>
+    list
+      .filter(([, , number = ""]) => !isRepeated(callNames.get(number)))
+      .map(([role, , number, nth]) => [role, number, nth].join(" "));
+  // Which of two processes is first may make some calls of a supervisor's more or less.
+  let [raw, shipped] = [rows(withLines), rows(launcherPath)];
+  for (let more = 0; more < 20 && bare(raw).join() !== bare(shipped).join(); more += 1)
+    [raw, shipped] = [rows(withLines), rows(launcherPath)];
+  assert.deepEqual(bare(shipped), bare(raw), "the launcher that is shipped makes the same calls");
   const places = placesOf([...new Set(raw.map(([, , , , offset = ""]) => offset))]);
-  const calls = raw.map(([role, order, number = "", nth, offset = ""]) => {
+  return raw.map(([role, order, number = "", nth, offset = ""]) => {
     const [within, place] = places.get(offset) ?? ["", ""];
     const name = callNames.get(number) ?? number;
     return {
@@ -221,12 +229,6 @@ function listCalls(scenario: Scenario): readonly Call[] {
       ...{ name, within, place },
     };
   });
-  const bare = (list: readonly (readonly string[])[]) =>
-    list
-      .filter(([, , number = ""]) => !isRepeated(callNames.get(number)))
-      .map(([role, , number, nth]) => [role, number, nth].join(" "));
-  assert.deepEqual(bare(rows(launcherPath)), bare(raw), "the launcher that is shipped makes the same calls");
-  return calls;
 }
 
 /** The first and the last call from each place in each process. */
@@ -571,8 +573,10 @@ for (const scenario of supervised) {
           const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
           assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
           if (outcome.said !== "") assert.match(outcome.said, answered, message);
-          // The program may have ended before outer sees that the supervisor has, and then nobody says it: a known gap.
-          const isUnseen = call.within === "answer" && outcome.said.includes("lost");
+          // With the filter alone nobody waits for the supervisor, which may have others to answer: where it ends later than
+          // the program, for which it did not answer, nobody says it.
+          const isAlone = scenario.transport === "attached";
+          const isUnseen = isAlone && call.within === "answer" && outcome.said.includes("lost");
           if (!isUndisturbed(outcome) && call.within !== "leave" && !isUnseen)
             assert.match(outcome.complained, /^callgate: [^\n]+\n/m, message);
           // Without a program there is a step that has failed. Who has the listener or not may be gone when the program is
