@@ -6,6 +6,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Limits } from "../policy/types.ts";
 import { restOnMore, statusOf, textOf } from "./lookups.ts";
+import { readMountTable } from "./mount-table.ts";
 import type { Cgroup, Controller, SoughtCgroup } from "./steps.ts";
 
 export interface CgroupPlace {
@@ -80,11 +81,8 @@ function ownFolder(
     .find((one) => one !== null && (one[1] ?? "").split(",").includes(controller));
   const path = line?.[2];
   if (path === undefined) return undefined;
-  for (const mount of mounts.split("\n")) {
-    const found = /^\S+ \S+ \S+ (\S+) (\S+) .*? - (\S+) \S+ (\S+)$/.exec(mount);
-    if (found === null) continue;
-    const [, root = "", top = "", type = "", options = ""] = found;
-    if (!isWanted(type, options.split(","))) continue;
+  for (const { root, point: top, type, superOptions } of readMountTable(mounts)) {
+    if (!isWanted(type, superOptions)) continue;
     // A part of the hierarchy that does not hold the own group is of no use.
     if (root === "/") return { top, folder: path === "/" ? top : join(top, path) };
     if (path === root || path.startsWith(`${root}/`))

@@ -12,6 +12,7 @@ import {
 import { sanitise } from "../diagnostics/index.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { restOnFile, restOnMore } from "./lookups.ts";
+import { readMountTable } from "./mount-table.ts";
 import type { PlanString } from "./plan.ts";
 
 export type FoundProgram =
@@ -94,16 +95,9 @@ function noexecMount(path: Buffer): string | undefined {
     const descriptor = openSync(path, openAsPath);
     try {
       const id = /^mnt_id:\s*([0-9]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1"))?.[1];
-      const row = readFileSync("/proc/self/mountinfo", "latin1")
-        .split("\n")
-        .map((line) => line.split(" "))
-        .find(([number]) => number === id);
-      const [place, options] = [row?.[4], row?.[5]];
-      if (place === undefined || options?.split(",").includes("noexec") !== true) return undefined;
-      const bytes = place.replace(/\\([0-7]{3})/g, (_, code: string) =>
-        String.fromCharCode(Number.parseInt(code, 8)),
-      );
-      return Buffer.from(bytes, "latin1").toString();
+      const mounts = readMountTable(readFileSync("/proc/self/mountinfo", "utf8"));
+      const mount = mounts.find((one) => one.id === id);
+      return mount?.options.includes("noexec") === true ? mount.point : undefined;
     } finally {
       closeSync(descriptor);
     }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { sanitise } from "../diagnostics/index.ts";
 import type { Grant } from "./grants.ts";
 import { type Fact, type Lookups, restOnFile, restOnFilesIn, statusOf } from "./lookups.ts";
+import { readMountTable } from "./mount-table.ts";
 import { packageRoot } from "./package-files.ts";
 import type { Plan, PlanStep } from "./plan.ts";
 
@@ -160,12 +161,7 @@ export function showsKeptPlans({ path, identity }: Pick<Grant, "path" | "identit
  * @param mounts what /proc/self/mountinfo says
  */
 export function otherNames(mounts: string, folder: string): readonly string[] {
-  const all = mounts.split("\n").flatMap((line) => {
-    const found = /^\S+ \S+ (\S+) (\S+) (\S+) /.exec(line);
-    if (found === null) return [];
-    const [, device = "", root = "", point = ""] = found;
-    return [{ device, root: unescaped(root), point: unescaped(point) }];
-  });
+  const all = readMountTable(mounts);
   // Of those on the way to it the innermost, and of those at one place the last, holds it.
   const [holder] = all
     .filter(({ point }) => isBelow(folder, point))
@@ -177,13 +173,6 @@ export function otherNames(mounts: string, folder: string): readonly string[] {
     .filter((mount) => mount !== holder && mount.device === holder.device)
     .filter(({ root }) => isBelow(inside, root) || isBelow(root, inside))
     .map(({ point }) => point);
-}
-
-/** The kernel writes spaces, tabs, newlines and backslashes in octal. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 function isBelow(path: string, folder: string): boolean {

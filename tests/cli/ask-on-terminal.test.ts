@@ -38,6 +38,30 @@ function sceneOn(terminal: (tried: string[]) => Terminal): Scene {
   return { asking, answers, tried };
 }
 
+/** A keyboard, and the terminal in front of it. */
+class Keyboard {
+  /** What was typed and not read yet. */
+  typed: string | undefined;
+  /** Nothing can be written (Ctrl-S). */
+  isHeld = false;
+
+  terminal(tried: string[]): Terminal {
+    return {
+      write: (text) => {
+        tried.push(text);
+        return !this.isHeld;
+      },
+      read: () => {
+        const now = this.typed;
+        this.typed = undefined;
+        return now;
+      },
+      problem: () => undefined,
+      isInFront: () => true,
+    };
+  }
+}
+
 async function until(holds: () => boolean): Promise<void> {
   for (let tries = 0; !holds(); tries += 1) {
     assert.ok(tries < 1200, "waited for a minute");
@@ -64,64 +88,40 @@ test("a terminal that is gone refuses what is asked, and what comes, and knows w
 });
 
 test("a terminal that is held is tried again; what is typed before the question is whole on it is no answer", async () => {
-  let isHeld = true;
-  let typed: string | undefined;
-  const { asking, answers, tried } = sceneOn((all) => ({
-    write: (text) => {
-      all.push(text);
-      return !isHeld;
-    },
-    read: () => {
-      const now = typed;
-      typed = undefined;
-      return now;
-    },
-    problem: () => undefined,
-    isInFront: () => true,
-  }));
+  const keyboard = new Keyboard();
+  keyboard.isHeld = true;
+  const { asking, answers, tried } = sceneOn((all) => keyboard.terminal(all));
   asking.take(1, 1, question);
   await until(() => tried.length > 2);
-  typed = "r\n";
-  await until(() => typed === undefined);
+  keyboard.typed = "r\n";
+  await until(() => keyboard.typed === undefined);
   const before = tried.length;
   await until(() => tried.length > before + 1);
   assert.equal(answers.size, 0);
-  isHeld = false;
+  keyboard.isHeld = false;
   const held = tried.length;
   await until(() => tried.length > held);
-  typed = "o\n";
+  keyboard.typed = "o\n";
   await until(() => answers.size === 1);
   assert.deepEqual([...answers], [[1, "once"]]);
   assert.ok(tried.every((one) => one.includes("asks for")));
 });
 
 test("who asks again after a signal is shown again, and what was typed meanwhile counts; for somebody else it does not", async () => {
-  let typed: string | undefined;
-  const { asking, answers, tried } = sceneOn((all) => ({
-    write: (text) => {
-      all.push(text);
-      return true;
-    },
-    read: () => {
-      const now = typed;
-      typed = undefined;
-      return now;
-    },
-    problem: () => undefined,
-    isInFront: () => true,
-  }));
+  const keyboard = new Keyboard();
+  const { asking, answers, tried } = sceneOn((all) => keyboard.terminal(all));
   asking.take(1, 1, question);
-  typed = "o\n";
+  keyboard.typed = "o\n";
   asking.take(1, 2, question);
   await until(() => answers.delete(1));
   assert.equal(tried.length, 2, tried.join("\n"));
 
   asking.take(1, 3, question);
-  typed = "o\n"; // for the one that it was shown of
+  keyboard.typed = "o\n"; // for the one that it was shown of
   asking.take(1, 4, { ...question, program: "other" });
   await until(() => tried.length === 4);
   assert.match(tried[3] ?? "", /other\[/);
-  assert.equal(typed, undefined);
+  assert.equal(keyboard.typed, undefined);
   assert.equal(answers.size, 0);
   asking.withdraw(1);
   asking.end();
