@@ -140,10 +140,17 @@ describe("each of the bench's policies", () => {
     });
 });
 
-test("pledge, for size, instruction by instruction", () => {
-  const { instructions } = compile(policyNamed("pledge"), { target, optimize: "size" });
-  assert.equal(
-    format(disassemble(instructions)),
-    readFileSync(join(root, "tests", "golden", "pledge-size.txt"), "utf8"),
-  );
-});
+// Short ones, of which a person can see what they do: conditions, trees of numbers, x32 in the tree of x86_64.
+for (const [name, optimize] of [
+  ["pledge", "size"],
+  ["pledge", "kernel"],
+  ["lxc", "size"],
+  ["lxc", "classic"],
+] as const)
+  test(`${name}, for ${optimize}, instruction by instruction`, () => {
+    const { instructions } = compile(policyNamed(name), { target, optimize });
+    assert.equal(
+      format(disassemble(instructions)),
+      readFileSync(join(root, "tests", "golden", `${name}-${optimize}.txt`), "utf8"),
+    );
+  });
