@@ -409,6 +409,7 @@ static uint32_t decide(const struct call_data *data) {
 // Nobody may wait for it any more. Where it cannot be given for any other reason, somebody would wait for ever: then this
 // ends, and so does the program.
 static void answer(uint64_t id, uint32_t error, bool goes_on) {
+  if (listener < 0) return; // all that were under the filter have ended
   struct response response = {id, 0, -(int32_t)error, goes_on ? 1 : 0};
   long result;
   do result = CALL(ioctl, listener, NOTIFICATION_SEND, &response);
