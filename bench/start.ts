@@ -19,7 +19,9 @@ export function printCommands({ folder, measure }: Harness): void {
     { name: "an empty Node", command: [node, empty] },
     { name: "callgate check small.toml", command: [node, main, "check", small] },
     { name: "callgate check default", command: [node, main, "check", "default"] },
-    { name: "callgate run, the first time", command: [callgate, "run", "--", "/bin/true", "@"] },
+    // Another option at each start: for other arguments of the program its plan is kept.
+    { name: "callgate run, the first time", command: [callgate, "run", "--env", "@", "--", "/bin/true"] },
+    { name: "callgate run, other arguments", command: [callgate, "run", "--", "/bin/true", "@"] },
   ]);
   printStarts(`start of a command, ${rounds} rounds`, times, {
     "callgate check small.toml": 1.3,
