@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 import { commandGroups, commands } from "./commands.ts";
 import { commandHelp, generalHelp, groupHelp } from "./help.ts";
 import { endBySigpipe, isReaderGone, OutputError, print, printError, terminalOptions } from "./output.ts";
+import { ownWords } from "./own-word.ts";
 import { version } from "./version.ts";
 
 async function main(args: readonly string[]): Promise<number> {
@@ -18,8 +19,7 @@ async function main(args: readonly string[]): Promise<number> {
     print(`callgate ${version}\n`);
     return 0;
   }
-  // Not for people: the launcher starts it when a program was denied something.
-  if (name === "tell-denials") return (await import("./tell-denials.ts")).tellDenials();
+  if (name === ownWords.tellDenials) return (await import("./tell-denials.ts")).tellDenials();
   const command = findCommand(args);
   if (command === undefined) return isGroup(name) ? groupAlone(args) : refuseCommand(args);
   try {
@@ -109,8 +109,9 @@ function reportFailure(error: unknown): void {
     printError(`${error.stack ?? ""}\n`);
 }
 
-// Not for people: the watcher has begun a run of `learn`, and Node goes on with it (learn/handed-over.ts).
-const args = process.argv.slice(2).map((one, index) => (index === 0 && one === "learn-on" ? "learn" : one));
+const args = process.argv
+  .slice(2)
+  .map((one, index) => (index === 0 && one === ownWords.learnOn ? "learn" : one));
 const fail = (error: unknown): void => {
   if (isReaderGone(error)) endBySigpipe();
   else {

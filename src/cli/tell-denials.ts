@@ -2,7 +2,7 @@
  * What the launcher starts when there are denials to tell: the supervisor's records come on descriptor 3, the policy is in
  * a file on 4, and where the report goes is on 5 if that is a descriptor of the caller's. Nobody else starts it.
  */
-import { appendFileSync, fstatSync, readSync, writeSync } from "node:fs";
+import { appendFileSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { inflateRawSync } from "node:zlib";
 import {
@@ -24,7 +24,7 @@ import { alwaysInto } from "./ask/always.ts";
 import { askOnTerminal } from "./ask/ask-on-terminal.ts";
 import { terminalOn } from "./ask/terminal.ts";
 import { printError } from "./output.ts";
-import { refuseOwnWord } from "./own-word.ts";
+import { handedFile, ownWords, refuseOwnWord } from "./own-word.ts";
 import { type ReportManner, readReport } from "./report-options.ts";
 
 const descriptors = { records: 3, policy: 4, target: 5, terminal: 6 } as const;
@@ -35,8 +35,9 @@ interface Told extends ReportManner {
 }
 
 export async function tellDenials(): Promise<number> {
-  if (!isFile(descriptors.policy)) return refuseOwnWord("tell-denials", "run");
-  const { manner, rules } = readReport(wholeFile(descriptors.policy));
+  const handed = handedFile(descriptors.policy);
+  if (handed === undefined) return refuseOwnWord(ownWords.tellDenials, "run");
+  const { manner, rules } = readReport(handed);
   const told: Told = { ...manner, policy: policyOfText(inflateRawSync(rules).toString()) };
   const write = writerOf(told);
   const native = hostAbi() ?? "x86_64";
@@ -105,20 +106,6 @@ export async function tellDenials(): Promise<number> {
     records.on("error", () => records.destroy());
     records.on("end", () => records.destroy());
   });
-}
-
-/** From its beginning: whoever wrote it has left the descriptor at its end. */
-function wholeFile(descriptor: number): Uint8Array {
-  const bytes = new Uint8Array(fstatSync(descriptor).size);
-  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
-}
-
-function isFile(descriptor: number): boolean {
-  try {
-    return fstatSync(descriptor).isFile();
-  } catch {
-    return false;
-  }
 }
 
 const terminalSignals = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;

@@ -35,9 +35,9 @@ export const choices = {
 /** A Linux version, as `baseline` has it. */
 export const versionPattern = /^[0-9]+(\.[0-9]+){1,2}$/;
 
-/** Units of limits, with what one of each is. */
 /** Less memory is not enough to start anything. */
 export const leastMemory = 64 * 1024;
 
+/** Units of limits, with what one of each is. */
 export const sizeUnits = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 } as const;
 export const timeUnits = { "": 1, s: 1, m: 60, h: 3600 } as const;

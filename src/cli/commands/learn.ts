@@ -31,7 +31,7 @@ import {
   describeUse,
 } from "../learn/describe.ts";
 import { keepExpectedRun } from "../learn/expected-run.ts";
-import { type HandedOver, handingOver, readHandedOver } from "../learn/handed-over.ts";
+import { type HandedOver, readHandedOver } from "../learn/handed-over.ts";
 import { type JobOf, jobMaker } from "../learn/jobs.ts";
 import { factsSince, hasNews, type Lessons, lessonsOf, noGrants } from "../learn/lessons.ts";
 import { mergePolicies } from "../learn/merge.ts";
@@ -39,15 +39,15 @@ import { editedText, policyToExtend, prepareOutput, writeOutput } from "../learn
 import { addedOf, summaryOf, type Trial } from "../learn/summary.ts";
 import { tryWholeSandbox } from "../learn/whole-sandbox.ts";
 import { print, printError } from "../output.ts";
-import { refuseOwnWord } from "../own-word.ts";
+import { ownWords, refuseOwnWord } from "../own-word.ts";
 
 /** A run under the policy may reach further than the first one, and so lack more: it is tried this often. */
 const mostTries = 4;
 
 export async function main(parsed: ParsedArguments): Promise<number> {
-  const [, , word] = process.argv;
-  const handedOver = word === handingOver ? readHandedOver() : undefined;
-  if (word === handingOver && handedOver === undefined) return refuseOwnWord(word, "learn");
+  const isOn = process.argv[2] === ownWords.learnOn;
+  const handedOver = isOn ? readHandedOver() : undefined;
+  if (isOn && handedOver === undefined) return refuseOwnWord(ownWords.learnOn, "learn");
   const output = valueOfOption(parsed, "output");
   if (output === undefined)
     throw new UsageError("the policy's file is missing: callgate learn -o FILE -- CMD");

@@ -3,9 +3,9 @@
  * new, or a signal came. native/kept-job.h (struct handed_over) hands it over, in a file and a pipe.
  */
 
-import { fstatSync, readSync } from "node:fs";
 import { constants } from "node:os";
 import type { BegunRun } from "../../sandbox/watch.ts";
+import { handedFile } from "../own-word.ts";
 
 export interface HandedOver {
   /** The text of the policy by which the program is watched. */
@@ -19,13 +19,11 @@ const descriptors = { told: 3, records: 4 } as const;
 const headerLength = 40;
 const magic = "cghanded";
 
-/** By which the watcher starts this process in its own place; main.ts takes it for `learn`. */
-export const handingOver = "learn-on";
-
 /** Undefined where it is not what the watcher hands over: somebody has typed the word. */
 export function readHandedOver(): HandedOver | undefined {
-  const bytes = bytesOf(descriptors.told);
-  if (bytes.length < headerLength || bytes.toString("latin1", 0, 8) !== magic) return undefined;
+  const bytes = handedFile(descriptors.told);
+  if (bytes === undefined || bytes.length < headerLength || bytes.toString("latin1", 0, 8) !== magic)
+    return undefined;
   const [watcher = 0, hasEnded = 0, status = 0, signal = 0] = [8, 12, 16, 20].map((at) =>
     bytes.readUInt32LE(at),
   );
@@ -40,22 +38,6 @@ export function readHandedOver(): HandedOver | undefined {
       signal: signalOf(signal),
     },
   };
-}
-
-/** What is in a file that is open; nothing where there is none. */
-function bytesOf(descriptor: number): Buffer {
-  try {
-    const status = fstatSync(descriptor);
-    const bytes = Buffer.alloc(status.isFile() ? status.size : 0);
-    for (let at = 0; at < bytes.length; ) {
-      const count = readSync(descriptor, bytes, at, bytes.length - at, at);
-      if (count === 0) break;
-      at += count;
-    }
-    return bytes;
-  } catch {
-    return Buffer.alloc(0);
-  }
 }
 
 /** As Node has it of its own children: null for a death by a signal. */
