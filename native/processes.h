@@ -129,14 +129,18 @@ static void do_to_oneself(int signal) {
   CALL(rt_sigprocmask, SIG_BLOCK, &only, 0, 8);
 }
 
-static void say_of_limit(const char *text) {
+static void say_end(const char *text, const char *name, const char *rest) {
   if (report_descriptor >= 0) return; // standard error is the program's
   struct line line = {.length = 0};
   put(&line, prefix);
   put(&line, text);
+  put(&line, name);
+  put(&line, rest);
   put_byte(&line, '\n');
   CALL(write, 2, line.text, line.length);
 }
+
+static void say_of_limit(const char *text) { say_end(text, "", ""); }
 
 // Who is told of denials, and asks, is gone before everything was told. Where nobody asks any more, what the policy asks about is refused.
 static void explain_teller(int status) {
@@ -261,8 +265,9 @@ _Noreturn static void end_like(int status, bool late) {
 }
 
 // The program cannot be looked after: rather none at all. With a first process, the end of this one is the end of all.
-_Noreturn static void end_everything(long program) {
+_Noreturn static void end_everything(long program, const char *call) {
   CALL(kill, program, SIGKILL);
+  say_end("the program was ended, because callgate could not look after it: ", call, " failed");
   leave_failed();
 }
 
@@ -275,7 +280,7 @@ static void pass_on(long program, const struct signal_information *information) 
   } else if (information->code != SI_KERNEL) {
     result = CALL(kill, program, information->signal);
   }
-  if (result < 0) end_everything(program);
+  if (result < 0) end_everything(program, first_channel >= 0 ? "write" : "kill");
 }
 
 // The supervisor's helper has said why it could not hand the listener over. The program to be still waits for that.
@@ -306,7 +311,7 @@ static void look_after(long program, bool late) {
     int status = 0;
     long changed = CALL(wait4, -1, &status, WNOHANG | WUNTRACED, 0);
     if (changed == -EINTR) continue;
-    if (changed < 0) end_everything(program);
+    if (changed < 0) end_everything(program, "wait4");
     if (changed == 0) return;
     bool has_stopped = (status & 0xff) == 0x7f;
     if (changed == program && !has_stopped) end_like(status, late);
@@ -372,11 +377,11 @@ _Noreturn static void watch(long program, int64_t end) {
     struct signal_information information = {0};
     if (end != INT64_MAX) {
       int64_t now = seconds_now(), left = end - now;
-      if (now < 0) end_everything(program);
+      if (now < 0) end_everything(program, "clock_gettime");
       wait.seconds = left > 1 ? left : 1;
       if (left <= 0 && !late) {
         late = true;
-        if (CALL(kill, program, SIGKILL) < 0) end_everything(program);
+        if (CALL(kill, program, SIGKILL) < 0) end_everything(program, "kill");
       }
     }
     long signal = CALL(rt_sigtimedwait, &every_signal, &information, end == INT64_MAX || late ? 0 : (uint64_t)&wait, 8);

@@ -7,7 +7,8 @@
 // `list` runs once and prints each call: ROLE ORDER NUMBER NTH OFFSET. `fail` and `kill` read "ROLE NUMBER NTH" lines on
 // standard input and run once for each. A role is a process: 0 is the launcher that is started, and the N-th child of role R
 // is 32 R + N. NTH counts its calls of this number from 0: one that is repeated until something happens does not change
-// the others' place.
+// the others' place. One that a signal has interrupted and that is made again is one call: who ends at the same time as
+// somebody waits for another must not move all that follow.
 // TRANSPORT says how the launcher gets the plan: `plan` on descriptor 3, `spawn` on a socket there, `run` by ARGUMENTs.
 // With WAITS 1 the program waits for a signal, and gets SIGTERM by way of callgate as soon as it runs.
 //
@@ -160,6 +161,7 @@ static struct process {
   int is_held;   // until that is known, or whoever made it was killed before that could be said
   time_t held_since;
   int trapped;
+  unsigned long interrupted_at; // the call, by its instruction, that a signal has interrupted; 0: none
   long children, order, calls[NUMBERS];
 } processes[PROCESSES];
 static int process_count, callgate, has_hit;
@@ -194,11 +196,32 @@ static void refuse(int pid) {
 #endif
 }
 
+// Whether a signal's delivery, at which it has stopped, has interrupted a call: the kernel's own errnos, which no program
+// sees, say how it goes on. Answers the address behind the call's instruction, or 0.
+static unsigned long interrupted_call(int pid) {
+  enum { ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516 };
+  struct user_regs_struct registers;
+  struct iovec all = {&registers, sizeof registers};
+  if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &all) != 0) return 0;
+#if defined(__x86_64__)
+  long answer = (long)registers.rax;
+  unsigned long address = registers.rip;
+  if ((long)registers.orig_rax < 0) return 0;
+#else
+  long answer = (long)registers.regs[0];
+  unsigned long address = registers.pc;
+#endif
+  return answer <= -ERESTARTSYS && answer >= -ERESTART_RESTARTBLOCK ? address : 0;
+}
+
 static void has_called(struct process *process, const struct target *target) {
   struct __ptrace_syscall_info call;
   if (ptrace(PTRACE_GET_SYSCALL_INFO, process->pid, sizeof call, &call) <= 0) return;
   long number = (long)call.seccomp.nr;
   check(number >= 0 && number < NUMBERS, "number");
+  unsigned long interrupted_at = process->interrupted_at;
+  process->interrupted_at = 0;
+  if (call.instruction_pointer == interrupted_at) return;
   if (base == 0) base = base_of(process->pid);
   long nth = process->calls[number]++, order = process->order++;
   if (mode == LIST) printf("%ld %ld %ld %ld %lx\n", process->role, order, number, nth, (unsigned long)call.instruction_pointer - base);
@@ -231,6 +254,7 @@ static void has_stopped(int pid, int status, const struct target *target) {
   } else if (event == 0 && (signal == SIGILL || signal == SIGTRAP) && process->trapped++) {
     kill(pid, SIGKILL); // the first process of a namespace does not die by its own traps where it is traced
   } else {
+    if (event == 0) process->interrupted_at = interrupted_call(pid);
     go_on(pid, event == 0 ? signal : 0);
   }
 }

@@ -512,7 +512,17 @@ for (const scenario of scenarios) {
 
     for (const errno of [EIO, EPERM]) {
       test(`each call fails once with errno ${errno}: no program, and a sentence that names the step`, () => {
-        for (const [call, outcome] of outcomes(scenario, "fail", errno, tried)) {
+        const all = outcomes(scenario, "fail", errno, tried);
+        const isWatched = calls.some(({ within }) => within === "watch");
+        if (isWatched && scenario.transport !== "spawn") {
+          const unattended = all.filter(([{ name, within }]) => name === "wait4" && within === "look_after");
+          const sentence = /^callgate: the program was ended, because [^\n]*: wait4 failed$/m;
+          assert.ok(
+            unattended.some(([, { status, complained }]) => status === 125 && sentence.test(complained)),
+            JSON.stringify(unattended),
+          );
+        }
+        for (const [call, outcome] of all) {
           const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
           assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
           const mayBeRefused = errno === EPERM && isRightThatMayLack(call, calls);
@@ -685,7 +695,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   await_ours: "after a process of ours has failed",
   end_unstarted: "after a process of ours has failed",
   do_to_oneself: "after a stop",
-  say_of_limit: "after the program has ended",
+  say_end: "after the program has ended",
   explain_teller: "after who tells of denials has ended too early",
   await_report: "after the program has ended",
   end_supervision: "after the program has ended",
