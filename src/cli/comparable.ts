@@ -1,6 +1,7 @@
 /** What `prove`, `diff`, `inspect`, `convert` and `merge` take: policies, filters, stacks of filters, and processes. */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { type Filter, FilterFormatError, readFilter } from "../bpf/index.ts";
+import { errorCode } from "../diagnostics/error-code.ts";
 import { renderDiagnostics, sanitise } from "../diagnostics/index.ts";
 import { builtinPolicies, type ReadResult } from "../formats/index.ts";
 import { loadPolicy, readFound, textOf } from "../formats/load.ts";
@@ -123,7 +124,7 @@ function bytesOf(path: string): Uint8Array | string {
   try {
     return readAtMost(path);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = errorCode(error) ?? "";
     if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";
     if (code === "EACCES" || code === "EPERM") return "permission denied";
     if (code === "EISDIR") return "it is a directory";

@@ -1,4 +1,5 @@
 /** The command line: finds the command in the table, reads its options, runs it, and ends with its status. */
+import { errorCode } from "../diagnostics/error-code.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { hasOption, nearestName, parseArguments, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -99,7 +100,7 @@ function reportFailure(error: unknown): void {
     return;
   }
   if (error instanceof Error && "syscall" in error && error.syscall === "uv_cwd") {
-    const why = "code" in error && error.code === "ENOENT" ? "was removed" : "has a path that is too long";
+    const why = errorCode(error) === "ENOENT" ? "was removed" : "has a path that is too long";
     printError(`callgate: the working directory ${why}: go to another one and start again\n`);
     return;
   }

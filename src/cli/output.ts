@@ -1,5 +1,6 @@
 /** Writing for people and programs: whole or not at all, whatever is on the other side. */
 import { fstatSync, writeSync } from "node:fs";
+import { errorCode } from "../diagnostics/error-code.ts";
 
 /** The reader has gone: the command ends as other programs do, by endBySigpipe. */
 class ReaderGone extends Error {}
@@ -21,7 +22,7 @@ function write(descriptor: 1 | 2, bytes: Uint8Array): void {
     try {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
+      const code = errorCode(error) ?? "";
       // A pipe that somebody else made non-blocking: wait for its reader.
       if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       else if (code === "EPIPE") throw new ReaderGone();

@@ -15,6 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { errorCode } from "../diagnostics/error-code.ts";
 
 /**
  * Writes a file that need not be there yet, with the mode that new files get. What is no ordinary file (a device, a
@@ -59,8 +60,8 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error && "code" in error)) return "it cannot be written";
-  return reasons[String(error.code)] ?? String(error.code);
+  const code = errorCode(error);
+  return code === undefined ? "it cannot be written" : (reasons[code] ?? code);
 }
 
 /** @returns why it could not be done; undefined when it was */

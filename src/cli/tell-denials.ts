@@ -15,6 +15,7 @@ import {
   isNews,
   networkDenial,
 } from "../denials/index.ts";
+import { errorCode } from "../diagnostics/error-code.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { policyOfText } from "../policy/policy-text.ts";
 import type { Policy } from "../policy/types.ts";
@@ -151,7 +152,7 @@ function writerOf({ file, mode, hasTarget }: Told): (text: string) => void {
       else if (hasTarget) writeSync(descriptors.target, text);
       else printError(text);
     } catch (error) {
-      const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
+      const why = errorCode(error) ?? String(error);
       const where = file === undefined ? "its descriptor" : sanitise(JSON.stringify(file));
       printError(`callgate: cannot write the report (${mode}) to ${where}: ${why}\n`);
     }

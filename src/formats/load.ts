@@ -1,6 +1,7 @@
 /** Loads policies from disk: the one file outside `sandbox/`, `lxc/` and `cli/` that imports Node's modules. */
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve as resolvePath } from "node:path";
+import { errorCode } from "../diagnostics/error-code.ts";
 import type { Diagnostic } from "../diagnostics/index.ts";
 import {
   builtinName,
@@ -89,7 +90,7 @@ export function readText(path: string, onRead?: OnRead): FoundPolicy | string {
     onRead?.(path, content);
     return textOf(path, content);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = errorCode(error) ?? "";
     if (code === "ENOENT" || code === "ENOTDIR") return "there is no such file";
     if (code === "EACCES" || code === "EPERM") return "permission denied";
     return code === "" ? "it cannot be read" : `it cannot be read (${code})`;

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { errorCode } from "../diagnostics/error-code.ts";
 import type { Diagnostic, Source, Span } from "../diagnostics/index.ts";
 import { beginMark, endMark } from "./block.ts";
 
@@ -51,7 +52,7 @@ function textOf(path: string, span: Span | undefined, diagnostics: Diagnostic[])
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
+    const code = errorCode(error) ?? "it cannot be read";
     diagnostics.push({
       id: "unreadable",
       severity: "error",

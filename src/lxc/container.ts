@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { errorCode } from "../diagnostics/error-code.ts";
 
 export interface Container {
   readonly name: string;
@@ -123,8 +124,7 @@ function lookAt(path: string): Stats | "hidden" | undefined {
   }
 }
 
-const isRefused = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "EACCES";
+const isRefused = (error: unknown): boolean => errorCode(error) === "EACCES";
 
 const asRoot = "sudo callgate lxc …";
 
@@ -165,7 +165,7 @@ export function initOf({ name, lxcpath }: Container): number | undefined {
     encoding: "utf8",
     timeout: 30_000,
   });
-  if (error !== undefined && "code" in error && error.code === "ENOENT") throw new ContainerError(lxcMissing);
+  if (errorCode(error) === "ENOENT") throw new ContainerError(lxcMissing);
   const pid = Number((stdout ?? "").trim());
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }

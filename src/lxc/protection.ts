@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { filterOf, RET_ALLOW } from "../bpf/index.ts";
 import { compile, TooLargeError } from "../compiler/index.ts";
 import { compileForLaunch, type LaunchFilter } from "../compiler/launch-key.ts";
+import { errorCode } from "../diagnostics/error-code.ts";
 import { type Diagnostic, hasErrors, type Source } from "../diagnostics/index.ts";
 import { readLxcProfile } from "../formats/lxc-profile/read.ts";
 import { type ProfileLoss, writeLxcProfile } from "../formats/lxc-profile/write.ts";
@@ -183,7 +184,7 @@ export function readProfile(file: string, diagnostics: Diagnostic[]): Floor | un
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
+    const code = errorCode(error) ?? "it cannot be read";
     const message = `the profile that is in force without callgate cannot be read: ${file}: ${code}`;
     diagnostics.push({ id: "unreadable", severity: "error", message });
     return undefined;

@@ -1,5 +1,6 @@
 /** Who is there for a container now: `callgate lxc watch`, or `callgate lxc learn`. */
 import { existsSync } from "node:fs";
+import { errorCode } from "../diagnostics/error-code.ts";
 import { filesOf, isSocketPath } from "./block.ts";
 
 /** A watcher's socket has another type than Node's: the kernel says so, and the watcher is not troubled. */
@@ -24,6 +25,6 @@ function answerAt(path: string): Promise<string> {
       resolve(text);
     };
     socket.on("connect", () => answer("connected"));
-    socket.on("error", (error) => answer("code" in error ? String(error.code) : error.message));
+    socket.on("error", (error) => answer(errorCode(error) ?? error.message));
   });
 }

@@ -9,6 +9,7 @@ import {
   readSync,
   statSync,
 } from "node:fs";
+import { errorCode } from "../diagnostics/error-code.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { restOnFile, restOnMore } from "./lookups.ts";
@@ -53,7 +54,7 @@ function obstacleAt(path: Buffer): Obstacle | undefined {
         : `nothing is executed from the file system at ${sanitise(mount)}, which is mounted noexec`;
     return obstacle("not-executable", `permission denied: ${why}`, false);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = errorCode(error) ?? "";
     switch (code) {
       case "ENOENT":
         return obstacle(

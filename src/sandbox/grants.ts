@@ -1,9 +1,10 @@
 /** Paths that a policy or a command line grants, looked up: what they are now, and every mistake in them. */
 import { accessSync, constants } from "node:fs";
 import { dirname, resolve as resolvePath } from "node:path";
+import { errorCode } from "../diagnostics/error-code.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { showsKeptPlans } from "./kept-plans.ts";
-import { codeOf, realPathOf, statusOf } from "./lookups.ts";
+import { realPathOf, statusOf } from "./lookups.ts";
 import { PrepareError } from "./prepare-error.ts";
 import type { FileIdentity } from "./steps.ts";
 
@@ -44,7 +45,7 @@ export function readGrant(written: string, writable: boolean, place: Place): Gra
     accessSync(grant.path, grant.kind === "folder" ? constants.R_OK | constants.X_OK : constants.R_OK);
     return grant;
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error) ?? "";
     switch (code) {
       case "ENOENT":
       case "ENOTDIR":

@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { constants as system } from "node:os";
 import { resolve as resolvePath } from "node:path";
+import { errorCode } from "../diagnostics/error-code.ts";
 
 /** Something that was so when the plan was made. */
 export type Fact =
@@ -71,11 +72,6 @@ class LookupError extends Error {
   }
 }
 
-/** The code of an error of `node:fs`. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
-
 /** lstat. @throws an error with a `code` */
 function look(path: string): BigIntStats {
   const known = recording?.facts.get(path);
@@ -91,7 +87,7 @@ function look(path: string): BigIntStats {
     recording?.facts.set(path, { kind: status.isSymbolicLink() ? "unchanged" : "same", path, status });
     return status;
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error);
     const errno = Object.entries(system.errno).find(([name]) => name === code)?.[1];
     if (errno === undefined) restOnMore(`${path} cannot be looked at`);
     else recording?.facts.set(path, { kind: "absent", path, errno });

@@ -4,6 +4,7 @@
  */
 import { readFileSync, readSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
+import { errorCode } from "../../diagnostics/error-code.ts";
 
 export interface Terminal {
   /** Whether all of it is on the terminal; false: it is held (Ctrl-S) or gone. */
@@ -21,7 +22,7 @@ export function terminalOn(descriptor: number): Terminal | undefined {
   if (!isatty(descriptor)) return undefined;
   let problem: string | undefined;
   const fail = (doing: string, error: unknown): void => {
-    problem ??= `${doing}: ${codeOf(error) ?? String(error)}`;
+    problem ??= `${doing}: ${errorCode(error) ?? String(error)}`;
   };
   return {
     write: (text) => writeAll(descriptor, Buffer.from(text.replaceAll("\n", "\r\n")), fail),
@@ -38,13 +39,9 @@ export function terminalOn(descriptor: number): Terminal | undefined {
 
 type Fail = (doing: string, error: unknown) => void;
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error ? String(error.code) : undefined;
-}
-
 /** Nothing is wrong: a signal came, or the terminal takes or has nothing just now. */
 function passes(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = errorCode(error);
   return code === "EAGAIN" || code === "EINTR";
 }
 

@@ -3,11 +3,11 @@ import { linkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ProofError, TooLargeError } from "../../compiler/index.ts";
 import { unaskedQuestions } from "../../denials/index.ts";
+import { errorCode } from "../../diagnostics/error-code.ts";
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { resolve } from "../../policy/resolve.ts";
 import { type BuiltProgram, buildProgram, type ProgramToBuild } from "../../sandbox/built-program.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
-import { codeOf } from "../../sandbox/lookups.ts";
 import { PrepareError } from "../../sandbox/prepare.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import type { Caller } from "../caller.ts";
@@ -86,7 +86,7 @@ function writeProgram(path: string, bytes: Uint8Array, force: boolean): string |
     else linkSync(temporary, path);
     return undefined;
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error) ?? "";
     if (code === "EEXIST") return "it is there already: --force writes over it";
     if (code === "ENOENT") return "there is no such folder";
     if (code === "EACCES" || code === "EPERM") return "permission denied";

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { release } from "node:os";
 import { basename, join } from "node:path";
+import { errorCode } from "../../diagnostics/error-code.ts";
 import { type CgroupPlace, placeFor, thisProcess } from "../../sandbox/cgroups.ts";
 import { thisMachine } from "../../sandbox/layers.ts";
 import { nativeProgram } from "../../sandbox/package-files.ts";
@@ -89,7 +90,7 @@ function askKernel(): {
     answers.set("launcher-namespaces", 0 - machine.namespaces).set("launcher-proc", 0 - machine.proc);
     return { answers, noAnswers: undefined };
   }
-  const why = error instanceof Error && "code" in error ? String(error.code) : (signal ?? "no answer");
+  const why = errorCode(error) ?? signal ?? "no answer";
   return { answers, noAnswers: `${program} could not be run (${why})` };
 }
 

@@ -1,6 +1,7 @@
 /** The file that learning writes: looked at before the program runs, since a run is not to be in vain. */
 import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { errorCode } from "../../diagnostics/error-code.ts";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { readFound, readText } from "../../formats/load.ts";
 import type { Policy } from "../../policy/types.ts";
@@ -21,7 +22,7 @@ export function prepareOutput(path: string, force: boolean): string | { readonly
     accessSync(path, constants.W_OK);
     accessSync(dirname(resolve(path)), constants.W_OK | constants.X_OK);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const code = errorCode(error) ?? String(error);
     return { problem: `cannot write ${shown}: ${reasons[code] ?? code}` };
   }
   if (force) return "";
@@ -75,7 +76,7 @@ export function writeOutput(path: string, text: string): string | undefined {
     }
     return undefined;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const code = errorCode(error) ?? String(error);
     return `cannot write ${sanitise(JSON.stringify(path))}: ${reasons[code] ?? code}`;
   }
 }

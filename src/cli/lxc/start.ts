@@ -1,6 +1,7 @@
 /** `callgate lxc start`: lxc-start, with what keeps a container from starting on this terminal. */
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readSync } from "node:fs";
+import { errorCode } from "../../diagnostics/error-code.ts";
 import { renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { filesOf, hasBlock, hasDefaultBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
@@ -32,7 +33,7 @@ export const start: LxcCommand = ({ operands, containers }) => {
     encoding: "utf8",
   });
   if (error !== undefined) {
-    const isMissing = "code" in error && error.code === "ENOENT";
+    const isMissing = errorCode(error) === "ENOENT";
     printError(
       `callgate lxc start: ${isMissing ? lxcMissing : `lxc-start cannot be started: ${error.message}`}\n`,
     );
