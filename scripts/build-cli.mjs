@@ -27,13 +27,20 @@ const check = ["src/cli/commands/check.ts", "src/lint/index.ts"];
 const lxcHook = ["src/cli/lxc/module.ts", "src/cli/lxc/hook.ts"];
 
 /**
- * The parts in the order of their need: each has what its modules import and no part before it has; `shared` is what
- * every one of these lists of modules imports.
+ * The parts in the order of their need: each has what its modules import and no part before it has; `shared` has lists
+ * of lists of modules: what every list of one of them imports is in the part, too.
  */
 const parts = [
-  { name: "main", modules: [entry], shared: [[run], check] },
+  {
+    name: "main",
+    modules: [entry],
+    shared: [
+      [[run], check],
+      [[run], filter],
+    ],
+  },
   { name: "run", modules: [run] },
-  { name: "core", modules: [], shared: [check, filter] },
+  { name: "core", modules: [], shared: [[check, filter]] },
   { name: "check", modules: check },
   { name: "filter", modules: filter },
   { name: "lxc", modules: lxcHook },
@@ -128,8 +135,10 @@ function closureOf(modules) {
 // 2. Each chunk goes to the first part that needs it.
 const partOf = new Map();
 for (const { name, modules, shared = [] } of parts) {
-  const [first = new Set(), ...others] = shared.map(closureOf);
-  const common = [...first].filter((chunk) => others.every((other) => other.has(chunk)));
+  const common = shared.flatMap((lists) => {
+    const [first = new Set(), ...others] = lists.map(closureOf);
+    return [...first].filter((chunk) => others.every((other) => other.has(chunk)));
+  });
   for (const chunk of [...closureOf(modules), ...common]) if (!partOf.has(chunk)) partOf.set(chunk, name);
 }
 

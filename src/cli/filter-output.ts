@@ -4,7 +4,7 @@ import type { CompileOptions } from "../compiler/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { type AbiName, abiByName, abis, hostAbi } from "../syscalls/index.ts";
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
-import { assemblyText, cText, type FilterOrigin } from "./filter-text.ts";
+import type { FilterOrigin } from "./filter-text.ts";
 import { print, printBytes, printError, terminalOptions } from "./output.ts";
 import { writeFile } from "./replace-file.ts";
 
@@ -36,12 +36,12 @@ export function filterOutput(parsed: ParsedArguments): FilterOutput {
 }
 
 /** Writes a filter, and says on standard error what was written to a file. The exit status. */
-export function writeFilter(
+export async function writeFilter(
   { format, out }: Pick<FilterOutput, "format" | "out">,
   filter: Filter,
   origin: FilterOrigin,
-): number {
-  const content = contentOf(format, filter, origin);
+): Promise<number> {
+  const content = await contentOf(format, filter, origin);
   if (out === "-") {
     if (typeof content === "string") print(content);
     else printBytes(content);
@@ -59,19 +59,15 @@ export function writeFilter(
   return 0;
 }
 
-function contentOf(
+async function contentOf(
   format: FilterOutput["format"],
   filter: Filter,
   origin: FilterOrigin,
-): string | Uint8Array {
-  switch (format) {
-    case "bpf":
-      return filter.bytes;
-    case "asm":
-      return assemblyText(filter, origin);
-    case "c":
-      return cText(filter, origin);
-  }
+): Promise<string | Uint8Array> {
+  if (format === "bpf") return filter.bytes;
+  // What a listing needs is loaded for those who read one.
+  const { assemblyText, cText } = await import("./filter-text.ts");
+  return format === "asm" ? assemblyText(filter, origin) : cText(filter, origin);
 }
 
 function wordOf<Word extends string>(what: string, word: string, known: readonly Word[]): Word {

@@ -75,6 +75,14 @@ function numbersOfAbi(graph: Graph, abi: ResolvedAbi, from: number, to: number):
  * more nodes than there are rules, in the order of the rules.
  */
 export function lowerCall(graph: Graph, call: ResolvedCall, abi: AbiName): Node {
+  const { behind, entries, fallback } = call;
+  const [first] = entries;
+  // Most calls are decided without a look at their arguments, and these are most of what a cold start lowers.
+  if (behind === undefined) {
+    if (first === undefined) return fallbackLeaf(graph, fallback, abi);
+    if (first.condition.kind === "known" && first.condition.value)
+      return graph.leaf(returnValueOf(first.rule.action, abi));
+  }
   const rules = [call, ...(call.behind?.calls ?? [])].reduce((sum, one) => sum + one.entries.length, 0);
   const before = graph.limit;
   graph.limit = Math.min(

@@ -9,7 +9,7 @@ import { check, type Filter, filterOf, MAX_INSTRUCTIONS } from "../bpf/index.ts"
 import { wordOfArch, wordsOfArgument, wordsOfInstructionPointer } from "../policy/resolved.ts";
 import { DecisionMaker, type Decisions, type Question } from "../proof/decisions.ts";
 import { decisionsOfFilter, UnreadableFilter } from "../proof/filter.ts";
-import { compareStackMembers } from "../proof/index.ts";
+import { compareStackMembers } from "../proof/stack.ts";
 import { type AbiName, abiByName, abis, hostAbi, syscallsOf } from "../syscalls/index.ts";
 import { assemble } from "./assemble.ts";
 import { Graph, type Node, TooManyNodes, wholeWord } from "./graph.ts";

@@ -128,11 +128,13 @@ function readForeign(
   for (const { find, read } of foreignFormats) {
     const profile = find(root);
     if (profile === undefined) continue;
-    // The kernel is asked for its release when this is read, and not before.
-    const { kernel, capabilities } = options;
+    const { capabilities } = options;
     return read(profile, {
       target,
-      ...(kernel === undefined ? {} : { kernel }),
+      // The kernel is asked for its release when this is read, and not before.
+      get kernel() {
+        return options.kernel;
+      },
       ...(capabilities === undefined ? {} : { capabilities }),
     });
   }

@@ -31,8 +31,10 @@ export interface OciRule {
   readonly action: Action;
   /** In the order of their arguments. */
   readonly tests: readonly ArgumentTest[];
-  readonly reason?: string;
-  readonly span?: Span;
+  /** A policy's rule on the name means this on every ABI of the profile: then it stands here for the first only. */
+  readonly isByName: boolean;
+  readonly reason: string | undefined;
+  readonly span: Span | undefined;
 }
 
 const rankOf: Readonly<Record<ArgumentTest["op"], number>> = {

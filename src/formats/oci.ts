@@ -48,7 +48,7 @@ import { type ArgumentTest, canBothMatch, inTreeOrder, type OciRule } from "./oc
 export interface OciOptions {
   readonly target: AbiName;
   /** `includes` and `excludes` by minKernel; by default the newest kernel of the tables. */
-  readonly kernel?: string;
+  readonly kernel?: string | undefined;
   /** The container's bounding set; by default what Docker gives a container. */
   readonly capabilities?: readonly string[];
 }
@@ -141,7 +141,7 @@ class ProfileReader {
       // As libseccomp has it; but what kills the process does so here too.
       otherAbis: fallback.kind === "kill" ? fallback : { kind: "kill-thread" },
       abis: this.#abis,
-      rules: [...alone, ...byArguments].flatMap((rule) => this.#rules(rule)),
+      rules: [...alone, ...byArguments].map(ruleOf),
     };
   }
 
@@ -326,24 +326,23 @@ class ProfileReader {
     const names = this.#names(node);
     if (action === undefined || sameAction(action, fallback)) return [];
     const comment = node.entries.get("comment")?.value;
-    const reason = comment?.kind === "string" && comment.value !== "" ? { reason: comment.value } : {};
+    const reason = comment?.kind === "string" && comment.value !== "" ? comment.value : undefined;
     const alternatives = isRepeated(tests) ? tests.map((test) => [test]) : [tests];
-    return names.flatMap(({ value: name, span }) =>
-      waysOf(name, this.#abis).flatMap((way) =>
-        alternatives.map((all) => ({
-          ...way,
-          name,
-          action,
+    const rules: OciRule[] = [];
+    // A profile has hundreds of names, and a cold start waits for each: loops, and no object that nobody needs.
+    for (const { value: name, span } of names) {
+      const isByName = isExactByName(name, this.#abis);
+      for (const { abi, nr, code } of waysOf(name, this.#abis)) {
+        for (const all of alternatives) {
           // Behind socketcall the first word is the code: libseccomp puts its own test into that place.
-          tests: (way.code === undefined
-            ? all
-            : [codeTest(way.code), ...all.filter((one) => one.index !== 0)]
-          ).filter((one) => !isAlwaysTrue(one)),
-          ...reason,
-          ...(span === undefined ? {} : { span }),
-        })),
-      ),
-    );
+          const placed = code === undefined ? all : [codeTest(code), ...all.filter((one) => one.index !== 0)];
+          const counting = placed.filter((one) => !isAlwaysTrue(one));
+          rules.push({ abi, nr, name, action, tests: counting, isByName, reason, span });
+        }
+        if (isByName) break;
+      }
+    }
+    return rules;
   }
 
   #names(entry: TableNode): readonly Extract<DocumentNode, { kind: "string" }>[] {
@@ -393,16 +392,21 @@ class ProfileReader {
   #isMeant(entry: TableNode): boolean {
     const excludes = this.#requirement(entry, "excludes");
     const includes = this.#requirement(entry, "includes");
-    const { target, kernel, capabilities = defaultCapabilities } = this.#options;
+    const { target, capabilities = defaultCapabilities } = this.#options;
     const arch = mobyNames[target] ?? target;
-    const version = (kernel === undefined ? undefined : parseVersion(kernel)) ?? newestVersion;
+    // Asked for where an entry depends on it: few do.
     const isOld = (least: KernelVersion | undefined): boolean =>
-      least !== undefined && compareVersions(version, least) < 0;
+      least !== undefined && compareVersions(this.#kernel(), least) < 0;
     if (excludes.arches.includes(arch) || excludes.caps.some((one) => capabilities.includes(one)))
       return false;
     if (excludes.minKernel !== undefined && !isOld(excludes.minKernel)) return false;
     if (includes.arches.length > 0 && !includes.arches.includes(arch)) return false;
     return includes.caps.every((one) => capabilities.includes(one)) && !isOld(includes.minKernel);
+  }
+
+  #kernel(): KernelVersion {
+    const { kernel } = this.#options;
+    return (kernel === undefined ? undefined : parseVersion(kernel)) ?? newestVersion;
   }
 
   #requirement(entry: TableNode, key: string): Requirement {
@@ -423,31 +427,6 @@ class ProfileReader {
       this.#error(least.span, "bad-version", `${JSON.stringify(least.value)} is not a Linux version`);
     const words = (list: string): readonly string[] => this.#strings(node, list).map((one) => one.value);
     return { arches: words("arches"), caps: words("caps"), minKernel };
-  }
-
-  /** By name where that means the same on every ABI of the profile, else by number. */
-  #rules(rule: OciRule): readonly Rule[] {
-    const meansItself = isExactByName(rule.name, this.#abis);
-    // A rule by name stands for all its ABIs: it is made once, for the first.
-    if (meansItself && waysOf(rule.name, this.#abis)[0]?.abi !== rule.abi) return [];
-    const [first, ...others] = rule.tests.map(conditionOf);
-    const condition: Condition | undefined =
-      first === undefined || others.length === 0 ? first : { kind: "and", items: [first, ...others] };
-    const selector: Selector = {
-      ...(meansItself
-        ? { target: { kind: "name", name: rule.name } }
-        : { abi: rule.abi, target: { kind: "number", nr: rule.nr } }),
-      ...(condition === undefined ? {} : { condition }),
-      ...(rule.span === undefined ? {} : { span: rule.span }),
-    };
-    return [
-      {
-        action: rule.action,
-        selectors: [selector],
-        ...(rule.reason === undefined ? {} : { reason: rule.reason }),
-        ...(rule.span === undefined ? {} : { span: rule.span }),
-      },
-    ];
   }
 }
 
@@ -497,6 +476,20 @@ function isExactByName(name: string, abis: readonly AbiName[]): boolean {
   return abis.every((abi) =>
     twinsOf(name).every((one) => (one === name || !hasSyscall(abi, one)) && !isMultiplexed(abi, one)),
   );
+}
+
+/** The policy's rule: by name where that means the same on every ABI of the profile, else by number. */
+function ruleOf({ abi, nr, name, action, tests, isByName, reason, span }: OciRule): Rule {
+  const [first, ...others] = tests.map(conditionOf);
+  const condition: Condition | undefined =
+    first === undefined || others.length === 0 ? first : { kind: "and", items: [first, ...others] };
+  const place = span === undefined ? {} : { span };
+  const selector: Selector = {
+    ...(isByName ? { target: { kind: "name", name } } : { abi, target: { kind: "number", nr } }),
+    ...(condition === undefined ? {} : { condition }),
+    ...place,
+  };
+  return { action, selectors: [selector], ...(reason === undefined ? {} : { reason }), ...place };
 }
 
 function isRepeated(tests: readonly ArgumentTest[]): boolean {

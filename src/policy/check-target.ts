@@ -4,8 +4,9 @@ import {
   abis as allAbis,
   groupMembers,
   groups,
+  hasSyscall,
   hostAbi,
-  multiplexedOf,
+  isMultiplexed,
   syscallByName,
   syscallNames,
 } from "../syscalls/index.ts";
@@ -19,9 +20,11 @@ const firstCommonNumber = 424;
 /** Names that exist on no ABI, and selectors that cannot be meant. */
 export function checkTarget(selector: Selector, rule: Rule, report: Report): void {
   const { target } = selector;
-  const at = selector.span === undefined ? {} : { span: targetSpan(selector, selector.span) };
+  // Nearly every selector can be meant: where its name stands is found out when it cannot.
+  const at = (): { readonly span?: Span } =>
+    selector.span === undefined ? {} : { span: targetSpan(selector, selector.span) };
   const fail = (id: string, message: string, label: string): void =>
-    report.add(selector, "", { id, message, label, always: true, ...at });
+    report.add(selector, "", { id, message, label, always: true, ...at() });
   const failName = (id: string, message: string, name: string, names: () => readonly string[]): void =>
     report.add(selector, "", {
       id,
@@ -31,7 +34,7 @@ export function checkTarget(selector: Selector, rule: Rule, report: Report): voi
         return guess === undefined ? undefined : `did you mean ${guess}?`;
       },
       always: true,
-      ...at,
+      ...at(),
     });
 
   if (target.kind === "name" && !isKnownName(target.name)) {
@@ -104,7 +107,8 @@ function targetSpan(selector: Selector, span: Span): Span {
 
 /** Asks this machine's table first: reading the others costs more than everything else in a small policy. */
 function isKnownName(name: string): boolean {
-  return [hostAbi() ?? "x86_64", ...allAbis.map((abi) => abi.name)].some(
-    (abi) => syscallByName(abi, name) !== undefined || multiplexedOf(abi).some((one) => one.name === name),
+  return (
+    syscallByName(hostAbi() ?? "x86_64", name) !== undefined ||
+    allAbis.some((abi) => hasSyscall(abi.name, name) || isMultiplexed(abi.name, name))
   );
 }

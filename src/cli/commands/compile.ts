@@ -2,7 +2,7 @@
 import type { Filter } from "../../bpf/index.ts";
 import { compile, ProofError, TooLargeError } from "../../compiler/index.ts";
 import { compileStack } from "../../compiler/stack.ts";
-import { unaskedQuestions } from "../../denials/index.ts";
+import { unaskedQuestions } from "../../denials/unasked.ts";
 import { renderDiagnostics } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { evaluate } from "../../policy/evaluate.ts";
@@ -15,7 +15,7 @@ import type { FilterOrigin } from "../filter-text.ts";
 import { printError, terminalOptions } from "../output.ts";
 import { namedValues } from "../policy-constants.ts";
 
-export function main(parsed: ParsedArguments): number {
+export async function main(parsed: ParsedArguments): Promise<number> {
   const [file, ...more] = parsed.operands;
   if (file === undefined) throw new UsageError("the policy is missing: callgate compile FILE");
   if (more.length > 0) throw new UsageError("compile takes one policy");
@@ -55,13 +55,21 @@ function compiled(
 }
 
 /** `x.bpf` becomes x-1.bpf, x-2.bpf …, in the order in which they are loaded. */
-function writeStack(output: FilterOutput, filters: readonly Filter[], origin: FilterOrigin): number {
+async function writeStack(
+  output: FilterOutput,
+  filters: readonly Filter[],
+  origin: FilterOrigin,
+): Promise<number> {
   for (const [index, filter] of filters.entries()) {
     const provedEqualTo = `a part of the policy (${index + 1} of ${filters.length})`;
-    const status = writeFilter({ format: output.format, out: numbered(output.out, index + 1) }, filter, {
-      ...origin,
-      provedEqualTo,
-    });
+    const status = await writeFilter(
+      { format: output.format, out: numbered(output.out, index + 1) },
+      filter,
+      {
+        ...origin,
+        provedEqualTo,
+      },
+    );
     if (status !== 0) return status;
   }
   printError(

@@ -8,7 +8,7 @@ import { loadFilters } from "../comparable.ts";
 import { filterOutput, writeFilter } from "../filter-output.ts";
 import { printError } from "../output.ts";
 
-export function main(parsed: ParsedArguments): number {
+export async function main(parsed: ParsedArguments): Promise<number> {
   if (parsed.operands.length === 0)
     throw new UsageError("the filters are missing: callgate merge FILTER…, the oldest first");
   const output = filterOutput(parsed);
