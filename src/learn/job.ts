@@ -1,7 +1,9 @@
 /** The watcher's job: its filter, and what it is to look at in each call. native/watcher.c describes the bytes. */
 import { pathArguments as paths, visibleMatters } from "../denials/index.ts";
 import {
+  type AbiName,
   type Argument,
+  abiByName,
   abis,
   errnoNumber,
   multiplexedOf,
@@ -10,6 +12,8 @@ import {
 } from "../syscalls/index.ts";
 
 export interface JobOptions {
+  /** An ABI of the machine: only a call of one of that machine's can be handed up. */
+  readonly native: AbiName;
   /** The listener is taken from a container's first program: the watcher starts nothing. */
   readonly container?: boolean;
   /** The watch filter: it hands up what is of interest. */
@@ -27,8 +31,10 @@ const wordsOfRow = 3;
 const addresses: Readonly<Record<string, string>> = { connect: "addr", bind: "addr" };
 
 /** The bytes of a job. */
-export function encodeJob({ container = false, filter, answer }: JobOptions): Uint8Array {
-  const rows = abis.flatMap(({ name, arch }) =>
+export function encodeJob({ native, container = false, filter, answer }: JobOptions): Uint8Array {
+  const machine = abiByName(native)?.machine;
+  const own = abis.filter((abi) => abi.machine === machine);
+  const rows = own.flatMap(({ name, arch }) =>
     syscallsOf(name).flatMap((call) => {
       const row = rowOf(call, answer?.(call) ?? 0);
       return row === undefined ? [] : [{ ...row, arch, nr: call.nr }];

@@ -48,6 +48,7 @@ const leftBehindAfter = 2000;
  */
 export function watchJob(policy: Policy, native: AbiName, refused: "permit" | "refuse"): Uint8Array {
   return encodeJob({
+    native,
     filter: compile(watchPolicy(policy, refused === "permit"), { target: native }).bytes,
     answer: refused === "refuse" ? answersOf(policy, native) : undefined,
   });

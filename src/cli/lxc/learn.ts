@@ -131,7 +131,7 @@ async function learnFrom(lesson: Lesson, start: string, policy: Policy): Promise
     target: native,
   }).bytes;
   const first = await watchStart(container, {
-    job: { filter },
+    job: { native, filter },
     install: installer(lesson, filter),
     say,
     started: `${container.name} has been started and is watched; Ctrl-C stops it and ends learning`,
@@ -245,7 +245,7 @@ async function tryPolicy(lesson: Lesson, policy: Policy, seconds: number): Promi
   const { container, native } = lesson;
   const filter = compile(watchPolicy(policy, false), { target: native }).bytes;
   const trial = await watchStart(container, {
-    job: { filter, answer: answersOf(policy, native) },
+    job: { native, filter, answer: answersOf(policy, native) },
     install: installer(lesson, filter),
     seconds,
     say,
