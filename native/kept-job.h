@@ -26,7 +26,7 @@ enum {
 
 // What is kept, in its order: see take_expected. Pointers are into `kept`.
 struct expected {
-  uint64_t runs, idle; // as the policy's head has them now
+  uint64_t runs, idle; // not kept: as the policy's head has them now, see policy_holds
   const uint8_t *job;
   uint32_t job_length;
   const uint8_t *calls; // u32 arch, u32 number each: permitted whatever their arguments are
@@ -43,7 +43,6 @@ struct expected {
 static uint8_t kept[PLAN_MAXIMUM + 8] __attribute__((aligned(8)));
 static struct expected expected;
 static const char *program_arguments[ARGUMENTS_MAXIMUM + 1];
-enum { NUMBERS_AT = 16 }; // runs and idle, behind the magic and the length
 
 // Where a text has one of these bytes, it has a number. Texts for people have no other control characters but newlines.
 enum { PLACE_RUNS = 1, PLACE_IDLE, PLACE_STATUS, PLACE_MEBIBYTES, PLACE_SECONDS, PLACES_END };
@@ -79,10 +78,8 @@ static bool take_expected(size_t length) {
   struct payload payload = {kept, length, false};
   const uint8_t *magic = take(&payload, 8);
   for (size_t i = 0; magic != NULL && i < 8; i++)
-    if (magic[i] != (uint8_t)"cglearn1"[i]) return false;
+    if (magic[i] != (uint8_t)"cglearn2"[i]) return false;
   if (take32(&payload) != length || take32(&payload) != 0) return false;
-  expected.runs = take64(&payload);
-  expected.idle = take64(&payload);
   expected.job_length = take32(&payload);
   expected.job = take(&payload, expected.job_length);
   expected.call_count = take32(&payload);
@@ -114,7 +111,7 @@ static bool take_expected(size_t length) {
   for (int i = 0; i < 2; i++) expected.counted[i] = take_strings(&payload, 1);
   for (int i = 0; i < 2; i++) expected.said[i] = take_strings(&payload, 1);
   if (payload.short_of || payload.left != 0 || expected.job_length > JOB_MAXIMUM) return false;
-  return expected.runs > 0 && length_of(expected.name) < sizeof((struct line *)0)->text / 2;
+  return length_of(expected.name) < sizeof((struct line *)0)->text / 2;
 }
 
 // ── The policy ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,18 +135,51 @@ static long open_policy_folder(void) {
   return CALL(openat2, AT_FDCWD, expected.folder, &how, sizeof how);
 }
 
-// It is what it was when the job was made, and can be written: what Node asks before it starts anything.
+static bool same_bytes(const uint8_t *one, const uint8_t *other, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (one[i] != other[i]) return false;
+  return true;
+}
+
+// The next number in a text, which ends with a byte that is no digit.
+static uint64_t next_number(const uint8_t **at, const uint8_t *end) {
+  while (*at < end && (**at < '0' || **at > '9')) ++*at;
+  uint64_t number = 0;
+  for (; *at < end && **at >= '0' && **at <= '9'; ++*at) number = number * 10 + (uint64_t)(**at - '0');
+  return number;
+}
+
+// The counts are the policy's own, and are kept nowhere else: `line` is what stands between the text before and behind it.
+static bool take_counts(const uint8_t *line, size_t length) {
+  const uint8_t *at = line;
+  expected.runs = next_number(&at, line + length);
+  expected.idle = next_number(&at, line + length);
+  const struct numbers numbers = {{[PLACE_RUNS] = expected.runs, [PLACE_IDLE] = expected.idle}};
+  uint8_t same[256];
+  return expected.runs > 0 && length < sizeof same &&
+         expand(expected.counted[expected.runs == 1 ? 0 : 1], &numbers, same, sizeof same) == length &&
+         same_bytes(same, line, length);
+}
+
+// It says what it said when the job was made, whatever it counts now, and can be written: what Node asks before it starts anything.
 static bool policy_holds(void) {
   long folder = open_policy_folder();
   if (folder < 0) return false;
   struct file_facts facts;
-  size_t length = write_policy_text(expected.runs, expected.idle);
-  bool same = length > 0 && look_at(folder, expected.name, AT_SYMLINK_NOFOLLOW, &facts) == 0 &&
-              (facts.mode & KIND_MASK) == KIND_FILE && CALL(faccessat, folder, expected.name, W_OK) == 0 &&
-              CALL(faccessat, AT_FDCWD, expected.folder, W_OK | X_OK) == 0 &&
-              has_content(folder, expected.name, policy_text, length);
+  long file = -1, length = 0;
+  if (look_at(folder, expected.name, AT_SYMLINK_NOFOLLOW, &facts) == 0 && (facts.mode & KIND_MASK) == KIND_FILE &&
+      CALL(faccessat, folder, expected.name, W_OK) == 0 && CALL(faccessat, AT_FDCWD, expected.folder, W_OK | X_OK) == 0)
+    file = open_plainly(folder, expected.name, O_RDONLY);
   CALL(close, folder);
-  return same;
+  if (file < 0) return false;
+  length = read_whole(file, policy_text, sizeof policy_text);
+  CALL(close, file);
+  size_t around = (size_t)expected.before_length + expected.after_length;
+  if (length <= 0 || (size_t)length == sizeof policy_text || (size_t)length < around) return false;
+  size_t line = (size_t)length - around;
+  return same_bytes(policy_text, expected.before, expected.before_length) &&
+         same_bytes(policy_text + expected.before_length + line, expected.after, expected.after_length) &&
+         take_counts(policy_text + expected.before_length, line);
 }
 
 // Another file with the next text, in the place of this one: as replace-file.ts does it.
@@ -213,9 +243,9 @@ static bool is_expected_text(const struct record *said) {
   for (uint32_t i = 0; i < expected.text_count; i++) {
     uint32_t arch = take32(&texts), nr = take32(&texts), which = take32(&texts), length = take32(&texts);
     const uint8_t *bytes = take(&texts, length);
-    bool same = arch == said->data.arch && nr == said->data.nr && which == said->which && length == said->text_length;
-    for (uint32_t at = 0; same && at < length; at++) same = bytes[at] == (uint8_t)said->text[at];
-    if (!same) continue;
+    if (arch != said->data.arch || nr != said->data.nr || which != said->which || length != said->text_length ||
+        !same_bytes(bytes, (const uint8_t *)said->text, length))
+      continue;
     text_seen[i] = true;
     return true;
   }
@@ -380,7 +410,7 @@ static void say_all(const uint8_t *text, size_t length) {
 }
 
 // All of it is done here, or nothing: then Node does it.
-static void finish(const struct front *front, size_t facts_length) {
+static void finish(const struct front *front) {
   if (front->state.status != 0 || front->state.signal != 0 || !is_as_expected()) return;
   const struct numbers numbers = {{[PLACE_RUNS] = expected.runs + 1, [PLACE_IDLE] = expected.idle + 1,
                                    [PLACE_STATUS] = course.status, [PLACE_MEBIBYTES] = course.mebibytes,
@@ -388,10 +418,6 @@ static void finish(const struct front *front, size_t facts_length) {
   static uint8_t text[TEXT_SAID];
   size_t length = expand(expected.said[expected.idle == 0 ? 0 : 1], &numbers, text, sizeof text);
   if (length == sizeof text || !count_run()) return;
-  size_t kept_length = load32(kept + 8);
-  memcpy(kept + NUMBERS_AT, &numbers.of[PLACE_RUNS], 8);
-  memcpy(kept + NUMBERS_AT + 8, &numbers.of[PLACE_IDLE], 8);
-  write_kept(kept, kept_length, facts_length);
   say_all(text, length);
   leave(0);
 }
@@ -457,7 +483,7 @@ static void learn_by_kept_job(int argc, const char **argv, const char **environm
     front.state.has_ended = 1;
     front.state.status = (uint32_t)status;
     front.state.signal = taken_signal(front.signals);
-    finish(&front, header.facts_length);
+    finish(&front);
   }
   go_on_as_node(&front, argv, environment);
 }

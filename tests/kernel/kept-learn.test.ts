@@ -132,6 +132,43 @@ for (const person of everybody) {
         counts,
         counts.map((_, index) => first + index),
       );
+      // The policy alone counts: what somebody has written there goes on. What is no count is read by Node.
+      const written = (counted: string): readonly [fresh: boolean, line: string | undefined] => {
+        world.write("policy.toml", policyOf(world).replace(/^# learned: .*$/m, counted));
+        const { fresh, status, stderr } = world.run(commandOf("echo done"));
+        assert.equal(status, 0, stderr);
+        return [fresh, /^# learned: .*$/m.exec(policyOf(world))?.[0]];
+      };
+      for (const [line, fresh, next] of [
+        [
+          "# learned: 1 run, the last 0 brought nothing new",
+          false,
+          "# learned: 2 runs, the last 1 brought nothing new",
+        ],
+        [
+          "# learned: 99999 runs, the last 99 brought nothing new",
+          false,
+          "# learned: 100000 runs, the last 100 brought nothing new",
+        ],
+        [
+          "# learned: 1 runs, the last 0 brought nothing new",
+          true,
+          "# learned: 2 runs, the last 1 brought nothing new",
+        ],
+        [
+          "# learned: 07 runs, the last 3 brought nothing new",
+          true,
+          "# learned: 8 runs, the last 4 brought nothing new",
+        ],
+        [
+          "# learned: 7 runs, the last 3 brought nothing new ",
+          true,
+          "# learned: 7 runs, the last 3 brought nothing new ",
+        ],
+        ["# learned: 7 runs", true, "# learned: 7 runs"],
+        ["# learned: ", true, "# learned: "],
+      ] as const)
+        assert.deepEqual(written(line), [fresh, next], line);
     });
   });
 }
@@ -298,8 +335,8 @@ describe("what is not as it was goes to Node, and comes to what it comes to with
 describe("a kept job is used for what it was made for, and nothing else", () => {
   const changes: Readonly<Record<string, Change>> = {
     ...commonChanges,
-    "the policy, by its count": (world) => {
-      world.write("policy.toml", policyOf(world).replace(/the last \d+/, "the last 99"));
+    "the policy, by a letter": (world) => {
+      world.write("policy.toml", policyOf(world).replace("brought nothing new", "brought nothing New"));
       return {};
     },
     "the policy, which is a link now": (world) => {
@@ -371,21 +408,16 @@ describe("a kept job is used for what it was made for, and nothing else", () => 
     rmSync(world.path("policy.toml"));
     // With its last trial, by which a plan of run's is kept.
     assert.equal(world.run(commandOf("echo done", [])).status, 0);
+    const others = world.kept();
+    assert.ok(others.length > 0, "another command's job, and a plan of run's");
     world.settle(commandOf("echo done"));
     const read = (name: string): Buffer =>
       Buffer.from(
         inside(somebody, ["base64", "-w0", join(somebody.folder, name)], { asIs: true }).stdout,
         "base64",
       );
-    const earlier = new Map(world.kept().map((name) => [name, read(name)]));
-    assert.equal(world.run(commandOf("echo done")).fresh, false);
-    // It counts, and so is another after each run.
-    const [own = "", ...more] = [...earlier].flatMap(([name, bytes]) =>
-      read(name).equals(bytes) ? [] : [name],
-    );
+    const [own = "", ...more] = world.kept().filter((name) => !others.includes(name));
     assert.deepEqual(more, []);
-    const others = [...earlier.keys()].filter((name) => name !== own);
-    assert.ok(others.length > 0, "another command's job, and a plan of run's");
     const file = join(somebody.folder, own);
     const put = (bytes: Uint8Array): void => {
       const copy = scratchPath("job");
@@ -400,16 +432,18 @@ describe("a kept job is used for what it was made for, and nothing else", () => 
       assert.deepEqual([status, stdout], fresh ? [9, ""] : [0, "done\n"]);
       return !fresh;
     };
-    const [old, sound] = [0, 0].map(() => {
-      const bytes = read(own);
-      assert.equal(isUsed(), true, "the very bytes, which count on with each run");
-      return bytes;
-    });
-    assert.ok(old !== undefined && sound !== undefined);
+    const old = read(own);
+    assert.deepEqual([isUsed(), isUsed()], [true, true], "the very bytes, whatever the policy counts");
+    const policy = policyOf(world);
+    world.write("policy.toml", `${policy}# an afterthought\n`);
+    world.settle(commandOf("echo done"));
+    const newer = read(own);
+    assert.notDeepEqual(newer, old);
     put(old);
-    assert.equal(isUsed(), false, "an older one, of a shorter history");
-    const now = read(own);
-    assert.deepEqual(now, old, "a run by Node that failed has kept nothing");
+    assert.equal(isUsed(), false, "an older one, of the policy before it was changed");
+    assert.deepEqual(read(own), old, "a run by Node that failed has kept nothing");
+    world.write("policy.toml", policy);
+    assert.equal(isUsed(), true);
     for (let at = 0; at < old.length; at += at < 160 ? 24 : 2999) {
       const changed = Buffer.from(old);
       changed[at] = (changed[at] ?? 0) ^ 1;
@@ -425,7 +459,7 @@ describe("a kept job is used for what it was made for, and nothing else", () => 
       assert.equal(isUsed(), false, "another command's");
     }
     const stranger = ordinaryUser.uid === somebody.uid ? 1 : ordinaryUser.uid;
-    put(sound);
+    put(old);
     inside(somebody, ["chown", String(stranger), file], { asIs: true });
     assert.equal(isUsed(), false, "another user's");
   });

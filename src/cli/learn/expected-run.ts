@@ -66,7 +66,7 @@ function expectedRun(learned: LearnedFrom): Uint8Array | undefined {
   const [command = ""] = words;
   const found = findProgram(command, process.env["PATH"]);
   const around = aroundHistory(text);
-  const { runs, idle } = historyOf(text);
+  const { runs } = historyOf(text);
   const folder = realPath(dirname(resolvePath(output)));
   if (found.kind !== "found" || typeof found.path !== "string" || raisesRights(found.path)) return undefined;
   if (around === undefined || runs === 0 || folder === undefined) return undefined;
@@ -88,8 +88,6 @@ function expectedRun(learned: LearnedFrom): Uint8Array | undefined {
     policy: {
       folder,
       name: basename(output),
-      runs,
-      idle,
       ...around,
       counted: [historyText("run", places.runs, places.idle), historyText("runs", places.runs, places.idle)],
     },
