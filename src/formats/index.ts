@@ -19,7 +19,7 @@ import type { ParsedDocument, TableNode } from "../policy/document.ts";
 import { emptyLayer, joinLayers, needsBaseline, type PolicyLayer, policyOfLayer } from "../policy/layer.ts";
 import { missingBaseline, type Reference, readLayer } from "../policy/read.ts";
 import { resolve as resolveNames } from "../policy/resolve.ts";
-import type { Policy } from "../policy/types.ts";
+import type { Policy, Rule } from "../policy/types.ts";
 import { type AbiName, hostAbi, newestVersion, parseVersion } from "../syscalls/index.ts";
 import { parseJsonDocument } from "./json.ts";
 import { unfitText } from "./limits.ts";
@@ -73,6 +73,21 @@ export function builtinPolicyText(name: string): string | undefined {
 
 /** Reads a policy from text (TOML or JSON) or from an object of the same shape. */
 export function readPolicy(text: string | PolicyDocument, options: ReadOptions = {}): ReadResult {
+  const { policy, diagnostics } = readPartly(text, options);
+  return { policy, diagnostics };
+}
+
+/** What was read, and what can be told of a policy of which only rules have mistakes. */
+export interface PartlyRead extends ReadResult {
+  /**
+   * The policy without the rules that have mistakes, where nothing else has one: to look at, never to be enforced.
+   * What is covered by earlier rules here is covered when the others are mended too.
+   */
+  readonly sound?: Policy;
+}
+
+/** As `readPolicy`, and what is left where only rules have mistakes. */
+export function readPartly(text: string | PolicyDocument, options: ReadOptions = {}): PartlyRead {
   if (typeof text === "string" && isLxcProfile(text, options.format)) {
     const source: Source = { name: options.filename ?? "policy", text };
     const unfit = unfitText(source);
@@ -102,9 +117,28 @@ export function readPolicy(text: string | PolicyDocument, options: ReadOptions =
     );
   }
   const policy = policyOfLayer(joined);
-  diagnostics.push(...resolveNames(policy, options.target ?? hostAbi() ?? "x86_64").diagnostics);
+  const aboutRules = new Set(layers.flatMap((layer) => layer.aboutRules ?? []));
+  const isSoundBesides = !hasErrors(diagnostics.filter((one) => !aboutRules.has(one)));
+  const { diagnostics: aboutNames } = resolveNames(policy, options.target ?? hostAbi() ?? "x86_64");
+  diagnostics.push(...aboutNames);
   const ordered = inTextOrder(diagnostics);
-  return { policy: hasErrors(ordered) ? undefined : policy, diagnostics: ordered };
+  if (!hasErrors(ordered)) return { policy, diagnostics: ordered };
+  const sound = isSoundBesides ? withoutRulesOf(policy, aboutNames) : undefined;
+  return { policy: undefined, diagnostics: ordered, ...(sound === undefined ? {} : { sound }) };
+}
+
+/** A policy without the rules in whose text an error stands; undefined where one stands nowhere. */
+function withoutRulesOf(policy: Policy, diagnostics: readonly Diagnostic[]): Policy | undefined {
+  const places = diagnostics.filter((one) => one.severity === "error").map((one) => one.span);
+  if (places.some((place) => place === undefined)) return undefined;
+  const isSound = ({ span: rule }: Rule): boolean =>
+    rule !== undefined &&
+    !places.some(
+      (place) => place?.source === rule.source && place.start >= rule.start && place.start <= rule.end,
+    );
+  const { require, rules, ...others } = policy.syscalls;
+  const syscalls = { ...others, require: require.filter(isSound), rules: rules.filter(isSound) };
+  return { version: policy.version, syscalls };
 }
 
 /** Whether a text is a profile of LXC's, and not a policy of our own. */
@@ -113,7 +147,7 @@ export function isLxcProfile(text: string, format?: ReadOptions["format"]): bool
 }
 
 /** File by file as they first occur, each from top to bottom; what has no place comes first. */
-function inTextOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+export function inTextOrder(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
   const sources = [...new Set(diagnostics.map((one) => one.span?.source))];
   const rank = (one: Diagnostic): number => (one.span === undefined ? -1 : sources.indexOf(one.span.source));
   return [...diagnostics].sort((a, b) => rank(a) - rank(b) || (a.span?.start ?? 0) - (b.span?.start ?? 0));
@@ -145,6 +179,7 @@ interface PlacedLayer extends PolicyLayer {
   readonly defaultSpan?: Span;
   /** Read from another program's format. */
   readonly isForeign?: boolean;
+  readonly aboutRules?: readonly Diagnostic[];
 }
 
 /** The layer of a text and, depth first, those of the policies it extends. */
@@ -165,8 +200,8 @@ function readWithParents(
     diagnostics.push(...foreign.diagnostics);
     return [{ ...foreign.layer, isForeign: true }];
   }
-  const { layer: written, extends: references, diagnostics: found } = readLayer(document.root);
-  const layer = filename === undefined ? written : besideFile(written, filename);
+  const { layer: written, extends: references, diagnostics: found, aboutRules } = readLayer(document.root);
+  const layer = { ...(filename === undefined ? written : besideFile(written, filename)), aboutRules };
   diagnostics.push(...found);
   const syscalls = document.root.entries.get("syscalls")?.value;
   const defaultSpan = syscalls?.kind === "table" ? syscalls.entries.get("default")?.value.span : undefined;

@@ -8,9 +8,10 @@ import {
   builtinPolicies,
   builtinPolicyText,
   type FoundPolicy,
+  type PartlyRead,
   type ReadOptions,
   type ReadResult,
-  readPolicy,
+  readPartly,
 } from "./index.ts";
 import { largestFile } from "./limits.ts";
 
@@ -41,8 +42,14 @@ export function findText(nameOrPath: string, onRead?: OnRead): FoundPolicy | str
 }
 
 /** Reads the policy in a text that was found, and those that it extends. */
-export function readFound(found: FoundPolicy, { onRead, ...options }: LoadOptions = {}): ReadResult {
-  return readPolicy(found.text, {
+export function readFound(found: FoundPolicy, options: LoadOptions = {}): ReadResult {
+  const { policy, diagnostics } = readFoundPartly(found, options);
+  return { policy, diagnostics };
+}
+
+/** The same, and what is left where only rules have mistakes. */
+export function readFoundPartly(found: FoundPolicy, { onRead, ...options }: LoadOptions = {}): PartlyRead {
+  return readPartly(found.text, {
     ...options,
     filename: found.filename,
     resolve: (path, from) => findPolicy(path, from, onRead),

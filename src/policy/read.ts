@@ -22,6 +22,8 @@ export interface ReadLayer {
   readonly layer: PolicyLayer;
   readonly extends: readonly Reference[];
   readonly diagnostics: readonly Diagnostic[];
+  /** Those of them that say something of a rule's text, and of nothing else in the policy. */
+  readonly aboutRules: readonly Diagnostic[];
 }
 
 /** More rules than this are a mistake or an attack: each of them is kept and proved for every call. */
@@ -36,7 +38,7 @@ export function readLayer(root: TableNode): ReadLayer {
       "this is not a policy: it has none of a policy's sections",
       "begin with version = 1 and [syscalls]",
     );
-    return { layer: emptyLayer, extends: [], diagnostics: reader.diagnostics };
+    return { layer: emptyLayer, extends: [], diagnostics: reader.diagnostics, aboutRules: [] };
   }
   reader.keys(root, topKeys, "a policy");
   const version = reader.get(root, "version");
@@ -102,7 +104,8 @@ export function readLayer(root: TableNode): ReadLayer {
     ...defined("exec", reader.choice(hardening, "exec")),
     missingLayers: reader.strings(hardening, "missing-layers"),
   };
-  return { layer, extends: reader.references(root), diagnostics: reader.diagnostics };
+  const references = reader.references(root);
+  return { layer, extends: references, diagnostics: reader.diagnostics, aboutRules: reader.aboutRules };
 }
 
 /** A part of a layer: the key with its value, or nothing where the value is undefined. */
@@ -115,6 +118,7 @@ function defined<Key extends string, const T>(key: Key, value: T | undefined): {
 /** Takes values out of tables; what is wrong becomes a diagnostic, and the value undefined. */
 class DocumentReader {
   readonly diagnostics: Diagnostic[] = [];
+  readonly aboutRules: Diagnostic[] = [];
 
   error(span: Span | undefined, id: string, message: string, label?: string): undefined {
     this.diagnostics.push({
@@ -261,6 +265,7 @@ class DocumentReader {
       if (item.kind !== "string") return this.#wrong(item, key, "a string of rules, a rule a line") ?? [];
       const { rules, diagnostics } = parseRules(item.text);
       this.diagnostics.push(...diagnostics);
+      this.aboutRules.push(...diagnostics);
       return rules;
     });
   }

@@ -47,6 +47,26 @@ describe("findings", () => {
     );
   });
 
+  test("a rule that never decides is told beside mistakes in other rules, in the order of the text", () => {
+    const rules =
+      "deny unshaer\ndeny ptrace\ndeny socket(domian == 2)\nallow ptrace(request == PTRACE_TRACEME)";
+    const { status, stdout } = callgate(["check", file("m.toml", policy(rules))]);
+    assert.equal(status, 1);
+    const ids = [...stdout.matchAll(/^\S*m\.toml:(\d+):\d+ \w+ ([a-z-]+):/gm)].map(
+      ([, line, id]) => `${line} ${id}`,
+    );
+    assert.deepEqual(ids, ["5 unknown-syscall", "7 unknown-argument", "8 unreachable-rule"]);
+    assert.match(stdout, /line 6 already matches every call to ptrace/);
+    assert.match(stdout, /\n2 errors, 1 warning\n$/);
+  });
+
+  test("beside a mistake in anything but rules nothing is said of rules, since it may decide what they mean", () => {
+    const rules = "deny @keyring\nallow keyctl";
+    const { stdout } = callgate(["check", file("n.toml", policy(rules, 'baseline = "six"\n'))]);
+    assert.doesNotMatch(stdout, /unreachable/);
+    assert.match(stdout, /error/);
+  });
+
   test("what a policy extends is not reported again", () => {
     file("base.toml", policy("allow read, write(fd == 1)"));
     const child = file("child.toml", 'version = 1\nextends = ["base.toml"]\n');

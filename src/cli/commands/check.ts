@@ -6,10 +6,17 @@ import {
   hasErrors,
   listWords,
   renderDiagnostics,
+  type Source,
   sanitise,
 } from "../../diagnostics/index.ts";
-import { builtinName, builtinPolicies, type FoundPolicy, isLxcProfile } from "../../formats/index.ts";
-import { findText, readFound, standardInput, unreadable } from "../../formats/load.ts";
+import {
+  builtinName,
+  builtinPolicies,
+  type FoundPolicy,
+  inTextOrder,
+  isLxcProfile,
+} from "../../formats/index.ts";
+import { findText, readFoundPartly, standardInput, unreadable } from "../../formats/load.ts";
 import type { Policy } from "../../policy/types.ts";
 import { hasOption, nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
@@ -53,15 +60,17 @@ async function checkOperand(operand: string, isFixing: boolean): Promise<readonl
 }
 
 async function checkText(found: FoundPolicy): Promise<readonly Diagnostic[]> {
-  const { policy, diagnostics } = readFound(found);
-  if (policy === undefined) return mended(diagnostics);
+  const { policy, diagnostics, sound } = readFoundPartly(found);
+  if (policy === undefined && sound === undefined) return mended(diagnostics);
   // Lints are about our own language, and their fixes about its text.
   if (isLxcProfile(found.text)) return diagnostics;
-  const { lint } = await import("../../lint/index.ts");
-  const linted = [
-    ...(await mended(diagnostics)),
-    ...lint(policy, { isOwn: (source) => source.name === found.filename }),
-  ];
+  const { lint, lintSound } = await import("../../lint/index.ts");
+  const isOwn = (source: Source): boolean => source.name === found.filename;
+  if (policy === undefined) {
+    const told = sound === undefined ? [] : lintSound(sound, { isOwn });
+    return inTextOrder([...(await mended(diagnostics)), ...told]);
+  }
+  const linted = [...(await mended(diagnostics)), ...lint(policy, { isOwn })];
   return hasErrors(linted) || !mayBeTooLarge(policy) ? linted : [...linted, ...(await compileErrors(policy))];
 }
 
