@@ -1,5 +1,5 @@
 /** The table of commands: the parser, the help, completions and the man page come from it. */
-import { layerNames } from "../sandbox/layer-names.ts";
+import { layerNames } from "../policy/keys.ts";
 import type { OptionSpec } from "./arguments.ts";
 import type { Command, CommandGroup } from "./command.ts";
 import { lxcCommands, lxcGroup } from "./lxc/commands.ts";

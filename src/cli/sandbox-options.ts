@@ -1,7 +1,7 @@
 /** What a command line says of the sandbox around the filter: it adds to the policy. */
 import type { EnvironmentRules, Limits, NetworkRules, Policy } from "../policy/types.ts";
 import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";
-import { layerNames } from "../sandbox/layer-names.ts";
+import { layerNames } from "../policy/keys.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
 import { printError } from "./output.ts";

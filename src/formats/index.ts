@@ -61,6 +61,9 @@ export interface ReadResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** How a text without a filename is called in messages. */
+export const unnamedPolicy = "policy";
+
 /** The built-in policies' names. */
 export function builtinPolicies(): readonly string[] {
   return Object.keys(builtinTexts);
@@ -89,7 +92,7 @@ export interface PartlyRead extends ReadResult {
 /** As `readPolicy`, and what is left where only rules have mistakes. */
 export function readPartly(text: string | PolicyDocument, options: ReadOptions = {}): PartlyRead {
   if (typeof text === "string" && isLxcProfile(text, options.format)) {
-    const source: Source = { name: options.filename ?? "policy", text };
+    const source: Source = { name: options.filename ?? unnamedPolicy, text };
     const unfit = unfitText(source);
     if (unfit !== undefined) return { policy: undefined, diagnostics: [unfit] };
     return readLxcProfile(source, { target: options.target ?? hostAbi() ?? "x86_64" });
@@ -97,7 +100,7 @@ export function readPartly(text: string | PolicyDocument, options: ReadOptions =
   const diagnostics: Diagnostic[] = [];
   const layers = readWithParents(
     text,
-    options.filename ?? "policy",
+    options.filename ?? unnamedPolicy,
     options.filename,
     options,
     [],
@@ -109,7 +112,8 @@ export function readPartly(text: string | PolicyDocument, options: ReadOptions =
   if (layers.some((layer) => layer === emptyLayer)) return { policy: undefined, diagnostics };
   const joined = joinLayers(layers);
   // A profile of another format says itself what it means: it is for one table of calls, the one it was read with.
-  if (needsBaseline(joined) && !layers.some((layer) => layer.isForeign)) {
+  // Where a baseline is written and cannot be read, that is the mistake.
+  if (needsBaseline(joined) && !layers.some((layer) => layer.isForeign || layer.writesBaseline)) {
     const offered =
       (options.kernel === undefined ? undefined : parseVersion(options.kernel)) ?? newestVersion;
     diagnostics.push(
@@ -180,6 +184,8 @@ interface PlacedLayer extends PolicyLayer {
   /** Read from another program's format. */
   readonly isForeign?: boolean;
   readonly aboutRules?: readonly Diagnostic[];
+  /** Whether a baseline stands there, be it one or not. */
+  readonly writesBaseline?: boolean;
 }
 
 /** The layer of a text and, depth first, those of the policies it extends. */
@@ -205,7 +211,8 @@ function readWithParents(
   diagnostics.push(...found);
   const syscalls = document.root.entries.get("syscalls")?.value;
   const defaultSpan = syscalls?.kind === "table" ? syscalls.entries.get("default")?.value.span : undefined;
-  const placed = defaultSpan === undefined ? layer : { ...layer, defaultSpan };
+  const writesBaseline = syscalls?.kind === "table" && syscalls.entries.has("baseline");
+  const placed = { ...layer, writesBaseline, ...(defaultSpan === undefined ? {} : { defaultSpan }) };
   const path = [...stack, name];
   return [
     placed,

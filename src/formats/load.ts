@@ -1,6 +1,6 @@
 /** Loads policies from disk: the one file outside `sandbox/`, `lxc/` and `cli/` that imports Node's modules. */
 import { readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, resolve as resolvePath } from "node:path";
+import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path";
 import { errorCode } from "../diagnostics/error-code.ts";
 import type { Diagnostic } from "../diagnostics/index.ts";
 import {
@@ -78,8 +78,9 @@ function findPolicy(
   from: string | undefined,
   onRead: OnRead | undefined,
 ): FoundPolicy | string {
-  const base = from === undefined || from === standardInput ? process.cwd() : dirname(from);
-  return readText(resolvePath(base, path), onRead);
+  // As people write it: a name that is relative to a relative one stays so, and stands in messages as short.
+  const base = from === undefined || from === standardInput ? "." : dirname(from);
+  return readText(isAbsolute(path) ? path : join(base, path), onRead);
 }
 
 /** How standard input is called in messages. */

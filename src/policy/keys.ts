@@ -41,3 +41,26 @@ export const leastMemory = 64 * 1024;
 /** Units of limits, with what one of each is. */
 export const sizeUnits = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 } as const;
 export const timeUnits = { "": 1, s: 1, m: 60, h: 3600 } as const;
+
+/**
+ * A part of a sandbox that may be absent where a policy (`missing-layers`) or a command line (`--missing`) says so.
+ * - `namespaces`: the program's own users, mounts, processes, network.
+ * - `proc`: a /proc of its own processes.
+ * - `landlock`: files a second time, independent of mounts (the only time without namespaces).
+ * - `scopes`: no signals and abstract sockets to the outside, where no namespace keeps them.
+ * - `network`: TCP ports by number.
+ * - `limits`: a number of processes.
+ * - `hardening`: no new code.
+ *
+ * What this machine has of them: sandbox/layers.ts.
+ */
+export type Layer = (typeof layerNames)[number];
+export const layerNames = [
+  "namespaces",
+  "proc",
+  "landlock",
+  "scopes",
+  "network",
+  "limits",
+  "hardening",
+] as const;

@@ -7,7 +7,16 @@ import { abiByName, formatVersion, type KernelVersion, parseVersion } from "../s
 import { abiAdvice } from "./abi-name.ts";
 import { isDenial, printAction } from "./action.ts";
 import type { DocumentNode, TableNode } from "./document.ts";
-import { choices, leastMemory, sectionKeys, sizeUnits, timeUnits, topKeys, versionPattern } from "./keys.ts";
+import {
+  choices,
+  layerNames,
+  leastMemory,
+  sectionKeys,
+  sizeUnits,
+  timeUnits,
+  topKeys,
+  versionPattern,
+} from "./keys.ts";
 import { emptyLayer, type PolicyLayer } from "./layer.ts";
 import { parseAction, parseRules } from "./parser.ts";
 import type { AbiSelection, Action, Limits, Rule } from "./types.ts";
@@ -74,6 +83,7 @@ export function readLayer(root: TableNode): ReadLayer {
       "move this rule to rules",
     );
   }
+  const networkMode = reader.choice(network, "mode");
   const layer: PolicyLayer = {
     ...defined("name", reader.string(root, "name")),
     ...defined("expect", root.entries.has("expect") ? reader.rules(root, "expect") : undefined),
@@ -89,20 +99,20 @@ export function readLayer(root: TableNode): ReadLayer {
       "files",
       files === undefined
         ? undefined
-        : { read: reader.strings(files, "read"), write: reader.strings(files, "write") },
+        : { read: reader.paths(files, "read"), write: reader.paths(files, "write") },
     ),
-    ...defined("networkMode", reader.choice(network, "mode")),
-    ports: reader.ports(network),
+    ...defined("networkMode", networkMode),
+    ports: reader.ports(network, networkMode),
     limits: reader.limits(limits),
     ...defined(
       "environment",
       environment === undefined
         ? undefined
-        : { keep: reader.strings(environment, "keep"), set: reader.assignments(environment) },
+        : { keep: reader.variables(environment, "keep"), set: reader.assignments(environment) },
     ),
     ...defined("newCode", reader.choice(hardening, "new-code")),
     ...defined("exec", reader.choice(hardening, "exec")),
-    missingLayers: reader.strings(hardening, "missing-layers"),
+    missingLayers: reader.layers(hardening, "missing-layers"),
   };
   const references = reader.references(root);
   return { layer, extends: references, diagnostics: reader.diagnostics, aboutRules: reader.aboutRules };
@@ -113,6 +123,11 @@ function defined<Key extends string, const T>(key: Key, value: T | undefined): {
   const object: { [K in Key]?: T } = {};
   if (value !== undefined) object[key] = value;
   return object;
+}
+
+interface Problem {
+  readonly message: string;
+  readonly label?: string;
 }
 
 /** Takes values out of tables; what is wrong becomes a diagnostic, and the value undefined. */
@@ -170,13 +185,53 @@ class DocumentReader {
     return node.kind === "string" ? node.value : this.#wrong(node, key, "a string");
   }
 
-  strings(table: TableNode | undefined, key: string): readonly string[] {
+  /** @param problemOf what is wrong with a string of the list; nothing where nothing is */
+  strings(
+    table: TableNode | undefined,
+    key: string,
+    problemOf: (value: string) => Problem | undefined,
+  ): readonly string[] {
     const node = this.get(table, key);
     if (node === undefined) return [];
     if (node.kind !== "array") return this.#wrong(node, key, "a list of strings") ?? [];
-    return node.items.flatMap((item) =>
-      item.kind === "string" ? [item.value] : (this.#wrong(item, key, "a list of strings") ?? []),
-    );
+    return node.items.flatMap((item) => {
+      if (item.kind !== "string") return this.#wrong(item, key, "a list of strings") ?? [];
+      const problem = problemOf(item.value);
+      if (problem === undefined) return [item.value];
+      return this.error(item.span, "bad-value", problem.message, problem.label) ?? [];
+    });
+  }
+
+  paths(table: TableNode | undefined, key: string): readonly string[] {
+    return this.strings(table, key, (path) => {
+      if (path === "") return { message: "a path that is granted is empty" };
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+      if (!/[\u0000-\u001f\u007f]/.test(path)) return undefined;
+      return { message: "a path that is granted has a newline or another control character in it" };
+    });
+  }
+
+  variables(table: TableNode | undefined, key: string): readonly string[] {
+    return this.strings(table, key, (name) => {
+      if (/^[^=\0]+$/.test(name)) return undefined;
+      const label = "values are given under set";
+      return {
+        message: `${JSON.stringify(name)} is no name of a variable`,
+        ...(name.includes("=") ? { label } : {}),
+      };
+    });
+  }
+
+  layers(table: TableNode | undefined, key: string): readonly string[] {
+    const known: readonly string[] = layerNames;
+    return this.strings(table, key, (name) => {
+      if (known.includes(name)) return undefined;
+      const guess = nearest(name, known);
+      return {
+        message: `there is no layer ${JSON.stringify(name)}`,
+        label: guess === undefined ? `layers are ${known.join(", ")}` : `did you mean ${guess}?`,
+      };
+    });
   }
 
   choice<Key extends keyof typeof choices>(
@@ -270,10 +325,18 @@ class DocumentReader {
     });
   }
 
-  ports(table: TableNode | undefined): readonly number[] {
+  /** @param mode what the same section says of the network */
+  ports(table: TableNode | undefined, mode: PolicyLayer["networkMode"]): readonly number[] {
     const node = this.get(table, "ports");
     if (node === undefined) return [];
     if (node.kind !== "array") return this.#wrong(node, "ports", "a list of port numbers") ?? [];
+    if (mode !== undefined && mode !== "ports" && node.items.length > 0)
+      this.error(
+        node.span,
+        "bad-value",
+        `ports are named, and mode is ${JSON.stringify(mode)}: they contradict each other`,
+        'mode = "ports" is for these ports only',
+      );
     return node.items.flatMap((item) => {
       if (item.kind === "integer" && item.value >= 1n && item.value <= 65535n) return [Number(item.value)];
       return this.error(item.span, "bad-port", "a port is a number from 1 to 65535") ?? [];

@@ -4,7 +4,7 @@
  */
 import { abis, constantNames, errnoNumber, groups } from "../syscalls/index.ts";
 import { builtinTexts } from "./builtin/texts.ts";
-import { choices, sectionKeys, sizeUnits, timeUnits, topKeys, versionPattern } from "./keys.ts";
+import { choices, layerNames, sectionKeys, sizeUnits, timeUnits, topKeys, versionPattern } from "./keys.ts";
 import { actionWords } from "./parse-action.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -167,9 +167,7 @@ function sections(): Properties<keyof typeof sectionKeys> {
         exec: oneOf(choices.exec, "files: nothing is executed from memory."),
         "missing-layers": {
           type: "array",
-          items: {
-            enum: ["namespaces", "proc", "landlock", "scopes", "network", "limits", "hardening"],
-          },
+          items: { enum: layerNames },
           description: "Layers that may be absent; without it their absence stops the start.",
         },
       },

@@ -1,7 +1,7 @@
 /** Which parts of a sandbox there are on this machine, what is open without one, and how to get it. */
 import { readFileSync } from "node:fs";
 import { constants, release } from "node:os";
-import type { Layer } from "./layer-names.ts";
+import type { Layer } from "../policy/keys.ts";
 import { nativeProgram } from "./package-files.ts";
 
 /** What this machine has. Errors are errnos, 0 where there is none. */

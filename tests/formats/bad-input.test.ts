@@ -317,7 +317,25 @@ describe("wrong types", () => {
     ['version = 1\n[environment]\nset = { "A=B" = "1" }', "bad-value", '"1"'],
     ["version = 1\n[hardening]\nnew-code = true", "bad-value", "true"],
     ["version = 1\n[hardening]\nexec = 'none'", "bad-value", "'none'"],
+    ['version = 1\n[syscalls]\ndefault = "allow"\nbaseline = "six"', "bad-version", '"six"'],
     ["version = 1\n[hardening]\nmissing-layers = 'landlock'", "wrong-type", "'landlock'"],
+    [
+      "version = 1\n[hardening]\nmissing-layers = ['proc', 'landlok']",
+      "bad-value",
+      "'landlok'",
+      /^there is no layer "landlok"$/,
+    ],
+    [
+      "version = 1\n[environment]\nkeep = ['LANG', 'A=1']",
+      "bad-value",
+      "'A=1'",
+      /^"A=1" is no name of a variable$/,
+    ],
+    ["version = 1\n[environment]\nkeep = ['']", "bad-value", "''"],
+    ["version = 1\n[files]\nread = ['']", "bad-value", "''", /empty/],
+    ['version = 1\n[files]\nwrite = ["a\\nb"]', "bad-value", '"a\\nb"', /newline/],
+    ["version = 1\n[network]\nmode = 'host'\nports = [80]", "bad-value", "[80]", /contradict/],
+    ["version = 1\n[network]\nmode = 'off'\nports = [80]", "bad-value", "[80]", /contradict/],
   ];
   for (const [text, id, word, message] of rows) {
     test(text.replaceAll("\n", " "), () => {

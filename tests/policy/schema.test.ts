@@ -6,9 +6,8 @@ import { describe, test } from "node:test";
 import { Ajv } from "ajv";
 import { getStaticTOMLValue, parseTOML } from "toml-eslint-parser";
 import { readPolicy } from "../../src/index.ts";
-import { sectionKeys, topKeys } from "../../src/policy/keys.ts";
+import { layerNames, sectionKeys, topKeys } from "../../src/policy/keys.ts";
 import { policySchema } from "../../src/policy/schema.ts";
-import { layerNames } from "../../src/sandbox/layer-names.ts";
 import { packageRoot } from "../../src/sandbox/package-files.ts";
 
 // Strict but for types in `if`, which say more than they need.
