@@ -22,6 +22,8 @@ export interface CommandLinePolicy {
   readonly diagnostics: readonly Diagnostic[];
   /** The file that `--policy` names, of a policy that asks; undefined where it is a built-in one, or no file. */
   readonly file: PolicyFile | undefined;
+  /** Every file that it was read from: those that it extends and those of `--rules` too. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -33,33 +35,38 @@ export function policyOfCommandLine(
   fileNamed: (name: string) => string,
 ): CommandLinePolicy {
   const named = fileNamed(valueOfOption(parsed, "policy") ?? "default");
-  const text = findText(named, restOnContent);
+  const files: string[] = [];
+  const onRead = (path: string, content: Uint8Array): void => {
+    files.push(path);
+    restOnContent(path, content);
+  };
+  const text = findText(named, onRead);
   const base: ReadResult =
     typeof text === "string"
       ? { policy: undefined, diagnostics: [unreadable(named, text)] }
-      : readFound(text, { onRead: restOnContent });
+      : readFound(text, { onRead });
   const rules: Rule[] = [];
   const diagnostics: Diagnostic[] = [...base.diagnostics];
   const selected: AbiSelection[number][] = [];
   for (const { name, value } of parsed.given) {
     if (name === "abi") selected.push(abiOption(value));
-    const found = rulesOfOption(name, name === "rules" ? fileNamed(value) : value);
+    const found = rulesOfOption(name, name === "rules" ? fileNamed(value) : value, onRead);
     rules.push(...found.rules);
     diagnostics.push(...found.diagnostics);
   }
   if (typeof text === "string" || base.policy === undefined || hasErrors(diagnostics))
-    return { policy: undefined, diagnostics, file: undefined };
+    return { policy: undefined, diagnostics, file: undefined, files };
   const policy = extendPolicy(base.policy, { rules, abis: selected });
   // Only a policy that asks is added to.
   const file =
     hasQuestions(policy) && builtinPolicyText(named) === undefined ? fileOf(named, text) : undefined;
-  if (policy === base.policy) return { policy, diagnostics, file };
+  if (policy === base.policy) return { policy, diagnostics, file, files };
   const { resolved, diagnostics: found } = resolve(policy);
   const added = new Set(rules);
   // On a command line a rule that never decides is surely a mistake.
   const idle = rules.length === 0 ? [] : unreachableRules(resolved, (rule) => added.has(rule));
   const all = [...found, ...idle.map((one): Diagnostic => ({ ...one, severity: "error" }))];
-  return { policy: hasErrors(all) ? undefined : policy, diagnostics: [...diagnostics, ...all], file };
+  return { policy: hasErrors(all) ? undefined : policy, diagnostics: [...diagnostics, ...all], file, files };
 }
 
 /** Undefined where what was read is a pipe or a device. (Only what was read: there may be no working directory.) */
@@ -81,6 +88,7 @@ function abiOption(value: string): AbiSelection[number] {
 function rulesOfOption(
   name: string,
   value: string,
+  onRead: (path: string, content: Uint8Array) => void,
 ): { readonly rules: readonly Rule[]; readonly diagnostics: readonly Diagnostic[] } {
   const source: Source = { name: `--${name}`, text: value };
   switch (name) {
@@ -94,7 +102,7 @@ function rulesOfOption(
     case "rule":
       return parseRules(plainText(source, value, 0));
     case "rules": {
-      const found = readText(value, restOnContent);
+      const found = readText(value, onRead);
       if (typeof found !== "string")
         return parseRules(plainText({ name: found.filename, text: found.text }, found.text, 0));
       const message = `cannot read ${JSON.stringify(value)}: ${found}`;

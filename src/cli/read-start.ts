@@ -9,8 +9,8 @@ import type { StartPolicy } from "./start-policy.ts";
 
 export const readStart: StartPolicy = {
   policy(parsed, caller) {
-    const { policy, diagnostics, file } = policyOfCommandLine(parsed, caller.fileNamed);
-    if (policy !== undefined) return { policy, file };
+    const { policy, diagnostics, file, files } = policyOfCommandLine(parsed, caller.fileNamed);
+    if (policy !== undefined) return { policy, file, files };
     printError(renderDiagnostics(diagnostics, terminalOptions(2)));
     printError("callgate: the policy has errors: nothing was started\n");
     return diagnostics.some((one) => one.id === "unreadable") ? "unreadable" : "policy";

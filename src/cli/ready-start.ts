@@ -28,7 +28,7 @@ export async function readyStart(parsed: ParsedArguments): Promise<StartPolicy |
     policy() {
       ready = readyPolicy(build, name);
       if (ready === undefined) throw new NotReadyError();
-      return { policy: ready, file: undefined };
+      return { policy: ready, file: undefined, files: [] };
     },
     keepTerminal() {
       throw new NotReadyError();

@@ -101,14 +101,14 @@ function makePlan(
   const keepDescriptors = descriptorsOf(parsed, caller);
   const read = from.policy(parsed, caller);
   if (typeof read === "string") return read;
-  const { policy, file } = read;
+  const { policy, file, files } = read;
   const [program = command, ...rest] = rawOperands(parsed.operands);
   const found = findProgram(program, rawPath());
   if (found.kind !== "found") {
     printError(`callgate: ${found.message}\n`);
     return found.kind;
   }
-  const given = sandboxOfCommandLine(parsed, policy, caller, from.limits);
+  const given = sandboxOfCommandLine(parsed, { policy, files }, caller, from.limits);
   if (given === undefined) return "policy";
   const hasSome = hasQuestions(policy);
   const asks = hasSome && !canTypeAnswers(policy);

@@ -1,7 +1,8 @@
 /** What a command line says of the sandbox around the filter: it adds to the policy. */
+
+import { layerNames } from "../policy/keys.ts";
 import type { EnvironmentRules, Limits, NetworkRules, Policy } from "../policy/types.ts";
 import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";
-import { layerNames } from "../policy/keys.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { Caller } from "./caller.ts";
 import { printError } from "./output.ts";
@@ -37,6 +38,12 @@ function asksForMore(policy: Policy): boolean {
   );
 }
 
+/** A policy, and every file that it was read from. */
+interface ReadPolicy {
+  readonly policy: Policy;
+  readonly files: readonly string[];
+}
+
 /**
  * The policy with what the command line grants and limits.
  * @returns undefined where that has mistakes; the user has been told
@@ -44,7 +51,7 @@ function asksForMore(policy: Policy): boolean {
  */
 export function sandboxOfCommandLine(
   parsed: ParsedArguments,
-  policy: Policy,
+  { policy, files: ownFiles }: ReadPolicy,
   caller: Caller,
   limitsOf: (parsed: ParsedArguments) => Limits | undefined,
 ): CommandLineSandbox | undefined {
@@ -93,23 +100,20 @@ export function sandboxOfCommandLine(
         : { limits: { ...policy.limits, ...limits } }),
       ...(environment === undefined ? {} : { environment }),
     },
-    settings: settingsOf(parsed, policy, caller),
+    settings: settingsOf(parsed, ownFiles, caller),
   };
 }
 
-function settingsOf(parsed: ParsedArguments, policy: Policy, caller: Caller): SandboxSettings {
+function settingsOf(parsed: ParsedArguments, ownFiles: readonly string[], caller: Caller): SandboxSettings {
   const user = valueOfOption(parsed, "user");
   if (hasOption(parsed, "tty") && hasOption(parsed, "new-session"))
     throw new UsageError("--tty and --new-session contradict each other: a new session has no terminal");
-  const rules = [...policy.syscalls.require, ...policy.syscalls.rules];
-  const sources = new Set(rules.map((rule) => rule.span?.source.name ?? ""));
-  const named = [valueOfOption(parsed, "policy"), valueOfOption(parsed, "rules")];
   return {
     ...(user === undefined ? {} : { user }),
     asRoot: hasOption(parsed, "as-root"),
     newSession: hasOption(parsed, "new-session"),
     terminal: hasOption(parsed, "tty") || caller.hasTerminal(),
-    ownFiles: [...sources, ...named].flatMap((name) => (name?.includes("/") === true ? [name] : [])),
+    ownFiles,
   };
 }
 

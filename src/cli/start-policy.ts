@@ -9,6 +9,8 @@ interface FoundPolicy {
   readonly policy: Policy;
   /** The file that it was read from, where there is one. */
   readonly file: PolicyFile | undefined;
+  /** Every file that it was read from. */
+  readonly files: readonly string[];
 }
 
 export interface StartPolicy {

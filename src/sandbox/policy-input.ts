@@ -6,6 +6,7 @@ import {
   builtinPolicyText,
   type ReadOptions,
   readPolicy,
+  unnamedPolicy,
 } from "../formats/index.ts";
 import type { PolicyDocument } from "../formats/object.ts";
 import type { Policy } from "../policy/types.ts";
@@ -67,7 +68,14 @@ export function prepare(policy: PolicyInput, options: PrepareOptions = {}): Prep
     throw new PrepareError(
       "the policy asks for more than a filter (files, network, limits or hardening), and with the filter alone the program would start without it",
     );
-  return preparePlan(found, asks || sandbox === "whole" ? {} : undefined, compiledFilters);
+  const settings = asks || sandbox === "whole" ? { ownFiles: filesOf(found) } : undefined;
+  return preparePlan(found, settings, compiledFilters);
+}
+
+/** Where a policy's rules stand. What is no file (a built-in policy, an object) has a name that leads to none. */
+function filesOf({ syscalls }: Policy): readonly string[] {
+  const sources = [...syscalls.require, ...syscalls.rules].map((rule) => rule.span?.source.name ?? "");
+  return [...new Set(sources)].filter((name) => name !== unnamedPolicy);
 }
 
 function read(input: string | PolicyDocument, options: PrepareOptions): Policy {

@@ -143,6 +143,52 @@ for (const person of people) {
       );
     });
 
+    test("the policy stays as it is where its folder may be written, by whatever name it was given, and so does what it extends", () => {
+      const folder = join(place.work, "policies");
+      mkdirSync(folder, { mode: 0o777 });
+      chmodSync(folder, 0o777);
+      const texts = {
+        "own.toml": 'version = 1\nextends = ["base.toml"]\n',
+        "base.toml": 'version = 1\nextends = ["default"]\n',
+        "more.rules": "deny keyctl(operation == KEYCTL_JOIN_SESSION_KEYRING)\n",
+      };
+      const names = Object.keys(texts);
+      for (const [name, text] of Object.entries(texts)) {
+        writeFileSync(join(folder, name), text);
+        chmodSync(join(folder, name), 0o666);
+        if (isRoot) chownSync(join(folder, name), person.isRoot ? 65534 : person.uid, 65534);
+      }
+      if (isRoot) chownSync(folder, person.isRoot ? 65534 : person.uid, 65534);
+      const line = names.map((name) => `echo x >>${name}; mv ${name} gone; rm -f ${name}`).join("; ");
+      for (const prefix of ["", "./", `${folder}/`]) {
+        const { stdout } = callgate(
+          [
+            "run",
+            "--policy",
+            `${prefix}own.toml`,
+            "--rules",
+            `${prefix}more.rules`,
+            "--write",
+            ".",
+            "--",
+            "sh",
+            "-c",
+            `${line}; echo fine >new; ls`,
+          ],
+          { ...options, cwd: folder },
+        );
+        assert.equal(
+          stdout,
+          [...names, "new"]
+            .sort()
+            .map((name) => `${name}\n`)
+            .join(""),
+        );
+        for (const [name, text] of Object.entries(texts))
+          assert.equal(readFileSync(join(folder, name), "utf8"), text, `${prefix}${name}`);
+      }
+    });
+
     test("a repository that is granted keeps its hooks and its configuration", () => {
       const { work } = home(person);
       const identity = person.uid === 0 ? {} : { uid: person.uid, gid: person.uid };

@@ -30,7 +30,7 @@ export function main(given: ParsedArguments): number {
   if (out === undefined) throw new UsageError("where to write it is missing: -o FILE");
   const parsed = { ...given, given: [{ name: "policy", value: policyFile }, ...given.given] };
 
-  const { policy, diagnostics } = policyOfCommandLine(parsed, nobody.fileNamed);
+  const { policy, diagnostics, files } = policyOfCommandLine(parsed, nobody.fileNamed);
   if (policy === undefined) {
     printError(renderDiagnostics(diagnostics, terminalOptions(2)));
     return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
@@ -42,7 +42,7 @@ export function main(given: ParsedArguments): number {
   }
   if (typeof found.path !== "string" || given.operands.some((operand) => operand.includes("\ufffd")))
     throw new UsageError("build takes names and arguments that are UTF-8 only");
-  const sandbox = sandboxOfCommandLine(parsed, policy, nobody, limitsOf);
+  const sandbox = sandboxOfCommandLine(parsed, { policy, files }, nobody, limitsOf);
   if (sandbox === undefined) return 1;
   const known = resolve(policy).resolved.abis.map(({ abi }) => abi.name);
   let built: BuiltProgram;
