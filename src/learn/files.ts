@@ -19,6 +19,8 @@ const manyFiles = 6;
 const system = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin"];
 const secret =
   /(?:^|\/)(?:\.ssh|\.gnupg|\.aws|\.kube|\.password-store|\.mozilla|keyrings?)(?:\/|$)|\/(?:shadow|gshadow|sudoers|\.netrc|\.pgpass|\.git-credentials|\.npmrc|\.pypirc|\.docker\/config\.json|id_[a-z0-9]+|[^/]*\.(?:pem|key|p12|pfx|kdbx))$/;
+/** Of whom everybody may trust, not of whom one is. */
+const publicCertificates = /^\/etc\/ssl\/certs\/[^/]*\.pem$|\/(?:cacert|ca-bundle|ca-certificates)\.pem$/;
 const volatile = /^\/(?:tmp|var\/tmp|dev\/shm|proc\/\d+|run\/user)(?:\/|$)/;
 const openCalls = ["open", "openat", "openat2", "creat"];
 const accessModes = 3n;
@@ -81,7 +83,7 @@ export function fileUse(observation: Observation, facts: FileFacts): FileUse {
 
 /** Keys and passwords, by their names. */
 export function isSecret(path: string): boolean {
-  return secret.test(path);
+  return secret.test(path) && !publicCertificates.test(path);
 }
 
 /** Folders whose files have other names in the next run. */
@@ -126,14 +128,20 @@ function liesBelowOne(path: string, folders: ReadonlySet<string>): boolean {
   return false;
 }
 
-/** System folders whole, and folders instead of the many files in them. */
-export function fold(paths: readonly string[]): readonly string[] {
+/**
+ * System folders whole, and folders instead of the many files in them.
+ * @param mayFold whether a folder may stand for what is in it
+ */
+export function fold(
+  paths: readonly string[],
+  mayFold: (folder: string) => boolean = () => true,
+): readonly string[] {
   let current = new Set(paths.map((path) => system.find((folder) => contains(folder, path)) ?? path));
   for (;;) {
     const children = new Map<string, number>();
     for (const path of current) children.set(parentOf(path), (children.get(parentOf(path)) ?? 0) + 1);
     const full = [...children]
-      .filter(([folder, count]) => count > manyFiles && folder.split("/").length > 2)
+      .filter(([folder, count]) => count > manyFiles && folder.split("/").length > 2 && mayFold(folder))
       .map(([folder]) => folder);
     const all = new Set([...current, ...full]);
     const next = new Set([...all].filter((path) => !liesBelowOne(path, all)));

@@ -13,6 +13,8 @@ export interface LearnedGrants {
   readonly network: "host" | readonly number[] | undefined;
   /** What was used and is not granted, with the reason. */
   readonly left: readonly { readonly path: string; readonly why: string }[];
+  /** Keys and passwords that the program used and that are granted with a folder which it needs. */
+  readonly exposed: readonly string[];
 }
 
 /** Where a program was watched, and what its policy grants already. */
@@ -40,6 +42,9 @@ export function learnedGrants(observation: Observation, place: GrantPlace): Lear
     if (wide) left.set(path, "the whole of it: grant what it needs by hand");
     return !wide;
   };
+  const secrets = [...read, ...write].filter(isSecret);
+  // A folder that the program did not ask for is not granted with a key in it.
+  const isWithoutSecrets = (folder: string): boolean => !secrets.some((path) => contains(folder, path));
   const isGranted = (path: string, ...lists: readonly (readonly string[])[]): boolean =>
     lists.some((list) => list.some((folder) => contains(folder, path)));
 
@@ -54,19 +59,26 @@ export function learnedGrants(observation: Observation, place: GrantPlace): Lear
       .filter(plain)
       .filter(isNoSystem)
       .filter(isNarrow),
+    isWithoutSecrets,
   ).filter(isNarrow);
+  const ownFolder = isOwnFolder(place) && isWithoutSecrets(place.cwd) ? place.cwd : undefined;
   const shown = [...read, ...programs]
     .filter((path) => !place.isSystem(path))
     .filter((path) => !isGranted(path, place.granted.read, place.granted.write, wanted))
     .filter(plain)
-    .map((path) => (isOwnFolder(place) && contains(place.cwd, path) ? place.cwd : path));
+    .map((path) => (ownFolder !== undefined && contains(ownFolder, path) ? ownFolder : path));
   // Once more behind the folding, which may end at a home.
-  const seen = fold([...new Set(shown)].filter(isNarrow)).filter(isNarrow);
+  const seen = fold([...new Set(shown)].filter(isNarrow), isWithoutSecrets).filter(isNarrow);
+  const isOpen = (path: string): boolean => isGranted(path, wanted, seen);
   return {
     read: seen.filter((path) => !isGranted(path, wanted)).map((path) => atHome(path, place)),
     write: wanted.map((path) => atHome(path, place)),
     network: networkUse(observation, place.network),
-    left: [...left].map(([path, why]) => ({ path, why })).sort((a, b) => (a.path < b.path ? -1 : 1)),
+    left: [...left]
+      .filter(([path]) => !isOpen(path))
+      .map(([path, why]) => ({ path, why }))
+      .sort((a, b) => (a.path < b.path ? -1 : 1)),
+    exposed: [...new Set(secrets.filter(isOpen))].sort(),
   };
 }
 

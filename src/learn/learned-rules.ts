@@ -1,7 +1,10 @@
 /** Rules for what was seen: one a call, each with where it comes from; and those that follow from them. */
 import { type Denial, kindOf, narrowSelector, visibleMatters } from "../denials/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
+import { plainText } from "../policy/document.ts";
 import { evaluate } from "../policy/evaluate.ts";
+import { extendPolicy } from "../policy/extend.ts";
+import { parseRules } from "../policy/parser.ts";
 import { printSelector } from "../policy/printer.ts";
 import type { Policy, Selector } from "../policy/types.ts";
 import { type AbiName, multiplexedOf, syscallByName, syscallByNumber } from "../syscalls/index.ts";
@@ -45,7 +48,9 @@ export function learnedRules(observation: Observation, policy: Policy, native: A
     groups.set(key, [...(groups.get(key) ?? []), call]);
   }
   const seen = [...groups.values()].map((calls) => seenRule(calls, native, boundary));
-  const derived = [...groups.values()].flatMap((calls) => derivedRules(calls, policy, native));
+  // What was seen of a relative needs not be derived for it.
+  const known = withRules(policy, seen);
+  const derived = [...groups.values()].flatMap((calls) => derivedRules(calls, known, native));
   const fresh = new Map<string, LearnedRule>();
   for (const rule of [...seen, ...derived]) if (!fresh.has(rule.text)) fresh.set(rule.text, rule);
   return {
@@ -62,6 +67,12 @@ export function learnedRules(observation: Observation, policy: Policy, native: A
 function isPermitted(policy: Policy, { abi, nr, args }: SeenCall, native: AbiName): boolean {
   const { action } = evaluate(policy, { abi, syscall: nr, args }, { target: native });
   return action.kind === "allow" || action.kind === "log";
+}
+
+function withRules(policy: Policy, learned: readonly LearnedRule[]): Policy {
+  const text = learned.map((rule) => rule.text).join("\n");
+  const { rules } = parseRules(plainText({ name: "learned", text }, text, 0));
+  return extendPolicy(policy, { rules, abis: learned.map(({ abi }) => abi) });
 }
 
 /** Where start-up ends: with the first call to listen. Undefined for a program that serves nobody. */
@@ -133,8 +144,10 @@ function derivedRules(calls: readonly SeenCall[], policy: Policy, native: AbiNam
   const relatives = (family?.calls ?? []).flatMap((other) => {
     const known = syscallByName(native, other);
     if (other === name || known === undefined) return [];
-    const moved = calls.map((call) => ({ ...call, nr: known.nr, args: moveArguments(call, name, other) }));
-    if (moved.every((call) => isPermitted(policy, call, native))) return [];
+    const moved = calls
+      .map((call) => ({ ...call, nr: known.nr, args: moveArguments(call, name, other) }))
+      .filter((call) => !isPermitted(policy, call, native));
+    if (moved.length === 0) return [];
     const selector =
       family?.keepsCondition === true
         ? narrowSelector(
@@ -149,17 +162,17 @@ function derivedRules(calls: readonly SeenCall[], policy: Policy, native: AbiNam
   return successor === undefined ? relatives : [...relatives, rule(successor, `allow ${successor}`)];
 }
 
-/** The arguments of one call at the places where another has those of the same names. */
+/** The bits that matter of one call's arguments, at the places where another has those of the same names. */
 function moveArguments(call: SeenCall, from: string, to: string): readonly bigint[] {
   const moved = [0n, 0n, 0n, 0n, 0n, 0n];
   const source = visibleMatters(call.abi, from, syscallByName(call.abi, from)?.args ?? []);
   const target = visibleMatters(call.abi, to, syscallByName(call.abi, to)?.args ?? []);
-  for (const { argument, field } of target) {
+  for (const { argument, field, bits } of target) {
     const same = source.find(
       (one) => one.argument === argument && kindOf(from, argument) === kindOf(to, argument),
     );
     if (field.place.kind === "word" && same?.field.place.kind === "word")
-      moved[field.place.index] = call.args[same.field.place.index] ?? 0n;
+      moved[field.place.index] = (call.args[same.field.place.index] ?? 0n) & bits;
   }
   return moved;
 }

@@ -7,6 +7,7 @@ import { createServer, get } from "node:http";
 import { basename, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { loadPolicy } from "../../src/formats/load.ts";
+import { printRule } from "../../src/policy/printer.ts";
 import { freePort } from "./free-port.ts";
 import { rulesAreExplained } from "./learned.ts";
 import {
@@ -515,6 +516,26 @@ describe("learning converges", () => {
     const outcome = run(["learn", "-o", merged, "--merge", a, b]);
     assert.equal(outcome.status, 0, outcome.stderr);
     assert.equal(run(["run", "--filter-only", "--policy", merged, "--", "sh", "-c", "/bin/true"]).status, 0);
+    const narrow = (name: string, rules: string): string =>
+      scratchFile(name, `version = 1\n[syscalls]\nbaseline = "4.10"\nrules = '''\n${rules}\n'''\n`);
+    const wide = narrow("wide.toml", "allow ioctl(request in {TCGETS, FIONREAD})\nallow read");
+    const more = narrow(
+      "more.toml",
+      "allow ioctl(request == TCGETS)\nallow ioctl(request in {TCGETS, TCSETS})\nallow read(fd == 0)",
+    );
+    const both = scratchPath("both.toml");
+    const once = run(["learn", "-o", both, "--merge", wide, more]);
+    assert.match(once.stderr, /2 policies, one rule added/);
+    assert.deepEqual(
+      loadPolicy(both).policy?.syscalls.rules.map((rule) =>
+        printRule({ action: rule.action, selectors: rule.selectors }),
+      ),
+      [
+        "allow ioctl(request in {TCGETS, FIONREAD})",
+        "allow read",
+        "allow ioctl(request in {TCGETS, TCSETS})",
+      ],
+    );
     const other = scratchFile(
       "other.toml",
       "version = 1\n[syscalls]\ndefault = \"kill\"\nrules = '''\nallow read\n'''\n",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readPolicy } from "../../src/formats/index.ts";
+import { isSecret } from "../../src/learn/files.ts";
 import {
   addGrants,
   addRules,
@@ -105,6 +106,27 @@ describe("rules for what was seen", () => {
     assert.deepEqual(rulesFor(seen("x86_64", "openat", 0n, 1n, 0o1101n)), [
       "allow openat((flags & (O_ACCMODE | O_CREAT)) == O_WRONLY | O_CREAT)",
       "allow open((flags & (O_ACCMODE | O_CREAT)) == O_WRONLY | O_CREAT)",
+    ]);
+  });
+
+  test("what was seen of a relative, or is permitted, is not derived", () => {
+    const folder = 0o200000n;
+    assert.deepEqual(
+      rulesFor(
+        seen("x86_64", "openat", 0n, 1n, 0n),
+        seen("x86_64", "openat", 0n, 1n, 0o1101n),
+        seen("x86_64", "open", 1n, 0n),
+      ),
+      [
+        "allow open((flags & (O_ACCMODE | O_CREAT)) == O_RDONLY)",
+        "allow openat((flags & (O_ACCMODE | O_CREAT)) in {O_RDONLY, O_WRONLY | O_CREAT})",
+        "allow open((flags & (O_ACCMODE | O_CREAT)) == O_WRONLY | O_CREAT)",
+      ],
+    );
+    // That a folder was the first to be opened so says nothing of the files that were opened after it.
+    assert.deepEqual(rulesFor(seen("x86_64", "open", 1n, folder)), [
+      "allow open((flags & (O_ACCMODE | O_CREAT)) == O_RDONLY)",
+      "allow openat((flags & (O_ACCMODE | O_CREAT)) == O_RDONLY)",
     ]);
   });
 
@@ -288,6 +310,47 @@ describe("files and addresses", () => {
     );
   });
 
+  test("no folder is granted for the files in it where a key that was used is one of them", () => {
+    const many = Array.from({ length: 9 }, (_, index) => opens(`/srv/many/${index}`));
+    const run = observed(
+      [],
+      [...many, opens("/srv/many/id_rsa"), opens("/srv/app/a"), opens("/srv/app/server.key")],
+    );
+    const { read, left, exposed } = learnedGrants(run, place);
+    assert.deepEqual(read, ["/srv/app/a", ...many.map(([, path]) => path)]);
+    assert.deepEqual(
+      [left.map(({ path }) => path), exposed],
+      [["/srv/app/server.key", "/srv/many/id_rsa"], []],
+    );
+  });
+
+  test("a key in a folder that the program itself needs is told, and not said to be left out", () => {
+    const run = observed(
+      [],
+      [makes("/tmp/out/new.txt"), opens("/tmp/out/server.key"), makes("/tmp/out/new/x"), makes("/tmp/new/x")],
+    );
+    const { write, left, exposed } = learnedGrants(run, {
+      ...place,
+      wasThere: (path) => !path.includes("new"),
+    });
+    assert.deepEqual(
+      [write, left.map(({ path }) => path), exposed],
+      [["/tmp/out"], ["/tmp/new"], ["/tmp/out/server.key"]],
+    );
+  });
+
+  test("what everybody trusts is no secret; a key beside it is one", () => {
+    const delicate = [
+      "/etc/ssl/certs/a.key",
+      "/etc/ssl/private/a.pem",
+      "/srv/cert.pem",
+      "/srv/certs/server.pem",
+    ];
+    for (const path of ["/etc/ssl/certs/a.pem", "/srv/certifi/cacert.pem"])
+      assert.equal(isSecret(path), false, path);
+    for (const path of delicate) assert.equal(isSecret(path), true, path);
+  });
+
   test("what a policy grants already is not granted again", () => {
     const run = observed(
       [],
@@ -324,7 +387,7 @@ describe("files and addresses", () => {
   });
 
   test("grants become sections, and are added to those that are there", () => {
-    const grants = { read: ["/srv/a", '~/it"s'], write: ["/srv/out"], network: [80], left: [] };
+    const grants = { read: ["/srv/a", '~/it"s'], write: ["/srv/out"], network: [80], left: [], exposed: [] };
     const add = (text: string, more: Parameters<typeof addGrants>[1]): string => {
       const added = addGrants({ name: "a.toml", text }, more);
       assert.ok(typeof added === "string", JSON.stringify(added));
@@ -339,10 +402,10 @@ describe("files and addresses", () => {
       ...["[files]", "read", "write"],
       ...["[network]", "mode", "ports"],
     ]);
-    const second = add(first, { read: ["/srv/b"], write: [], network: [443], left: [] });
+    const second = add(first, { read: ["/srv/b"], write: [], network: [443], left: [], exposed: [] });
     assert.deepEqual(read(second).files?.read, ["/srv/b", "/srv/a", '~/it"s']);
     assert.deepEqual(read(second).network, { mode: "ports", ports: [443, 80] });
-    const open = read(add(second, { read: [], write: [], network: "host", left: [] })).network;
+    const open = read(add(second, { read: [], write: [], network: "host", left: [], exposed: [] })).network;
     assert.equal(open?.mode, "host");
     // As people write lists: on one line, with comments, empty.
     for (const list of ['["/a"]', "[]", '[\n  "/a", # first\n  "/c" # last\n]', '[ "/a", ]']) {

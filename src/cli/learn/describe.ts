@@ -50,7 +50,7 @@ export function describeUse(files: FileUse, addresses: readonly string[]): strin
 }
 
 /** What of them the policy grants, and what it does not. */
-export function describeGrants({ read, write, network, left }: LearnedGrants): string {
+export function describeGrants({ read, write, network, left, exposed }: LearnedGrants): string {
   const ports = network === "host" ? ["the machine's network"] : (network ?? []).map((port) => `TCP ${port}`);
   const granted = [
     ...read.map((path) => `${path} (read)`),
@@ -59,6 +59,7 @@ export function describeGrants({ read, write, network, left }: LearnedGrants): s
   ];
   const lines = [
     ...list("granted", granted),
+    ...list("with them", exposed, "keys or passwords in folders that are granted: move them, or grant less"),
     ...left
       .slice(0, shownPaths)
       .map(({ path, why }) => `  ${"left out".padEnd(9)} ${sanitise(path)}: ${why}`),

@@ -19,7 +19,7 @@ export interface Lessons extends LearnedRules {
   readonly grants: LearnedGrants;
 }
 
-export const noGrants: LearnedGrants = { read: [], write: [], network: undefined, left: [] };
+export const noGrants: LearnedGrants = { read: [], write: [], network: undefined, left: [], exposed: [] };
 
 export function lessonsOf(
   native: AbiName,

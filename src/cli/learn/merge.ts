@@ -5,7 +5,9 @@ import { findText, readFound, unreadable } from "../../formats/load.ts";
 import { addGrants, addRules, type LearnedGrants, type LearnedRule } from "../../learn/index.ts";
 import { printAction } from "../../policy/action.ts";
 import { printSelector } from "../../policy/printer.ts";
-import type { Policy } from "../../policy/types.ts";
+import { resolve as resolvePolicy } from "../../policy/resolve.ts";
+import type { Policy, Rule } from "../../policy/types.ts";
+import { unreachableRules } from "../../proof/reach.ts";
 import { abiByName } from "../../syscalls/index.ts";
 import { UsageError } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
@@ -77,20 +79,43 @@ export function mergePolicies(
     others.map(({ policy }) => policy),
   );
   const start = withExtendsFrom({ name: first.name, text: first.text }, dirname(resolve(first.name)), output);
-  let text = addRules({ name: first.name, text: start }, { rules: added, abis, unknown: [] });
+  const source = { name: first.name, text: start };
+  const rules = decidingRules(addRules(source, { rules: added, abis, unknown: [] }), output, added);
+  let text = addRules(source, { rules, abis, unknown: [] });
   if (typeof text === "string") text = addGrants({ name: first.name, text }, grants);
   if (typeof text !== "string")
     return refuse(`callgate learn: ${sanitise(first.name)} cannot be added to: ${text.problem}\n`);
   const wrong = writeOutput(output, text);
   if (wrong !== undefined) return refuse(`callgate learn: ${wrong}\n`);
   printError(
-    `callgate learn: ${sanitise(output)}: ${policies.length} policies, ${added.length} rules added to the first one's\n`,
+    `callgate learn: ${sanitise(output)}: ${policies.length} policies, ${rules.length === 1 ? "one rule" : `${rules.length} rules`} added to the first one's\n`,
   );
   if (isForPrograms) {
-    const merged: Merged = { file: output, merged: sources, added: addedOf({ rules: added, abis, grants }) };
+    const merged: Merged = { file: output, merged: sources, added: addedOf({ rules, abis, grants }) };
     print(`${JSON.stringify(merged, null, 2)}\n`);
   }
   return 0;
+}
+
+/**
+ * Those that decide anything where all of them are added: what the first policy permits in other words, or more widely, is not
+ * said twice.
+ */
+function decidingRules(
+  text: ReturnType<typeof addRules>,
+  output: string,
+  added: readonly LearnedRule[],
+): readonly LearnedRule[] {
+  const { policy } = typeof text === "string" ? readFound({ filename: output, text }) : {};
+  if (policy === undefined) return added;
+  const lines = new Set(added.map((rule) => rule.text));
+  const isAdded = (rule: Rule): boolean => partsOf(rule).every((one) => lines.has(one.text));
+  const { resolved } = resolvePolicy(policy);
+  const spans = new Set(unreachableRules(resolved, isAdded).map(({ span }) => span));
+  const idle = policy.syscalls.rules
+    .filter(({ span }) => span !== undefined && spans.has(span))
+    .flatMap(partsOf);
+  return added.filter((rule) => !idle.some((one) => one.text === rule.text));
 }
 
 /** What a policy names from its own folder: where it was read, that is in front already, from the working directory. */
@@ -123,11 +148,12 @@ function grantsOf(first: Policy, others: readonly Policy[]): LearnedGrants {
     write: missing("write"),
     network: isWider && modes.includes("host") ? "host" : isWider && ports.length > 0 ? ports : undefined,
     left: [],
+    exposed: [],
   };
 }
 
 /** A rule's selectors one by one, each as text that can be compared. */
-function partsOf(rule: Policy["syscalls"]["rules"][number]): readonly {
+function partsOf(rule: Rule): readonly {
   readonly text: string;
   readonly call: string;
   readonly reason: string | undefined;

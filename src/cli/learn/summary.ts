@@ -45,6 +45,7 @@ export interface Summary {
   readonly idleRuns: number;
   readonly added: Added;
   readonly leftOut: LearnedGrants["left"];
+  readonly exposed: LearnedGrants["exposed"];
   /** What the program did, granted or not. */
   readonly used: FileUse & {
     readonly addresses: readonly string[];
@@ -109,6 +110,7 @@ export function summaryOf(
     idleRuns: idle,
     added: addedOf(learned),
     leftOut: learned.grants.left,
+    exposed: learned.grants.exposed,
     used: {
       ...fileUse(observation, facts),
       addresses: addressUse(observation),
