@@ -5,6 +5,7 @@ import type { PreparedPlan, ReportOptions } from "../sandbox/prepare.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { PolicyFile } from "./ask/always.ts";
 import type { Caller } from "./caller.ts";
+import { whyUnwritable } from "./unwritable.ts";
 
 const modes = ["end", "live", "json", "all", "off"] as const;
 /** `off`: of denials nothing is said, but the policy's questions are asked. */
@@ -36,12 +37,25 @@ export function reportRequest(
   const to = valueOfOption(parsed, "report-to");
   if (to === undefined) return mode === "off" ? undefined : { mode, to };
   if (mode === "off") throw new UsageError("--report-to without a report: --report=json, end, all or live");
-  if (!/^[0-9]{1,7}$/.test(to)) return { mode, to };
+  if (!/^[0-9]{1,7}$/.test(to)) {
+    refuseUnwritable(to);
+    return { mode, to };
+  }
   const descriptor = Number(to);
   if (descriptor === 2) return { mode, to: undefined };
   if (descriptor === 0 || !caller.hasDescriptor(descriptor))
     throw new UsageError(`--report-to ${to}: descriptor ${to} is not open for writing`);
   return { mode, to: descriptor };
+}
+
+/**
+ * The report comes at the end of what may run for hours: what is known against its file is said before that. What stands under
+ * /dev and /proc is another thing for each process, and not looked at.
+ */
+function refuseUnwritable(file: string): void {
+  const isOwn = file.startsWith("/dev/") || file.startsWith("/proc/");
+  const why = file === "" ? "it names no file" : isOwn ? undefined : whyUnwritable(file);
+  if (why !== undefined) throw new UsageError(`--report-to ${JSON.stringify(file)}: ${why}`);
 }
 
 /** How denials are told: with the rules all that `callgate tell-denials` knows, whatever has become of files meanwhile. */

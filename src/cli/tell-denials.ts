@@ -143,7 +143,7 @@ function finish(
     printError(`callgate: ${lost} more denials were of kinds that the supervisor had no room for\n`);
 }
 
-/** To standard error, a file's end, or a descriptor. A report that cannot be written is said to be so. */
+/** To standard error, a file's end, or a descriptor. What cannot be written there is said to be so, and said all the same. */
 function writerOf({ file, mode, hasTarget }: Told): (text: string) => void {
   return (text) => {
     if (text === "") return;
@@ -154,7 +154,7 @@ function writerOf({ file, mode, hasTarget }: Told): (text: string) => void {
     } catch (error) {
       const why = errorCode(error) ?? String(error);
       const where = file === undefined ? "its descriptor" : sanitise(JSON.stringify(file));
-      printError(`callgate: cannot write the report (${mode}) to ${where}: ${why}\n`);
+      printError(`callgate: cannot write the report (${mode}) to ${where}: ${why}\n${text}`);
     }
   };
 }

@@ -14,6 +14,8 @@ import { clockNames, fileCommandNames } from "../syscalls/index.ts";
 export type Names = string;
 
 export type ArgumentKind =
+  /** A file's permissions. */
+  | { readonly kind: "octal" }
   /** One of the names. */
   | { readonly kind: "one"; readonly names: Names }
   /** Bits with names; the bits of `base` are one of its names and not bits. */
@@ -117,6 +119,7 @@ const messageFlags = flags(
 const clock = one(clockNames);
 const access = flags("R_OK W_OK X_OK", { mask: "0", names: "F_OK" });
 const directory = one("AT_FDCWD");
+const permissions: ArgumentKind = { kind: "octal" };
 const advice = one("MADV_*");
 const command = one(fileCommandNames);
 // By name: what prctl's other arguments are called begins alike, and has small numbers too.
@@ -149,8 +152,15 @@ const kinds: Readonly<Record<string, Readonly<Record<string, ArgumentKind>>>> = 
   fcntl64: { cmd: command },
   prctl: { option: prctlOption },
   arch_prctl: { code: one("ARCH_*") },
-  open: { flags: openFlags },
-  openat: { dirfd: directory, flags: openFlags },
+  open: { flags: openFlags, mode: permissions },
+  openat: { dirfd: directory, flags: openFlags, mode: permissions },
+  creat: { mode: permissions },
+  mkdir: { mode: permissions },
+  mknod: { mode: permissions },
+  chmod: { mode: permissions },
+  fchmod: { mode: permissions },
+  mq_open: { mode: permissions },
+  umask: { mask: permissions },
   mmap: { prot: protection, flags: mapping },
   mmap2: { prot: protection, flags: mapping },
   mprotect: { prot: protection },
@@ -217,10 +227,11 @@ const kinds: Readonly<Record<string, Readonly<Record<string, ArgumentKind>>>> = 
   fstatat64: { dirfd: directory, flags: atFlags },
   statx: { dirfd: directory, flags: atFlags },
   unlinkat: { dirfd: directory, flags: flags("AT_REMOVEDIR") },
-  mkdirat: { dirfd: directory },
-  mknodat: { dirfd: directory },
+  mkdirat: { dirfd: directory, mode: permissions },
+  mknodat: { dirfd: directory, mode: permissions },
   readlinkat: { dirfd: directory },
-  fchmodat: { dirfd: directory },
+  fchmodat: { dirfd: directory, mode: permissions },
+  fchmodat2: { dirfd: directory, mode: permissions, flags: atFlags },
   fchownat: { dirfd: directory },
   execveat: { dirfd: directory, flags: atFlags },
   renameat2: { olddirfd: directory, newdirfd: directory, flags: flags("RENAME_*") },

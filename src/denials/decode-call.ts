@@ -7,7 +7,7 @@
 import { sanitise } from "../diagnostics/index.ts";
 import { printValue } from "../policy/printer.ts";
 import { type AbiName, type Argument, syscallByNumber } from "../syscalls/index.ts";
-import { kindOf } from "./argument-kinds.ts";
+import { type ArgumentKind, kindOf } from "./argument-kinds.ts";
 import { nameValue } from "./name-value.ts";
 
 /** A call as the kernel hands it up. */
@@ -86,12 +86,19 @@ export function decodeArguments(
     if (argument.kind === "pointer")
       return { name: argument.name, value, text: value === 0n ? "0" : hexadecimal(value) };
     const kind = kindOf(call, argument.name);
-    const text =
-      kind === undefined
-        ? plainNumber(value)
-        : printValue(nameValue(abi, kind, value, nameOf)).replaceAll(" | ", "|");
-    return { name: argument.name, value, text };
+    return { name: argument.name, value, text: valueText(abi, kind, value, nameOf) };
   });
+}
+
+function valueText(
+  abi: AbiName,
+  kind: ArgumentKind | undefined,
+  value: bigint,
+  nameOf: (name: string) => string | undefined,
+): string {
+  if (kind === undefined) return plainNumber(value);
+  if (kind.kind === "octal") return `0o${value.toString(8)}`;
+  return printValue(nameValue(abi, kind, value, nameOf)).replaceAll(" | ", "|");
 }
 
 /** What the kernel reads as an argument; undefined where it is in memory. */

@@ -49,7 +49,10 @@ export interface Denial {
         readonly reason: string | undefined;
       }
     | undefined;
-  /** The narrowest rule that would permit it; undefined for a number without a name, and where no rule can. */
+  /**
+   * What would permit it: the narrowest rule; for one of the sandbox's own rules the option or the entry that switches it
+   * off. Undefined for a number without a name, and where nothing can.
+   */
   readonly permit: string | undefined;
   /** The policy asks about it: somebody has refused, or nobody could be asked. */
   readonly asked?: true;
@@ -85,7 +88,7 @@ export function explainDenial(policy: Policy, raw: RawDenial, native: AbiName): 
     ...(action.kind === "ask" ? { asked: true } : {}),
     by,
     rule: rule === undefined ? undefined : ruleFacts(rule),
-    permit: isRequired ? undefined : permittingRule(raw, native),
+    permit: isRequired ? layerOption(rule) : permittingRule(raw, native),
     count: raw.count,
     program: raw.program,
     pid: raw.pid,
@@ -108,6 +111,11 @@ function isOwn({ span }: Rule): boolean {
   return span?.source.name === sandboxSource;
 }
 
+/** What switches one of the sandbox's own rules off; undefined for any other rule. */
+export function layerOption(rule: Rule): string | undefined {
+  return isOwn(rule) && rule.reason !== undefined ? layerOptions[rule.reason] : undefined;
+}
+
 /** Whether a report is about it without being asked: what is newer than the policy fails for every program. */
 export function isNews({ by, errno }: Denial): boolean {
   return by !== "newer" && errno !== "ENOSYS";
@@ -126,10 +134,8 @@ export function describeDenial(denial: Denial, policy: Policy): string {
 
 /** What no rule permits. */
 function unpermitted({ rule, syscall }: Denial): readonly string[] {
-  if (rule === undefined || syscall === undefined) return [];
-  if (rule.file !== sandboxSource) return ["        to permit:  nothing can: the policy requires it"];
-  const option = rule.reason === undefined ? undefined : layerOptions[rule.reason];
-  return option === undefined ? [] : [`        to permit:  ${option}`];
+  if (rule === undefined || syscall === undefined || rule.file === sandboxSource) return [];
+  return ["        to permit:  nothing can: the policy requires it"];
 }
 
 /** What refused a call: the rule with its place, or what holds where no rule matches. */

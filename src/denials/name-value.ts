@@ -26,6 +26,8 @@ export function nameValue(
 ): Value {
   if (kind === undefined) return integer(value);
   switch (kind.kind) {
+    case "octal":
+      return integer(value);
     case "by": {
       const name = others(kind.argument);
       const found = name !== undefined && Object.hasOwn(kind.cases, name) ? kind.cases[name] : undefined;

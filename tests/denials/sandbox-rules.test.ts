@@ -1,8 +1,8 @@
 /** A refusal by a rule of the sandbox's own names what would permit the call, of every such rule. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ruleFacts } from "../../src/denials/describe-denial.ts";
-import { type Denial, describeDenial, explainDenial } from "../../src/denials/index.ts";
+import { layerOption } from "../../src/denials/describe-denial.ts";
+import { describeDenial, explainDenial } from "../../src/denials/index.ts";
 import { readPolicy } from "../../src/index.ts";
 import { withSandboxRules } from "../../src/sandbox/sandbox-rules.ts";
 import { syscallNumber } from "../../src/syscalls/index.ts";
@@ -30,6 +30,7 @@ for (const [call, args, named] of calls)
     const raw = { abi: "x86_64", nr, args, count: 1, program: "p", pid: 1 } as const;
     const denial = explainDenial(inside, raw, "x86_64");
     assert.ok(denial !== undefined);
+    assert.match(denial.permit ?? "", named);
     assert.match(describeDenial(denial, inside), new RegExp(`to permit: {2}.*${named.source}`));
   });
 
@@ -39,12 +40,6 @@ test("no rule of the sandbox is without it", () => {
     for (const hasNamespaces of [true, false]) {
       const inside = withSandboxRules({ ...policy, network: { mode, ports: [] } }, hasNamespaces);
       assert.ok(inside.syscalls.require.length > 3);
-      for (const rule of inside.syscalls.require) {
-        const denial: Denial = {
-          ...{ abi: "x86_64", nr: 0, syscall: "read", text: "read()", errno: "EPERM", by: "rule" },
-          ...{ rule: ruleFacts(rule), permit: undefined, count: 1, program: "p", pid: 1 },
-        };
-        assert.match(describeDenial(denial, inside), /^ +to permit: {2}(?!nothing)\S/m, rule.reason);
-      }
+      for (const rule of inside.syscalls.require) assert.match(layerOption(rule) ?? "", /\S/, rule.reason);
     }
 });

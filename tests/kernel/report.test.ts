@@ -122,10 +122,19 @@ describe("a denial is explained", () => {
     );
   });
 
+  test("what cannot be written to its file is said all the same", () => {
+    const { status, stderr } = run(["--report=json", "--report-to", "/dev/full", "--", probePath, "keyctl"]);
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /^callgate: cannot write the report \(json\) to "\/dev\/full": ENOSPC\n\{.*"syscall":"keyctl".*\}\n$/,
+    );
+  });
+
   test("paths are what the program said, without escapes", () => {
     const folder = `${scratchPath("evil")}\u001b[31m"x`;
     const { stderr } = run(["--report=end", "--deny", "mkdir, mkdirat", "--", "mkdir", folder]);
-    assert.match(stderr, /denied {2}mkdir\(pathname says ".*\\x1b\[31m\\"x", mode = 511\) → EPERM/);
+    assert.match(stderr, /denied {2}mkdir\(pathname says ".*\\x1b\[31m\\"x", mode = 0o777\) → EPERM/);
     assert.ok(!stderr.replace(/^mkdir: .*$/m, "").includes("\u001b"));
   });
 
@@ -224,7 +233,7 @@ int main(void) {
     const { status, stderr } = run(["--whole", "--", "sh", "-c", script]);
     assert.equal(status, 6);
     assert.match(stderr, /callgate: 3 kinds of call were denied\ndenied {2}keyctl/);
-    // What the sandbox itself requires, no rule permits; an option does.
+    // What the sandbox itself requires, no rule permits; an option does, which programs are told too.
     assert.match(
       stderr,
       /the sandbox {2}errno\(EAFNOSUPPORT\) socket\(.*# no network\n {8}to permit: {2}--net\n/,
@@ -327,6 +336,10 @@ int main(void) {
       ["--report=often"],
       ["--report=json", "--report-to", "77"],
       ["--report=off", "--report-to", "x"],
+      ["--report-to", ""],
+      ["--report-to", "/"],
+      ["--report-to", "/nonexistent/report"],
+      ["--report-to", "/etc/passwd/report"],
     ])
       assert.equal(run([...args, "--", "echo", "started"]).status, 125);
     assert.equal(run(["--report=end", "--", "/nonexistent/program"]).status, 127);

@@ -1,12 +1,12 @@
 /** The file that learning writes: looked at before the program runs, since a run is not to be in vain. */
 import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { errorCode } from "../../diagnostics/error-code.ts";
 import { hasErrors, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { readFound, readText } from "../../formats/load.ts";
 import type { Policy } from "../../policy/types.ts";
 import { printError, terminalOptions } from "../output.ts";
 import { rewritePolicy } from "../rewrite-policy.ts";
+import { whyItFailed } from "../unwritable.ts";
 
 /** The text of the policy that is there and will be extended; empty where there is none, or it is to be replaced. */
 export function prepareOutput(path: string, force: boolean): string | { readonly problem: string } {
@@ -22,21 +22,13 @@ export function prepareOutput(path: string, force: boolean): string | { readonly
     accessSync(path, constants.W_OK);
     accessSync(dirname(resolve(path)), constants.W_OK | constants.X_OK);
   } catch (error) {
-    const code = errorCode(error) ?? String(error);
-    return { problem: `cannot write ${shown}: ${reasons[code] ?? code}` };
+    return { problem: `cannot write ${shown}: ${whyItFailed(error)}` };
   }
   if (force) return "";
   const found = readText(path);
   if (typeof found === "string") return { problem: `cannot read ${shown}, which is there already: ${found}` };
   return found.text;
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "its folder does not exist",
-  ENOTDIR: "a part of its path is not a folder",
-  EACCES: "permission denied",
-  EROFS: "the file system is read-only",
-};
 
 /**
  * The policy in such a text, to be extended; undefined, with its mistakes printed, where it has any.
@@ -76,7 +68,6 @@ export function writeOutput(path: string, text: string): string | undefined {
     }
     return undefined;
   } catch (error) {
-    const code = errorCode(error) ?? String(error);
-    return `cannot write ${sanitise(JSON.stringify(path))}: ${reasons[code] ?? code}`;
+    return `cannot write ${sanitise(JSON.stringify(path))}: ${whyItFailed(error)}`;
   }
 }
