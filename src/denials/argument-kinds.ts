@@ -5,7 +5,13 @@
  *   kindOf("socket", "domain")     the names AF_*
  *   kindOf("openat", "flags")      flags O_*, of which O_ACCMODE are one of three
  */
-import { clockNames, fileCommandNames } from "../syscalls/index.ts";
+import {
+  clockNames,
+  type DependentValues,
+  fileCommandNames,
+  optionsByLevel,
+  protocolsByDomain,
+} from "../syscalls/index.ts";
 
 /**
  * A list of constants: names, or `PREFIX_*` for all that begin so; `-NAME` leaves one out. Where two have one value
@@ -50,39 +56,17 @@ const socketType = flags("SOCK_CLOEXEC SOCK_NONBLOCK", {
   mask: "SOCK_TYPE_MASK",
   names: "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET",
 });
-const internet = one("IPPROTO_IP IPPROTO_* -IPPROTO_MAX");
-const protocol: ArgumentKind = {
+/** What an argument's values are called depends on another one's. */
+const by = ({ argument, lists }: DependentValues): ArgumentKind => ({
   kind: "by",
-  argument: "domain",
-  cases: {
-    AF_INET: internet,
-    AF_INET6: internet,
-    AF_NETLINK: one(
-      "NETLINK_ROUTE NETLINK_UNUSED NETLINK_USERSOCK NETLINK_FIREWALL NETLINK_SOCK_DIAG NETLINK_NFLOG NETLINK_XFRM NETLINK_SELINUX NETLINK_ISCSI NETLINK_AUDIT NETLINK_FIB_LOOKUP NETLINK_CONNECTOR NETLINK_NETFILTER NETLINK_IP6_FW NETLINK_DNRTMSG NETLINK_KOBJECT_UEVENT NETLINK_GENERIC NETLINK_SCSITRANSPORT NETLINK_ECRYPTFS NETLINK_RDMA NETLINK_CRYPTO NETLINK_SMC",
-    ),
-  },
-};
+  argument,
+  cases: Object.fromEntries(Object.entries(lists).map(([value, names]) => [value, one(names)])),
+});
+const protocol = by(protocolsByDomain);
 const level = one(
   "SOL_SOCKET IPPROTO_TCP IPPROTO_IP IPPROTO_IPV6 IPPROTO_UDP IPPROTO_ICMPV6 IPPROTO_SCTP IPPROTO_UDPLITE IPPROTO_RAW SOL_* -SOL_CAN_BASE -SOL_TCP -SOL_IP -SOL_IPV6 -SOL_UDP -SOL_ICMPV6 -SOL_SCTP -SOL_UDPLITE -SOL_RAW",
 );
-const optname: ArgumentKind = {
-  kind: "by",
-  argument: "level",
-  cases: {
-    SOL_SOCKET: one("SO_* -SO_VM_SOCKETS_* -SO_ORIGINAL_DST"),
-    IPPROTO_TCP: one(
-      "TCP_NODELAY TCP_MAXSEG TCP_CORK TCP_KEEPIDLE TCP_KEEPINTVL TCP_KEEPCNT TCP_SYNCNT TCP_LINGER2 TCP_DEFER_ACCEPT TCP_WINDOW_CLAMP TCP_INFO TCP_QUICKACK TCP_CONGESTION TCP_MD5SIG TCP_USER_TIMEOUT TCP_FASTOPEN TCP_FASTOPEN_CONNECT TCP_ULP TCP_REPAIR TCP_NOTSENT_LOWAT TCP_SAVE_SYN",
-    ),
-    IPPROTO_IP: one("IP_* SO_ORIGINAL_DST -IP_DEFAULT_MULTICAST_* -IP_PMTUDISC_*"),
-    IPPROTO_IPV6: one(
-      "IPV6_* -IPV6_FL_* -IPV6_FLOWINFO_FLOWLABEL -IPV6_FLOWINFO_PRIORITY -IPV6_PMTUDISC_* -IPV6_PREFER_SRC_* -IPV6_PRIORITY_* -IPV6_TLV_*",
-    ),
-    IPPROTO_UDP: one("UDP_* -UDP_ENCAP_*"),
-    SOL_NETLINK: one(
-      "NETLINK_ADD_MEMBERSHIP NETLINK_DROP_MEMBERSHIP NETLINK_PKTINFO NETLINK_BROADCAST_ERROR NETLINK_NO_ENOBUFS NETLINK_LISTEN_ALL_NSID NETLINK_LIST_MEMBERSHIPS NETLINK_CAP_ACK NETLINK_EXT_ACK NETLINK_GET_STRICT_CHK",
-    ),
-  },
-};
+const optname = by(optionsByLevel);
 // Prefixes of which the headers call other things by too (flags, lengths, and then small numbers) are not used alone; nor are
 // requests of VFIO whose number means another one on another of its files.
 const request = one(

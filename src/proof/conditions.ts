@@ -4,7 +4,15 @@
  */
 import { printCondition } from "../policy/printer.ts";
 import type { Condition, Operand, Test, ToldCondition, Value, ValueRange } from "../policy/types.ts";
-import { type AbiName, namedValues, namesOfValue, type Syscall } from "../syscalls/index.ts";
+import {
+  type AbiName,
+  type Argument,
+  constantValue,
+  type KnownArguments,
+  namedValues,
+  namesOfValue,
+  type Syscall,
+} from "../syscalls/index.ts";
 import { cubesOf } from "./cubes.ts";
 import { all, type Diagram, type Diagrams, none } from "./diagram.ts";
 import { writtenComparison } from "./expressions.ts";
@@ -16,6 +24,8 @@ export interface Alternative {
   readonly value: number;
   /** Undefined for the last: whatever is left. */
   readonly condition: ToldCondition | undefined;
+  /** What holds for the last by itself, for who does not tell the others; undefined where that is every call. */
+  readonly alone?: ToldCondition | undefined;
   /** Values of words, of a call that has this outcome. */
   readonly example: ReadonlyMap<number, number>;
 }
@@ -53,6 +63,8 @@ const mostIntervals = 64;
 const mostCubes = 512;
 const mostBranches = 512;
 const longestList = 4n;
+/** Of more values of an argument than this nothing is concluded for the names of another's. */
+const mostKnownValues = 8;
 const halfBits = 32n;
 const halfOnes = 0xffff_ffffn;
 
@@ -81,8 +93,11 @@ export function alternativesOf(
     if (example !== undefined)
       found.push({ value, condition: eitherOf(conditions), example: example.example });
   }
-  const [rest] = byValue.get(last) ?? [];
-  return [...found, { value: last, condition: undefined, example: rest?.example ?? new Map() }];
+  const left = byValue.get(last) ?? [];
+  const [rest] = left;
+  const own = left.map((one) => one.condition).filter((one) => one !== undefined);
+  const alone = own.length === 0 || own.length < left.length ? undefined : eitherOf(own);
+  return [...found, { value: last, condition: undefined, alone, example: rest?.example ?? new Map() }];
 }
 
 /** With more outcomes than this no orders are tried. */
@@ -174,7 +189,7 @@ class ConditionWriter {
       : all;
     if (partition.kind === "fork" && partition.relates === 0 && this.#waysThrough(partition) > mostBranches)
       throw new TooManyConditions();
-    return this.#branches(partition, calls);
+    return this.#branches(partition, calls, new Map());
   }
 
   /** How many ways there are, told apart by what they lead to: far quicker counted than told. */
@@ -192,13 +207,16 @@ class ConditionWriter {
     return count(partition);
   }
 
-  /** @param calls those that come here, where relations have a say in it */
-  #branches(partition: Partition, calls: Diagram): readonly Branch[] {
+  /**
+   * @param calls those that come here, where relations have a say in it
+   * @param known what their arguments are, as far as that is few values
+   */
+  #branches(partition: Partition, calls: Diagram, known: KnownArguments): readonly Branch[] {
     if (partition.kind === "leaf") {
       const example = calls === all ? new Map<number, number>() : this.#relations.member(calls);
       return [{ value: partition.value, condition: undefined, example }];
     }
-    if (partition.word >= firstRelation) return this.#outcomes(partition, calls);
+    if (partition.word >= firstRelation) return this.#outcomes(partition, calls, known);
     const { low, cells } = this.#cells(partition);
     const groups = new Map<Partition, Cell[]>();
     for (const cell of cells) groups.set(cell.rest, [...(groups.get(cell.rest) ?? []), cell]);
@@ -207,23 +225,25 @@ class ConditionWriter {
       const within = partition.relates === 0 && calls === all ? all : this.#within(calls, low, group);
       if (within === none) return [];
       this.#countBranch();
-      const here = this.#conditionOf(low, group);
+      const here = this.#conditionOf(low, group, known);
       const [cell] = group;
       const values = new Map<number, number>();
       if (within === all && cell !== undefined) {
         if (cell.high !== all) values.set(low + 1, this.#sets.member(cell.high));
         if (cell.low !== all) values.set(low, this.#sets.member(cell.low));
       }
-      return this.#branches(rest, within).map(({ value, condition, example }) => ({
-        value,
-        condition: allOf([here, condition]),
-        example: new Map([...values, ...example]),
-      }));
+      return this.#branches(rest, within, this.#knownWith(known, low, group)).map(
+        ({ value, condition, example }) => ({
+          value,
+          condition: allOf([here, condition]),
+          example: new Map([...values, ...example]),
+        }),
+      );
     });
   }
 
   /** Both outcomes of a relation, as far as some call has them. */
-  #outcomes(fork: Fork, calls: Diagram): readonly Branch[] {
+  #outcomes(fork: Fork, calls: Diagram, known: KnownArguments): readonly Branch[] {
     const { comparison } = this.#relations.relation(fork.word);
     const told = writtenComparison(comparison, this.#scope.call);
     return fork.parts.flatMap(({ set, rest }) => {
@@ -234,7 +254,10 @@ class ConditionWriter {
       const here: ToldCondition = holds
         ? { kind: "words", ...told }
         : { kind: "words", words: told.opposite, opposite: told.words };
-      return this.#branches(rest, within).map((one) => ({ ...one, condition: allOf([here, one.condition]) }));
+      return this.#branches(rest, within, known).map((one) => ({
+        ...one,
+        condition: allOf([here, one.condition]),
+      }));
     });
   }
 
@@ -291,23 +314,76 @@ class ConditionWriter {
     return { low, cells };
   }
 
-  #conditionOf(low: number, cells: readonly Cell[]): Condition {
-    const field = this.#fieldOf(low, cells);
+  /** With what these values say of an argument, which others may be named by. */
+  #knownWith(known: KnownArguments, low: number, cells: readonly Cell[]): KnownArguments {
+    const argument = this.#argumentAt(low);
+    const lows = cells.reduce((set, cell) => this.#sets.unite(set, cell.low), none);
+    if (argument === undefined || this.#sets.count(lows) > mostKnownValues) return known;
+    const values = (this.#sets.intervals(lows, mostKnownValues) ?? []).flatMap(([from, to]) =>
+      Array.from({ length: to - from + 1 }, (_, index) => BigInt(from + index)),
+    );
+    return new Map([...known, [argument.name, values]]);
+  }
+
+  #argumentAt(low: number): Argument | undefined {
+    const index = (low - 4) >> 1;
+    return this.#scope.call?.args?.find((one) => one.place.kind === "word" && one.place.index === index);
+  }
+
+  #conditionOf(low: number, cells: readonly Cell[], known: KnownArguments): Condition {
+    const part = this.#ofPart(low, cells, known);
+    if (part !== undefined) return part;
+    const field = this.#fieldOf(low, cells, known);
     const tests = this.#testsOf(cells, field);
-    if (tests === undefined) return this.#inParts(low, cells, field);
+    if (tests === undefined) return this.#inParts(low, cells, field, known);
     return this.#written(tests, field);
   }
 
+  /** Where only the bits count that are one thing together: `(type & SOCK_TYPE_MASK) == SOCK_RAW`. */
+  #ofPart(low: number, cells: readonly Cell[], known: KnownArguments): Condition | undefined {
+    const { abi, call } = this.#scope;
+    const argument = this.#argumentAt(low);
+    if (call === undefined || argument === undefined || cells.some(({ high }) => high !== all))
+      return undefined;
+    const part = namedValues(abi, call.name, argument.name, known)?.part;
+    const mask = part === undefined ? undefined : constantValue(abi, part.mask);
+    if (part === undefined || mask === undefined || mask >> BigInt(argument.width) !== 0n) return undefined;
+    const set = cells.reduce((united, cell) => this.#sets.unite(united, cell.low), none);
+    const sides: { readonly inside: Value[]; readonly outside: Value[] } = { inside: [], outside: [] };
+    const unnamed = { inside: false, outside: false };
+    // Every value within the mask, from the largest on.
+    for (let value = mask, isLast = false; !isLast; value = (value - 1n) & mask) {
+      isLast = value === 0n;
+      const calls = this.#sets.maskedEqual(Number(mask), Number(value));
+      const within = this.#sets.intersect(set, calls);
+      if (within !== none && within !== calls) return undefined;
+      const side = within === none ? "outside" : "inside";
+      const [name] = namesOfValue(abi, { names: part.names, flags: false }, value) ?? [];
+      unnamed[side] ||= name === undefined && value !== 0n;
+      sides[side].unshift(name === undefined ? { kind: "integer", value } : { kind: "constant", name });
+    }
+    const negated = unnamed.inside || (!unnamed.outside && sides.outside.length < sides.inside.length);
+    if (negated && unnamed.outside) return undefined;
+    const values = negated ? sides.outside : sides.inside;
+    const [only] = values;
+    const test: Test =
+      values.length === 1 && only !== undefined
+        ? { kind: "compare", operator: negated ? "!=" : "==", value: only }
+        : { kind: "in", negated, items: values.map((value) => ({ low: value, high: value })) };
+    const word = { kind: "argument", name: argument.name } as const;
+    return { kind: "test", operand: { word, mask: { kind: "constant", name: part.mask } }, test };
+  }
+
   /** What no tests of the whole say: cell by cell, the high half and the low one, each by masks. */
-  #inParts(low: number, cells: readonly Cell[], field: WrittenField): Condition {
+  #inParts(low: number, cells: readonly Cell[], field: WrittenField, known: KnownArguments): Condition {
     const [cell, ...others] = cells;
     if (cell === undefined) throw new Error("a condition is about some values");
-    if (others.length > 0) return eitherOf(cells.map((one) => this.#conditionOf(low, [one])));
+    if (others.length > 0) return eitherOf(cells.map((one) => this.#conditionOf(low, [one], known)));
     const { high, low: lowSet, rest } = cell;
     if (high !== all && lowSet !== all) {
       const condition = allOf([
-        this.#conditionOf(low, [{ high, low: all, rest }]),
-        this.#conditionOf(low, [{ high: all, low: lowSet, rest }]),
+        this.#conditionOf(low, [{ high, low: all, rest }], known),
+        this.#conditionOf(low, [{ high: all, low: lowSet, rest }], known),
       ]);
       if (condition === undefined) throw new Error("both halves are asked about");
       return condition;
@@ -332,18 +408,16 @@ class ConditionWriter {
     return eitherOf(items);
   }
 
-  #fieldOf(low: number, cells: readonly Cell[]): WrittenField {
+  #fieldOf(low: number, cells: readonly Cell[], known: KnownArguments): WrittenField {
     const index = (low - 4) >> 1;
-    const argument = this.#scope.call?.args?.find(
-      (one) => one.place.kind === "word" && one.place.index === index,
-    );
+    const argument = this.#argumentAt(low);
     const [high] = cells;
     const asksHigh = cells.some((cell) => cell.high !== all);
     const asksLow = cells.some((cell) => cell.low !== all);
     const values =
       this.#scope.call === undefined || argument === undefined
         ? undefined
-        : namedValues(this.#scope.call.name, argument.name);
+        : namedValues(this.#scope.abi, this.#scope.call.name, argument.name, known);
     const names = values === undefined ? {} : { values };
     if (low < 4) {
       const ip = { word: { kind: "ip" } as const, signed: false, ...names };
@@ -380,7 +454,8 @@ class ConditionWriter {
     if (direct !== undefined && isShorter && direct.length <= few)
       if (direct.length === 1 || cube === undefined || hasNames(direct))
         return [this.#inSet(direct, false, field)];
-    if (inverse !== undefined && !isShorter && hasNames(inverse)) return [this.#inSet(inverse, true, field)];
+    if (inverse !== undefined && !isShorter && (isOneValue(inverse) || hasNames(inverse)))
+      return [this.#inSet(inverse, true, field)];
     if (cube !== undefined) return [cube];
     if (inverse !== undefined && !isShorter) return [this.#inSet(inverse, true, field)];
     const masked = this.#asCubes(cells, field);
@@ -575,6 +650,10 @@ class ConditionWriter {
 
 type Interval = readonly [bigint, bigint];
 
+function isOneValue([first, ...others]: readonly Interval[]): boolean {
+  return first !== undefined && others.length === 0 && first[0] === first[1];
+}
+
 /** Whether the values of a range are listed one by one: short ones that have names. */
 function isListed([from, to]: Interval, field: WrittenField): boolean {
   return field.values !== undefined && !field.values.flags && to - from < longestList;
@@ -671,13 +750,15 @@ function eitherOf(conditions: readonly Condition[]): Condition;
 function eitherOf(conditions: readonly ToldCondition[]): ToldCondition;
 function eitherOf(conditions: readonly ToldCondition[]): ToldCondition {
   const [only] = conditions;
-  return conditions.length === 1 && only !== undefined ? only : { kind: "or", items: conditions };
+  if (conditions.length === 1 && only !== undefined) return only;
+  return { kind: "or", items: conditions.flatMap((one) => (one.kind === "or" ? one.items : [one])) };
 }
 
 function allOf(conditions: readonly (Condition | undefined)[]): Condition | undefined;
 function allOf(conditions: readonly (ToldCondition | undefined)[]): ToldCondition | undefined;
 function allOf(conditions: readonly (ToldCondition | undefined)[]): ToldCondition | undefined {
-  const items = conditions.filter((one) => one !== undefined);
-  const [only] = items;
-  return items.length < 2 ? only : { kind: "and", items };
+  const parts = conditions.filter((one) => one !== undefined);
+  const [only] = parts;
+  if (parts.length < 2) return only;
+  return { kind: "and", items: parts.flatMap((one) => (one.kind === "and" ? one.items : [one])) };
 }

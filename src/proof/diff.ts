@@ -201,7 +201,7 @@ class Comparison {
     const call = syscallsOf(abi.name).find((one) => one.nr === numbers.from);
     const scope = { abi: abi.name, call, numbers, limit: this.#limit };
     const alternatives = alternativesOf(this.#partitions, partition, scope);
-    return alternatives.flatMap(({ value, condition, example }, index) => {
+    return alternatives.flatMap(({ value, condition, alone, example }, index) => {
       const pair = this.#pairs[value] ?? [0, 0];
       if (pair[0] === pair[1]) return [];
       const words = wordsOf(new Map([[0, numbers.from], [1, abi.arch], ...example]));
@@ -213,7 +213,11 @@ class Comparison {
       const [only] = others;
       const rest = others.length === 1 && only !== undefined ? only : { kind: "or" as const, items: others };
       const told = condition ?? (index > 0 ? negationOf(rest) : undefined);
-      const text = told === undefined ? undefined : printCondition(told);
+      const texts = [told, alone].flatMap((one) => (one === undefined ? [] : [printCondition(one)]));
+      const text = texts.reduce<string | undefined>(
+        (shortest, one) => (shortest !== undefined && shortest.length <= one.length ? shortest : one),
+        undefined,
+      );
       return [this.#difference(abi.name, syscall, numbers, text, pair, words)];
     });
   }

@@ -4,6 +4,7 @@ import {
   type AbiName,
   type Argument,
   abis,
+  type KnownArguments,
   namedValues,
   namesOfValue,
   syscallByNumber,
@@ -36,7 +37,12 @@ export function writtenCall(arch: number, nr: number, args: readonly bigint[]): 
       place.kind === "word" ? [place.index] : place.kind === "words" ? [place.low, place.high] : [],
     ),
   );
-  const written = known.map((argument) => valueIn(abi, call.name, argument, args));
+  const beside = new Map(
+    known.flatMap(({ name, place, width }) =>
+      place.kind === "word" ? [[name, [BigInt.asUintN(width, args[place.index] ?? 0n)]] as const] : [],
+    ),
+  );
+  const written = known.map((argument) => valueIn(abi, call.name, argument, args, beside));
   // What stands in registers that the call does not read is told too, where it is not 0.
   const others = args.flatMap((value, index) =>
     used.has(index) || value === 0n ? [] : [`args[${index}] = ${plain(value)}`],
@@ -44,7 +50,13 @@ export function writtenCall(arch: number, nr: number, args: readonly bigint[]): 
   return `${call.name}(${[...written, ...others].join(", ")})`;
 }
 
-function valueIn(abi: AbiName, call: string, argument: Argument, args: readonly bigint[]): string {
+function valueIn(
+  abi: AbiName,
+  call: string,
+  argument: Argument,
+  args: readonly bigint[],
+  beside: KnownArguments,
+): string {
   const { place } = argument;
   switch (place.kind) {
     case "memory":
@@ -54,13 +66,19 @@ function valueIn(abi: AbiName, call: string, argument: Argument, args: readonly 
     case "words":
       return plain(((args[place.high] ?? 0n) << 32n) | (args[place.low] ?? 0n));
     case "word":
-      return valueOfWord(abi, call, argument, args[place.index] ?? 0n);
+      return valueOfWord(abi, call, argument, args[place.index] ?? 0n, beside);
   }
 }
 
-function valueOfWord(abi: AbiName, call: string, argument: Argument, value: bigint): string {
+function valueOfWord(
+  abi: AbiName,
+  call: string,
+  argument: Argument,
+  value: bigint,
+  beside: KnownArguments,
+): string {
   const read = BigInt.asUintN(argument.width, value);
-  const values = namedValues(call, argument.name);
+  const values = namedValues(abi, call, argument.name, beside);
   const names = values === undefined ? undefined : namesOfValue(abi, values, read);
   const above = value - read;
   const shown = names === undefined ? plain(read) : names.join(" | ");

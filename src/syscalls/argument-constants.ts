@@ -1,12 +1,21 @@
 /** Which names the values of an argument go by, for whoever prints a call: `socket(AF_UNIX, …)`, not `socket(1, …)`. */
 import type { AbiName } from "./abi.ts";
 import { constantsOf } from "./constant-list.ts";
+import { constantValue } from "./constants.ts";
 
 /** The names of an argument's values: a list of constants in which no two have one value. */
 export interface NamedValues {
   readonly names: string;
   /** Or-ed together; else one of the list. */
   readonly flags: boolean;
+  /** Bits that are one thing together, beside what else stands in the argument: a file's kind, beside its permissions. */
+  readonly part?: { readonly mask: string; readonly names: string };
+}
+
+/** Names that depend on another argument: which, and for each of its values (by a name of it) the list. */
+export interface DependentValues {
+  readonly argument: string;
+  readonly lists: Readonly<Record<string, string>>;
 }
 
 const one = (names: string): NamedValues => ({ names, flags: false });
@@ -20,7 +29,7 @@ export const fileCommandNames =
   "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE";
 const fileCommand = one(fileCommandNames);
 const deviceRequest = one(
-  "TIOC* TC* FIO* SIOC* FS_IOC_* -TIOCM_* -TIOCPKT_* -TIOCSER_* -TIOCINQ -TCP_* -TCSANOW -TCSADRAIN -TCSAFLUSH -TCION -TCIOFF -TCOON -TCOOFF -TCIFLUSH -TCOFLUSH -TCIOFLUSH -SIOCINQ -SIOCOUTQ -SIOCGSTAMP_OLD -SIOCGSTAMPNS_OLD -SIOCDEVPRIVATE -SIOCPROTOPRIVATE",
+  "TIOC* TC* FIO* SIOC* FS_IOC_* USERFAULTFD_IOC_NEW IOC_WATCH_QUEUE_SET_FILTER IOC_WATCH_QUEUE_SET_SIZE -TIOCM_* -TIOCPKT_* -TIOCSER_* -TIOCINQ -TCP_* -TCSANOW -TCSADRAIN -TCSAFLUSH -TCION -TCIOFF -TCOON -TCOOFF -TCIFLUSH -TCOFLUSH -TCIOFLUSH -SIOCINQ -SIOCOUTQ -SIOCGSTAMP_OLD -SIOCGSTAMPNS_OLD -SIOCDEVPRIVATE -SIOCPROTOPRIVATE",
 );
 const processOption = one(
   "PR_SET_* PR_GET_* PR_CAPBSET_* PR_TASK_PERF_* PR_MPX_* PR_CAP_AMBIENT PR_MCE_KILL PR_MCE_KILL_GET -PR_SET_MM_* -PR_SET_VMA_* -PR_SET_PTRACER_ANY",
@@ -41,9 +50,44 @@ const cloneFlags = flags(
   "SIGCHLD CLONE_* -CLONE_ARGS_SIZE_* -CLONE_NEWTIME -CLONE_CLEAR_SIGHAND -CLONE_INTO_CGROUP -CLONE_AUTOREAP -CLONE_NNP -CLONE_PIDFD_AUTOKILL -CLONE_EMPTY_MNTNS",
 );
 const domain = one("AF_* -AF_LOCAL -AF_FILE -AF_ROUTE -AF_MAX");
-const socketType = one(
-  "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET SOCK_NONBLOCK SOCK_CLOEXEC",
-);
+const socketKinds = "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET";
+const socketType: NamedValues = {
+  ...one(`${socketKinds} SOCK_NONBLOCK SOCK_CLOEXEC`),
+  part: { mask: "SOCK_TYPE_MASK", names: socketKinds },
+};
+const fileKinds = "S_IFIFO S_IFCHR S_IFBLK S_IFREG S_IFSOCK";
+const nodeMode: NamedValues = { ...one(fileKinds), part: { mask: "S_IFMT", names: fileKinds } };
+const internetProtocols = "IPPROTO_IP IPPROTO_* -IPPROTO_MAX";
+export const protocolsByDomain: DependentValues = {
+  argument: "domain",
+  lists: {
+    AF_INET: internetProtocols,
+    AF_INET6: internetProtocols,
+    AF_NETLINK:
+      "NETLINK_ROUTE NETLINK_UNUSED NETLINK_USERSOCK NETLINK_FIREWALL NETLINK_SOCK_DIAG NETLINK_NFLOG NETLINK_XFRM NETLINK_SELINUX NETLINK_ISCSI NETLINK_AUDIT NETLINK_FIB_LOOKUP NETLINK_CONNECTOR NETLINK_NETFILTER NETLINK_IP6_FW NETLINK_DNRTMSG NETLINK_KOBJECT_UEVENT NETLINK_GENERIC NETLINK_SCSITRANSPORT NETLINK_ECRYPTFS NETLINK_RDMA NETLINK_CRYPTO NETLINK_SMC",
+  },
+};
+export const optionsByLevel: DependentValues = {
+  argument: "level",
+  lists: {
+    SOL_SOCKET:
+      "SO_TYPE SO_RCVTIMEO SO_SNDTIMEO SO_ATTACH_FILTER SO_DETACH_BPF SO_TIMESTAMP SO_TIMESTAMPNS SO_TIMESTAMPING SO_* -SO_VM_SOCKETS_* -SO_ORIGINAL_DST",
+    IPPROTO_TCP:
+      "TCP_NODELAY TCP_MAXSEG TCP_CORK TCP_KEEPIDLE TCP_KEEPINTVL TCP_KEEPCNT TCP_SYNCNT TCP_LINGER2 TCP_DEFER_ACCEPT TCP_WINDOW_CLAMP TCP_INFO TCP_QUICKACK TCP_CONGESTION TCP_MD5SIG TCP_USER_TIMEOUT TCP_FASTOPEN TCP_FASTOPEN_CONNECT TCP_ULP TCP_REPAIR TCP_NOTSENT_LOWAT TCP_SAVE_SYN",
+    IPPROTO_IP: "IP_RETOPTS IP_RECVORIGDSTADDR IP_* SO_ORIGINAL_DST -IP_DEFAULT_MULTICAST_* -IP_PMTUDISC_*",
+    IPPROTO_IPV6:
+      "IPV6_JOIN_GROUP IPV6_LEAVE_GROUP IPV6_RECVORIGDSTADDR IPV6_* -IPV6_FL_* -IPV6_FLOWINFO_FLOWLABEL -IPV6_FLOWINFO_PRIORITY -IPV6_PMTUDISC_* -IPV6_PREFER_SRC_* -IPV6_PRIORITY_* -IPV6_TLV_*",
+    IPPROTO_UDP: "UDP_* -UDP_ENCAP_*",
+    SOL_NETLINK:
+      "NETLINK_ADD_MEMBERSHIP NETLINK_DROP_MEMBERSHIP NETLINK_PKTINFO NETLINK_BROADCAST_ERROR NETLINK_NO_ENOBUFS NETLINK_LISTEN_ALL_NSID NETLINK_LIST_MEMBERSHIPS NETLINK_CAP_ACK NETLINK_EXT_ACK NETLINK_GET_STRICT_CHK",
+  },
+};
+const persona: NamedValues = {
+  ...one(
+    "PER_* -PER_MASK -PER_LINUX_32BIT -PER_LINUX_FDPIC UNAME26 ADDR_NO_RANDOMIZE READ_IMPLIES_EXEC MMAP_PAGE_ZERO ADDR_COMPAT_LAYOUT ADDR_LIMIT_3GB ADDR_LIMIT_32BIT SHORT_INODE WHOLE_SECONDS STICKY_TIMEOUTS",
+  ),
+  part: { mask: "PER_MASK", names: "PER_LINUX PER_LINUX32" },
+};
 const level = one("SOL_* -SOL_CAN_BASE");
 /** The machine's clocks, without those of single processes. */
 export const clockNames =
@@ -87,6 +131,8 @@ const named: Readonly<Record<string, NamedValues>> = {
   "lseek.whence": one("SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE"),
   "madvise.advice": one("MADV_*"),
   "memfd_create.flags": flags("MFD_* -MFD_HUGE_*"),
+  "mknod.mode": nodeMode,
+  "mknodat.mode": nodeMode,
   "mlockall.flags": flags("MCL_*"),
   "mmap.prot": protection,
   "mmap2.prot": protection,
@@ -99,7 +145,7 @@ const named: Readonly<Record<string, NamedValues>> = {
   "mremap.flags": flags("MREMAP_*"),
   "open.flags": openFlags,
   "openat.flags": openFlags,
-  "personality.persona": one("PER_* -PER_MASK"),
+  "personality.persona": persona,
   "pipe2.flags": flags("O_CLOEXEC O_NONBLOCK O_DIRECT O_NOTIFICATION_PIPE"),
   "pkey_mprotect.prot": protection,
   "prctl.op": processOption,
@@ -108,6 +154,7 @@ const named: Readonly<Record<string, NamedValues>> = {
   "process_madvise.advice": one("MADV_*"),
   "ptrace.op": traceRequest,
   "ptrace.request": traceRequest,
+  "reboot.cmd": one("LINUX_REBOOT_CMD_*"),
   "rt_sigprocmask.how": one("SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"),
   "seccomp.operation": one("SECCOMP_SET_* SECCOMP_GET_*"),
   "setns.nstype": flags("CLONE_NEW*"),
@@ -125,14 +172,45 @@ const named: Readonly<Record<string, NamedValues>> = {
   "unshare.flags": flags("CLONE_NEW* CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_SYSVSEM CLONE_THREAD CLONE_VM"),
 };
 
+const dependent: Readonly<Record<string, DependentValues>> = {
+  "getsockopt.optname": optionsByLevel,
+  "setsockopt.optname": optionsByLevel,
+  "socket.protocol": protocolsByDomain,
+};
+
+/** What other arguments of a call can be, by their names: no value of them but these. */
+export type KnownArguments = ReadonlyMap<string, readonly bigint[]>;
+
 /** How the values of a call's argument are named; undefined where they are plain numbers. */
-export function namedValues(call: string, argument: string): NamedValues | undefined {
-  return Object.hasOwn(named, `${call}.${argument}`) ? named[`${call}.${argument}`] : undefined;
+export function namedValues(
+  abi: AbiName,
+  call: string,
+  argument: string,
+  known: KnownArguments,
+): NamedValues | undefined {
+  const key = `${call}.${argument}`;
+  if (Object.hasOwn(named, key)) return named[key];
+  const by = Object.hasOwn(dependent, key) ? dependent[key] : undefined;
+  const others = by === undefined ? undefined : known.get(by.argument);
+  if (by === undefined || others === undefined) return undefined;
+  // All of the other's values have to agree on the names.
+  const lists = new Set(others.map((value) => listBeside(abi, by, value)));
+  const [names] = lists;
+  return lists.size === 1 && names !== undefined ? { names, flags: false } : undefined;
 }
 
-/** Every argument whose values have names, for the tests. */
+function listBeside(abi: AbiName, { lists }: DependentValues, value: bigint): string | undefined {
+  return Object.entries(lists).find(([name]) => constantValue(abi, name) === value)?.[1];
+}
+
+/** Every argument whose values have names, for the tests; one of which they depend on another once for each list. */
 export function argumentsWithNames(): readonly (readonly [argument: string, values: NamedValues])[] {
-  return Object.entries(named);
+  return [
+    ...Object.entries(named),
+    ...Object.entries(dependent).flatMap(([argument, { lists }]) =>
+      Object.values(lists).map((names) => [argument, one(names)] as const),
+    ),
+  ];
 }
 
 /**
@@ -147,13 +225,18 @@ export function namesOfValue(
   const known = constantsOf(abi, values.names).filter((constant) => constant.value >= 0n);
   const exact = known.find((constant) => constant.value === value);
   if (exact !== undefined) return [exact.name];
-  if (!values.flags || value === 0n) return undefined;
+  if ((!values.flags && values.part === undefined) || value === 0n) return undefined;
+  const mask = values.part === undefined ? 0n : (constantValue(abi, values.part.mask) ?? 0n);
+  const kind = value & mask;
+  const kinds = constantsOf(abi, values.part?.names ?? "").filter((constant) => constant.value === kind);
+  if (kind !== 0n && kinds.length === 0) return undefined;
   const found: string[] = [];
-  let rest = value;
+  let rest = value & ~mask;
   for (const constant of [...known].reverse()) {
     if (constant.value === 0n || (rest & constant.value) !== constant.value) continue;
     found.unshift(constant.name);
     rest &= ~constant.value;
   }
-  return rest === 0n ? found : undefined;
+  if (rest !== 0n) return undefined;
+  return kind === 0n ? found : [...kinds.slice(0, 1).map(({ name }) => name), ...found];
 }

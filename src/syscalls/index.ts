@@ -15,10 +15,14 @@ export { type Argument, argumentNamed, type Place } from "./argument.ts";
 export {
   argumentsWithNames,
   clockNames,
+  type DependentValues,
   fileCommandNames,
+  type KnownArguments,
   type NamedValues,
   namedValues,
   namesOfValue,
+  optionsByLevel,
+  protocolsByDomain,
 } from "./argument-constants.ts";
 export { constantsOf } from "./constant-list.ts";
 export {

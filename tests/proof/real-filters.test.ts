@@ -1,7 +1,9 @@
 // Filters of others, read back from their processes: the proof decides them, and tells them.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { emulate, filterOf, RET_ALLOW, RET_K, ret } from "../../src/bpf/index.ts";
+import { emulate, filterOf, RET_ALLOW, RET_K, RET_KILL_PROCESS, ret } from "../../src/bpf/index.ts";
+import { compile } from "../../src/compiler/index.ts";
+import { readPolicy } from "../../src/formats/index.ts";
 import { DecisionMaker } from "../../src/proof/decisions.ts";
 import { diff } from "../../src/proof/diff.ts";
 import { compareStacks } from "../../src/proof/equality.ts";
@@ -102,7 +104,45 @@ test("bits that may be set are told as such, and lists by what takes fewer value
   };
   assert.equal(told("chromium-renderer", 0, "getrandom"), "args[2] within GRND_NONBLOCK | GRND_INSECURE");
   assert.match(told("chromium-renderer", 0, "mmap") ?? "", /^flags within MAP_SHARED_VALIDATE \| /);
-  const personas = "{PER_LINUX, PER_LINUX32, 0x20000, 0x20008, 0xffffffff}";
+  const personas = "{PER_LINUX, PER_LINUX32, UNAME26, PER_LINUX32 | UNAME26, 0xffffffff}";
   assert.equal(told("crun-docker3", 0, "personality"), `args[0] in ${personas}`);
   assert.equal(told("crun-docker3", 1, "personality"), `persona in ${personas}`);
+});
+
+test("kinds of sockets and files are told by their mask, protocols and options by their domain and level", () => {
+  const { policy } = readPolicy('version = 1\nextends = ["container"]\n', { target: "x86_64" });
+  assert.ok(policy !== undefined);
+  const [native] = inspectFilters([compile(policy, { target: "x86_64" })], "x86_64").abis;
+  const told = (syscall: string): readonly string[] =>
+    native?.conditional.find((one) => one.syscall === syscall)?.cases.map(({ condition }) => condition) ?? [];
+  assert.deepEqual(told("socket"), [
+    "domain in {AF_INET, AF_INET6} && (type & SOCK_TYPE_MASK) not in {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW}",
+    "domain == AF_NETLINK && protocol not in {NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_AUDIT, NETLINK_KOBJECT_UEVENT, NETLINK_GENERIC} || domain in {AF_INET, AF_INET6} && (type & SOCK_TYPE_MASK) in {SOCK_STREAM, SOCK_DGRAM} && protocol not in {IPPROTO_IP, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6}",
+    "domain in {AF_UNIX, AF_INET, AF_INET6, AF_PACKET} || domain == AF_NETLINK && protocol != NETLINK_AUDIT",
+    "else",
+  ]);
+  assert.ok(told("setsockopt").includes("level == SOL_TCP && optname == TCP_ULP"));
+  const without = readPolicy(
+    'version = 1\n[syscalls]\nrules = "deny mknod(mode & S_IFMT not in {0, S_IFREG, S_IFIFO, S_IFSOCK})\\nallow *"\n',
+    { target: "x86_64" },
+  );
+  assert.ok(without.policy !== undefined);
+  const [said] = diff(compile(without.policy, { target: "x86_64" }), filterOf([ret(RET_ALLOW)])).filter(
+    ({ syscall, abi }) => syscall === "mknod" && abi === "x86_64",
+  );
+  assert.equal(said?.condition, "(mode & S_IFMT) not in {0, S_IFIFO, S_IFREG, S_IFSOCK}");
+});
+
+// What is left of many outcomes is told by itself, where that is shorter than what the others are not.
+test("what is left is told by itself in a difference", () => {
+  const { policy } = readPolicy('version = 1\nextends = ["container"]\n', { target: "x86_64" });
+  assert.ok(policy !== undefined);
+  const conditions = diff(compile(policy, { target: "x86_64" }), filterOf([ret(RET_KILL_PROCESS)]))
+    .filter(({ syscall, abi }) => syscall === "socket" && abi === "x86_64")
+    .map(({ condition }) => condition);
+  assert.ok(
+    conditions.includes(
+      "domain not in {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET} || domain == AF_NETLINK && protocol == NETLINK_AUDIT",
+    ),
+  );
 });

@@ -121,11 +121,29 @@ const expected: readonly (readonly [call: string, argument: string, value: bigin
   ["fadvise64", "advice", 4n, "POSIX_FADV_DONTNEED"],
   ["inotify_init1", "flags", 0x800n, "IN_NONBLOCK"],
   ["epoll_create1", "flags", 0x80000n, "EPOLL_CLOEXEC"],
+  ["socket", "type", 2n, "SOCK_DGRAM"],
+  ["socket", "type", 0x80801n, "SOCK_STREAM SOCK_NONBLOCK SOCK_CLOEXEC"],
+  ["personality", "persona", 0x20008n, "PER_LINUX32 UNAME26"],
+  ["mknod", "mode", 0x2000n, "S_IFCHR"],
+  ["reboot", "cmd", 0x1234567n, "LINUX_REBOOT_CMD_RESTART"],
 ];
+
+test("a protocol is named by its domain, an option by its level, where all that these can be agree", () => {
+  const name = (call: string, argument: string, other: string, values: readonly bigint[], value: bigint) => {
+    const found = namedValues("x86_64", call, argument, new Map([[other, values]]));
+    return found === undefined ? undefined : namesOfValue("x86_64", found, value)?.join(" ");
+  };
+  assert.equal(name("socket", "protocol", "domain", [16n], 9n), "NETLINK_AUDIT");
+  assert.equal(name("socket", "protocol", "domain", [2n, 10n], 17n), "IPPROTO_UDP");
+  assert.equal(name("socket", "protocol", "domain", [2n, 16n], 9n), undefined);
+  assert.equal(name("socket", "protocol", "type", [2n], 9n), undefined);
+  assert.equal(name("setsockopt", "optname", "level", [6n], 31n), "TCP_ULP");
+  assert.equal(name("setsockopt", "optname", "level", [1n], 31n), "SO_PEERSEC");
+});
 
 for (const [call, argument, value, names] of expected) {
   test(`${call}'s ${argument} ${value} is ${names}`, () => {
-    const values = namedValues(call, argument);
+    const values = namedValues("x86_64", call, argument, new Map());
     assert.ok(values !== undefined);
     assert.equal(namesOfValue("x86_64", values, value)?.join(" "), names);
   });
@@ -141,8 +159,10 @@ test("what is no value of the argument stays a number", () => {
     ["keyctl", "operation", 64n],
     ["clone", "flags", 0x40n],
     ["socket", "domain", 46n],
+    ["socket", "type", 0x80007n],
+    ["mknod", "mode", 0x21b6n],
   ] as const) {
-    const values = namedValues(call, argument);
+    const values = namedValues("x86_64", call, argument, new Map());
     assert.ok(values !== undefined);
     assert.equal(namesOfValue("x86_64", values, value), undefined, `${call}.${argument} ${value}`);
   }
