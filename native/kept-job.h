@@ -449,7 +449,8 @@ static void be_watcher(long parent, long input, const int *ends, const char **en
 // Watches by what is kept, where that holds, and ends; comes back where Node has to do it, and nothing has happened.
 static void learn_by_kept_job(int argc, const char **argv, const char **environment) {
   struct kept_header header;
-  if (!find_kept(argc, argv, environment, kept, &header) || !take_expected(header.plan_length) || !policy_holds()) return;
+  if (!find_kept(argc, argv, environment, kept, &header) || !facts_hold(kept + header.plan_length, header.facts_length)) return;
+  if (!take_expected(header.plan_length) || !policy_holds()) return;
   int ends[2];
   long input = open_input();
   if (input < 0 || CALL(pipe2, ends, O_CLOEXEC) < 0) return;

@@ -444,8 +444,8 @@ static bool read_kept_file(long folder, uint8_t *bytes, struct kept_header *head
   return same_hash(code, header->code);
 }
 
-// Whether there is something kept for these surroundings, and all that it rests on holds; it is then in `bytes`, which have
-// room for PLAN_MAXIMUM and one more.
+// Whether there is something kept for these surroundings; it is then in `bytes`, which have room for PLAN_MAXIMUM and one
+// more. It may be used when its facts hold.
 static bool find_kept(int argc, const char **argv, const char **environment, uint8_t *bytes, struct kept_header *header) {
   if (variable(environment, "CALLGATE_FRESH") != NULL) return false;
   struct bearing bearing = own_bearing();
@@ -453,7 +453,7 @@ static bool find_kept(int argc, const char **argv, const char **environment, uin
   if (!may_keep) return false;
   long folder = open_folder(false);
   if (folder < 0) return false;
-  bool found = read_kept_file(folder, bytes, header) && facts_hold(bytes + header->plan_length, header->facts_length);
+  bool found = read_kept_file(folder, bytes, header);
   CALL(close, folder);
   return found;
 }

@@ -694,21 +694,20 @@ static void collect_arguments(const struct execute_step *step) {
 _Noreturn static void carry_out(const char **environment) {
   start_keeper(&plan.cgroups);
   take_more_files(&plan.mounts);
-  start_maker(&plan.namespaces);
+  start_first_process(be_first_process);
   start_teller(environment);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
   find_callers_folder(environment);
   build_root(&plan.mounts);
+  tell_first_process();
   drop_bounding_set(plan.capabilities);
-  join_network(&plan.namespaces);
   give_files_back();
+  join_namespaces(&plan.namespaces);
   start_supervisor();
   enter_pid_namespace(&plan.namespaces);
-  start_first_process();
-  change_root();
   set_host_name(&plan.host_name);
   environment = set_environment(&plan.environment, environment);
-  await_proc();
+  change_root();
   detach_mount(&plan.detach_mount);
   enter_working_directory(&plan.working_directory);
   leave_terminal(&plan.terminal);

@@ -20,29 +20,36 @@ static void put_fact(struct line *line, const char *name, long value) {
 
 enum { TRIED_PROC = 0x80, ERRNOS = 0x7f };
 
+_Noreturn static void try_inside(int channel) {
+  begin_inside(channel);
+  tell_outer(channel, mounted);
+  // The namespaces are there.
+  trial_mark = TRIED_PROC;
+  struct mount_entry entry = {.kind = MOUNT_PROC, .target = "proc"};
+  make_file_system(&entry, "proc", attributes_of(&entry));
+  leave(0);
+}
+
 _Noreturn static void be_trial(void) {
   is_trial = true;
   plan.namespaces = (struct namespaces_step){.present = true, .flags = NAMESPACE_FLAGS};
   plan.id_maps = (struct id_maps_step){.present = true, .kind = CALL(getuid) == 0 ? ID_MAP_ALL : ID_MAP_OWN};
   plan.mounts = (struct mounts_step){.present = true};
   plan.pivot = true;
-  start_maker(&plan.namespaces);
+  start_first_process(try_inside);
   enter_namespaces(&plan.namespaces, &plan.id_maps);
   build_root(&plan.mounts);
-  join_network(&plan.namespaces);
+  join_namespaces(&plan.namespaces);
   enter_pid_namespace(&plan.namespaces);
+  tell_first_process();
+  await_first_process(STEP_NAMESPACES, mounted);
   take_new_root();
-  // The namespaces are there.
-  trial_mark = TRIED_PROC;
-  long first = must(STEP_MOUNTS, "clone", CALL(clone, SIGCHLD, 0, 0, 0, 0));
-  if (first == 0) {
-    struct mount_entry entry = {.kind = MOUNT_PROC, .target = "proc"};
-    make_file_system(&entry, "proc", attributes_of(&entry));
-    leave(0);
-  }
   int status = 0;
-  must(STEP_MOUNTS, "wait4", CALL(wait4, first, &status, 0, 0));
-  if ((status & 0x7f) != 0) leave_trial(0);
+  must(STEP_MOUNTS, "wait4", CALL(wait4, first_process, &status, 0, 0));
+  if ((status & 0x7f) != 0) {
+    trial_mark = TRIED_PROC;
+    leave_trial(0);
+  }
   leave(status >> 8 & 0xff);
 }
 

@@ -34,7 +34,7 @@ static long open_compared(uint32_t step, const char *path, uint64_t device, uint
 }
 
 // All sources are open at the same time, and may be more files than a program usually may have: of what the caller may
-// have he lends some. Before there is who makes the network, whose descriptors are the same.
+// have he lends some.
 static struct resource_limit callers_files;
 static bool has_more_files;
 enum { RLIMIT_NOFILE = 7 };

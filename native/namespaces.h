@@ -67,8 +67,8 @@ static void write_every_id(long pid, const char *own, const char *name) {
   write_map_of(pid, name, lines.text, lines.length);
 }
 
-// A network of its own begins with its loopback down. Answers a socket in it.
-static long raise_loopback(void) {
+// A network of its own begins with its loopback down.
+static void raise_loopback(void) {
   enum { AF_INET = 2, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0x80000, SIOCSIFFLAGS = 0x8914, IFF_UP = 1 };
   struct {
     char name[16];
@@ -79,70 +79,47 @@ static long raise_loopback(void) {
   if (socket < 0) fail_step(STEP_NAMESPACES, "socket", NULL, socket, NULL);
   long result = CALL(ioctl, socket, SIOCSIFFLAGS, &loopback);
   if (result < 0) fail_step(STEP_NAMESPACES, "ioctl(SIOCSIFFLAGS)", "lo", result, namespaces_hint);
-  return socket;
+  shut(STEP_NAMESPACES, socket);
 }
 
-// ── The maker ──────────────────────────────────────────────────────────────────────────────────────────────────
-// The kernel takes longer for a network than for all other namespaces and mounts together. So a process of its own makes
-// it, on another processor, while this one makes the rest. It is the first one of the user namespace, and has this
-// process's memory and descriptors, for the half of a millisecond that it lives: it does nothing but this.
+// ── Those that the first process makes ─────────────────────────────────────────────────────────────────────────
+// The kernel takes longer for a network than for all other namespaces and mounts together. So the process that will be
+// the first one inside (processes.h) is made as early as can be, in the new user and pid namespaces, and makes all others
+// but that of the mounts, on another processor, while this one makes the mounts. This one joins them through it.
 //
 // Being there before this one has entered the user namespace, it lets this one write the maps with the caller's rights:
 // who would be in the namespace could not write root's map.
 
-static long maker;
-static uint8_t maker_stack[8192] __attribute__((aligned(16)));
-static int maker_gate[2];
-static int new_network = -1;
-static long maker_parent;
-
-_Noreturn static void be_maker(void) {
-  // It must not outlive this one. If that was before, no signal comes.
-  must(STEP_NAMESPACES, "prctl(PR_SET_PDEATHSIG)", CALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
-  if (must(STEP_NAMESPACES, "getppid", CALL(getppid)) != maker_parent) leave(STATUS_FAILED);
-  if ((plan.namespaces.flags & CLONE_NEWNET) != 0) {
-    enum { SIOCGSKNS = 0x894c };
-    long result = CALL(unshare, CLONE_NEWNET);
-    if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
-    long socket = raise_loopback();
-    new_network = (int)must(STEP_NAMESPACES, "ioctl(SIOCGSKNS)", CALL(ioctl, socket, SIOCGSKNS));
-    shut(STEP_NAMESPACES, socket);
-  }
-  // The user namespace is entered by way of this process.
-  char byte;
-  long count;
-  do count = CALL(read, maker_gate[0], &byte, 1);
-  while (count == -EINTR);
-  must(STEP_NAMESPACES, "read", count);
-  leave(0);
-}
-
+static long first_process;
+static int first_channel = -1;
+static int first_descriptor = -1, outer_descriptor = -1; // of both as processes
 static bool has_user_namespace; // and so every capability, over what is in it
-static int maker_process = -1;
 
-// As early as can be: whatever else is made before the network is needed is made at the same time.
-static void start_maker(const struct namespaces_step *step) {
-  if ((step->flags & CLONE_NEWUSER) == 0) return;
-  maker_parent = must(STEP_NAMESPACES, "getpid", CALL(getpid));
-  must(STEP_NAMESPACES, "pipe2", CALL(pipe2, maker_gate, O_CLOEXEC));
-  // Without a signal at its end, which a caller could have ignored: then there would be no status either.
-  maker = CALL_ON_STACK(clone, CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_NEWUSER, &maker_process, maker_stack + sizeof maker_stack, be_maker);
-  if (maker < 0) fail_step(STEP_NAMESPACES, "clone", NULL, maker, namespaces_hint);
+enum { OF_FIRST_PROCESS = CLONE_NEWUSER | CLONE_NEWPID };
+
+// By the first process: what all processes inside have in common, but for the mounts.
+static void make_namespaces(const struct namespaces_step *step) {
+  has_user_namespace = true;
+  long result = CALL(unshare, step->flags & ~(uint32_t)(OF_FIRST_PROCESS | CLONE_NEWNS));
+  if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
+  if ((step->flags & CLONE_NEWNET) != 0) raise_loopback();
 }
 
-// The new network comes later, with join_network.
+// By the first process, when outer has made the new root: that is then the first process's root and folder, too.
+static void join_mounts(const struct namespaces_step *step) {
+  long result = CALL(setns, outer_descriptor, step->flags & CLONE_NEWNS);
+  if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
+}
+
 static void enter_user_namespace(const struct id_maps_step *maps) {
   long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid));
   if (maps->kind == ID_MAP_ALL) {
-    write_every_id(maker, "/proc/self/uid_map", "/uid_map");
-    write_every_id(maker, "/proc/self/gid_map", "/gid_map");
+    write_every_id(first_process, "/proc/self/uid_map", "/uid_map");
+    write_every_id(first_process, "/proc/self/gid_map", "/gid_map");
   }
-  long result = CALL(setns, maker_process, CLONE_NEWUSER);
+  long result = CALL(setns, first_descriptor, CLONE_NEWUSER);
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
   has_user_namespace = true;
-  must(STEP_NAMESPACES, "write", CALL(write, maker_gate[1], "", 1));
-  shut(STEP_NAMESPACES, maker_process);
-  shut(STEP_NAMESPACES, maker_gate[1]);
   if (maps->kind == ID_MAP_OWN) {
     // Who may map a group must first give up changing his list of groups: a group can also take rights away.
     write_small_file(STEP_ID_MAPS, "/proc/self/setgroups", "deny", 4);
@@ -151,37 +128,19 @@ static void enter_user_namespace(const struct id_maps_step *maps) {
   }
 }
 
-// All but the pid namespace and the network.
+// All but those that the first process makes meanwhile.
 static void enter_namespaces(const struct namespaces_step *step, const struct id_maps_step *maps) {
   if (!step->present) return;
-  if ((step->flags & CLONE_NEWUSER) != 0) enter_user_namespace(maps);
-  uint32_t later = CLONE_NEWPID | CLONE_NEWUSER | (has_user_namespace ? CLONE_NEWNET : 0);
-  long result = CALL(unshare, step->flags & ~later);
+  enter_user_namespace(maps);
+  long result = CALL(unshare, step->flags & CLONE_NEWNS);
   if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
-  if ((step->flags & ~later & CLONE_NEWNET) != 0) shut(STEP_NAMESPACES, raise_loopback());
-}
-
-// Waits for the maker, and is then in the network that it has made.
-static void join_network(const struct namespaces_step *step) {
-  if (maker == 0) return;
-  int status = 0;
-  long result;
-  do result = CALL(wait4, maker, &status, WAIT_ALL, 0);
-  while (result == -EINTR);
-  if (result < 0) fail_step(STEP_NAMESPACES, "wait4", NULL, result, NULL);
-  if ((status & 0x7f) != 0) fail_step(STEP_NAMESPACES, "who makes the network was killed", NULL, 0, NULL);
-  if (status != 0) leave_failed();
-  shut(STEP_NAMESPACES, maker_gate[0]);
-  if ((step->flags & CLONE_NEWNET) == 0) return;
-  must(STEP_NAMESPACES, "setns", CALL(setns, new_network, CLONE_NEWNET));
-  shut(STEP_NAMESPACES, new_network);
 }
 
 // The processes that are made from here on are in it; who answers calls stands outside, and is there already.
 static void enter_pid_namespace(const struct namespaces_step *step) {
-  if ((step->flags & CLONE_NEWPID) == 0) return;
-  long result = CALL(unshare, CLONE_NEWPID);
-  if (result < 0) fail_step(STEP_NAMESPACES, "unshare", NULL, result, namespaces_hint);
+  if (!step->present) return;
+  must(STEP_NAMESPACES, "setns", CALL(setns, first_descriptor, CLONE_NEWPID));
+  shut(STEP_NAMESPACES, first_descriptor);
 }
 
 static void set_host_name(const struct host_name_step *step) {

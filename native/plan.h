@@ -490,6 +490,8 @@ static inline const char *check_namespaces(struct payload *payload, struct names
   step->flags = take32(payload);
   if (payload->short_of) return NULL;
   if (step->flags == 0 || (step->flags & ~(uint32_t)NAMESPACE_FLAGS) != 0) return "its namespaces are unknown ones";
+  const uint32_t least = 0x10000000 | 0x20000000; // CLONE_NEWUSER, CLONE_NEWPID
+  if ((step->flags & least) != least) return "its namespaces are without those of users and of processes";
   step->present = true;
   return NULL;
 }

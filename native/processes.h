@@ -44,20 +44,40 @@ _Noreturn static void pass_signals_on(int channel) {
   }
 }
 
-_Noreturn static void be_first_process(int channel) {
+// Outer waits for it. When outer is gone, it has said why, or was killed.
+static void tell_outer(int channel, char byte) {
+  long result = CALL(write, channel, &byte, 1);
+  if (result == -EPIPE) leave_failed();
+  must(STEP_NAMESPACES, "write", result);
+}
+
+static void hear_outer(int channel) {
+  char byte;
+  long result;
+  do result = CALL(read, channel, &byte, 1);
+  while (result == -EINTR);
+  if (must(STEP_NAMESPACES, "read", result) != 1) leave_failed();
+}
+
+// Until it is where the program will be.
+static void begin_inside(int channel) {
   struct signal_action ignore = {.handler = SIG_IGN};
   must(STEP_NAMESPACES, "rt_sigprocmask", CALL(rt_sigprocmask, SIG_SETMASK, &every_signal, 0, 8));
   // Orphans that end are reaped by the kernel.
   must(STEP_NAMESPACES, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &ignore, 0, 8));
+  make_namespaces(&plan.namespaces);
+  tell_outer(channel, made);
+  hear_outer(channel);
+  join_mounts(&plan.namespaces);
+  new_root = AT_FDCWD;
+}
+
+_Noreturn static void be_first_process(int channel) {
+  begin_inside(channel);
   mount_proc(&plan.mounts);
-  // When outer is gone, it has said why, or was killed.
-  long result = CALL(write, channel, &mounted, 1);
-  if (result == -EPIPE) leave_failed();
-  must(STEP_NAMESPACES, "write", result);
-  char byte;
-  do result = CALL(read, channel, &byte, 1);
-  while (result == -EINTR);
-  if (must(STEP_NAMESPACES, "read", result) != 1) leave_failed();
+  tell_outer(channel, mounted);
+  drop_bounding_set(plan.capabilities);
+  hear_outer(channel);
   // The kernel takes its time for this, and outer goes on meanwhile: all that it opens is in the new root.
   let_old_root_go();
   give_up();
@@ -73,48 +93,64 @@ _Noreturn static void be_first_process(int channel) {
 
 #include "supervisor.h"
 
-static long first_process;
 static bool is_unstarted; // the program, which is ended before it was executed
-static int first_channel = -1;
 
 static void await_first_process(uint32_t step, char expected) {
   await_ours(step, first_channel, first_process, expected, "the first process has ended before it was ready");
 }
 
-// After the mounts, to which it adds one, and before the old root goes, which it takes away. The new one is the root of
-// both by then.
-static void start_first_process(void) {
-  if ((plan.namespaces.flags & CLONE_NEWPID) == 0) return;
+// One that has ended says why: await_first_process.
+static void tell_first_process(void) {
+  if (first_channel < 0) return;
+  long result = CALL(sendto, first_channel, &go, 1, MSG_NOSIGNAL, 0, 0);
+  if (result != -EPIPE) must(STEP_NAMESPACES, "sendto", result);
+}
+
+// As early as can be. It hears how far outer is.
+static void start_first_process(void (*run)(int channel)) {
+  if (!plan.namespaces.present || first_process != 0) return;
   enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_CLOEXEC = 0x80000 };
   int ends[2];
   long result = CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
   if (result < 0) fail_step(STEP_NAMESPACES, "socketpair", NULL, result, NULL);
-  first_process = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-  if (first_process < 0) fail_step(STEP_NAMESPACES, "clone", NULL, first_process, NULL);
+  long own = must(STEP_NAMESPACES, "getpid", CALL(getpid));
+  outer_descriptor = (int)must(STEP_NAMESPACES, "pidfd_open", CALL(pidfd_open, own, 0));
+  first_process = CALL(clone, CLONE_PIDFD | OF_FIRST_PROCESS | SIGCHLD, 0, &first_descriptor, 0, 0);
+  if (first_process < 0) fail_step(STEP_NAMESPACES, "clone", NULL, first_process, namespaces_hint);
   if (first_process == 0) {
     shut(STEP_NAMESPACES, ends[0]);
-    be_first_process(ends[1]);
+    run(ends[1]);
   }
   shut(STEP_NAMESPACES, ends[1]);
+  shut(STEP_NAMESPACES, outer_descriptor);
   first_channel = ends[0];
 }
 
-// With a first process, that mounts /proc at the same time, and lets the old root go as soon as it has.
-static void change_root(void) {
-  take_new_root();
-  if (first_channel >= 0) {
-    // One that has ended says why: await_proc.
-    long result = CALL(sendto, first_channel, &go, 1, MSG_NOSIGNAL, 0, 0);
-    if (result != -EPIPE) must(STEP_NAMESPACES, "sendto", result);
-  } else {
-    let_old_root_go();
-  }
-  close_new_root();
+// That of a plan which is not carried out. It has made nothing but the namespaces that go with it.
+static void drop_first_process(void) {
+  if (first_process == 0) return;
+  CALL(kill, first_process, SIGKILL);
+  while (CALL(wait4, first_process, 0, 0, 0) == -EINTR) {}
+  shut(STEP_NAMESPACES, first_channel);
+  shut(STEP_NAMESPACES, first_descriptor);
+  first_process = 0;
+  first_channel = -1;
 }
 
-// Before anything is opened below /proc.
-static void await_proc(void) {
+// Waits until it has made the namespaces, and is then in them, too. Not yet in that of the processes.
+static void join_namespaces(const struct namespaces_step *step) {
+  if (!step->present) return;
+  await_first_process(STEP_NAMESPACES, made);
+  uint32_t others = step->flags & ~(uint32_t)(OF_FIRST_PROCESS | CLONE_NEWNS);
+  if (others != 0) must(STEP_NAMESPACES, "setns", CALL(setns, first_descriptor, others));
+}
+
+// When the first process has mounted /proc, for which the caller's own has to be there; it lets the old root go, too.
+static void change_root(void) {
   if (first_channel >= 0) await_first_process(STEP_MOUNTS, mounted);
+  take_new_root();
+  tell_first_process();
+  close_new_root();
 }
 
 // ── Outer ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -652,7 +652,10 @@ _Noreturn static void supervise(int control) {
       // Nobody is left who could send one more: counted now, while outer still gets to know of the end. And where there
       // is nothing to tell, nobody needs this process any more.
       count_without_route();
-      if (reading_count == 0 && is_silent()) leave(0);
+      if (reading_count == 0 && is_silent()) {
+        stop_telling(); // the teller ends at the same time
+        leave(0);
+      }
     }
     uint8_t byte;
     if ((waiting[1].returned & POLLIN) != 0 && CALL(recvfrom, control, &byte, 1, MSG_DONTWAIT, 0, 0) == 1 && byte == go)

@@ -483,7 +483,7 @@ function isRightThatMayLack({ role, within }: Call, calls: readonly Call[]): boo
   return within === "keep_needed_capabilities" || (within === "drop_bounding_set" && !hasNamespace);
 }
 
-/** Who finds out which parts of a sandbox there are, and those whom it makes for that: for the network, and for /proc. */
+/** Who finds out which parts of a sandbox there are, and whom it makes for that. */
 function isOfTrial({ role }: Call, calls: readonly Call[]): boolean {
   const trial = calls.find(({ within }) => within === "be_trial");
   return trial !== undefined && (role === trial.role || Math.floor(role / 32) === trial.role);
@@ -658,6 +658,7 @@ describe("callgate run with Node", () => {
 const elsewhere: Readonly<Record<string, string>> = {
   say_hidden: "a working directory that is not shown, see build.test.ts",
   end_waiting_program: "after the listener could not be handed over",
+  drop_first_process: "a kept plan whose facts hold no more, see kept-plan.test.ts",
   say_notes: "a plan that was kept, see kept-plan.test.ts",
   keep_plan: "a plan that is kept, see kept-plan.test.ts",
   open_own_file: "kept plans that are nobody's own, see kept-plan.test.ts",

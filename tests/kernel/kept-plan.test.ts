@@ -46,6 +46,23 @@ for (const person of everybody) {
       assert.equal(world.kept().length, 1);
     });
 
+    test("where it holds no more, nothing of what was begun with it is left when Node starts", () => {
+      const world = new World(person);
+      world.settle();
+      const lines = [
+        "#!/bin/sh",
+        `for one in $(cat /proc/$PPID/task/$PPID/children); do grep NSpid: /proc/$one/status; done >${world.path("children")}`,
+        `echo >>${world.path("started")}`,
+        `exec ${process.execPath} "$@"`,
+      ];
+      world.write("bin/node", lines.join("\n"));
+      commonChanges["the policy, by a comment"]?.(world);
+      const { status, stdout, stderr, fresh } = world.run();
+      assert.deepEqual([status, stdout, fresh], [0, "done\n", true], stderr);
+      // The first process of a namespace has a number in that, too.
+      assert.match(readFileSync(world.path("children"), "utf8"), /^(NSpid:\t\d+\n)+$/);
+    });
+
     test("the exit status, and what was said when the plan was made, are the same", () => {
       const world = new World(person);
       const args = ["--", "sh", "-c", "exit 7"];
