@@ -3,6 +3,7 @@ import type { SpawnOptions as NodeSpawnOptions } from "node:child_process";
 import type { Readable } from "node:stream";
 import type { Denial } from "../denials/index.ts";
 import type { DenialStream } from "./denial-stream.ts";
+import { PrepareError } from "./prepare-error.ts";
 import { type SandboxOptions, spawn } from "./spawn.ts";
 
 /** Node's options for `spawn` without those of streams, and what is to be done with the output. */
@@ -15,7 +16,10 @@ export interface ExecOptions
   readonly encoding?: BufferEncoding | "buffer" | undefined;
   /** The most bytes kept of each output, 16 MiB by default; a program that writes more is killed (`truncated`). */
   readonly maxBuffer?: number | undefined;
-  /** Whether the result says which calls were denied; a supervisor then answers them. */
+  /**
+   * Whether the result says which calls were denied; a supervisor then answers them. By default it does wherever there
+   * can be one; with `true` its absence is a PrepareError, with `false` there is none.
+   */
   readonly denials?: boolean | undefined;
   /** What kills the program where `timeout`, `maxBuffer` or `signal` says so; SIGKILL by default. */
   readonly killSignal?: NodeJS.Signals | number | undefined;
@@ -33,8 +37,11 @@ export interface ExecResult<Output = string> {
   readonly timedOut: boolean;
   /** It was killed because it wrote more than `maxBuffer`. */
   readonly truncated: boolean;
-  /** Calls that the policy denied, each kind once with its count; only where the options ask for them. */
-  readonly denials?: readonly Denial[];
+  /**
+   * Calls that the policy denied, each kind once with its count. Empty with `{ denials: false }`, and where there can be
+   * no supervisor, which a process warning says.
+   */
+  readonly denials: readonly Denial[];
 }
 
 /**
@@ -70,7 +77,7 @@ export async function exec(
     maxBuffer = 16 * 1024 * 1024,
     timeout,
     killSignal = "SIGKILL",
-    denials: asksForDenials = false,
+    denials,
     ...others
   } = options ?? {};
   if (!(maxBuffer >= 0)) throw new TypeError("maxBuffer is a number of bytes");
@@ -81,15 +88,19 @@ export async function exec(
     killSignal,
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
-  let denied: ReturnType<typeof collectDenials> | undefined;
+  let stream: DenialStream | undefined;
   try {
-    denied = asksForDenials ? collectDenials(child.denials) : undefined;
+    stream = denials === false ? undefined : child.denials;
   } catch (error) {
-    // The launcher has no plan yet, and nothing has run.
-    child.on("error", () => {});
-    child.kill("SIGKILL");
-    throw error;
+    if (denials === true || !(error instanceof PrepareError)) {
+      // The launcher has no plan yet, and nothing has run.
+      child.on("error", () => {});
+      child.kill("SIGKILL");
+      throw error;
+    }
+    warnOnce(error.message);
   }
+  const denied = stream === undefined ? [] : collectDenials(stream);
   const streams = [child.stdout, child.stderr];
   // What the program has started may hold its output open for as long as it likes: who is done does not wait for that.
   const letGo = (): void => {
@@ -125,8 +136,17 @@ export async function exec(
     signal,
     timedOut,
     truncated,
-    ...(denied === undefined ? {} : { denials: await denied }),
+    denials: await denied,
   };
+}
+
+const warned = new Set<string>();
+
+/** Once for each reason: who runs many programs has read it. */
+function warnOnce(message: string): void {
+  if (warned.has(message)) return;
+  warned.add(message);
+  process.emitWarning(`exec: ${message}`, "CallgateWarning");
 }
 
 async function collectDenials(stream: DenialStream): Promise<readonly Denial[]> {

@@ -20,6 +20,7 @@ import { existsSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { TooLargeError } from "../compiler/too-large-error.ts";
 import { hasQuestions } from "../denials/index.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import { answerQuestions, type OnAsk } from "./answer-questions.ts";
@@ -64,7 +65,7 @@ export interface Denials {
    * Calls that the policy denied, each kind as it happens first. They are told only where this is looked at in the very
    * turn of the event loop in which the program was started; a supervisor then answers its denied calls.
    *
-   * @throws PrepareError where the program could reach a supervisor here; TypeError where it was not started under one
+   * @throws PrepareError where there can be no supervisor, since the program could reach it or the policy is too large; TypeError where it was not started under one
    */
   readonly denials: DenialStream;
 }
@@ -169,13 +170,15 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
   const questions =
     onAsk === undefined || !hasQuestions(prepared.policy)
       ? undefined
-      : { onAsk, native: nativeForSupervisor(prepared, "nobody can be asked") };
-  const plan = encodePlan(
-    planFor(prepared, {
-      ...programStart,
-      ...(questions === undefined ? {} : { report: reportTo(entries.length + 1, true) }),
-    }),
-  );
+      : { onAsk, native: nativeForSupervisor(prepared, nobodyAsked) };
+  const plan =
+    questions === undefined
+      ? encodePlan(planFor(prepared, programStart))
+      : supervisedPlan(
+          prepared,
+          { ...programStart, report: reportTo(entries.length + 1, true) },
+          nobodyAsked,
+        );
   // The launcher's reports, and the supervisor's records.
   const child = nodeSpawn(launcher.path, ["spawn", String(entries.length)], {
     ...others,
@@ -194,6 +197,9 @@ function start(command: string, args: readonly string[], options: SpawnOptions):
   return withoutDenials(child);
 }
 
+const nothingTold = "denials cannot be told";
+const nobodyAsked = "nobody can be asked";
+
 interface Sockets {
   readonly reports: Socket | undefined;
   readonly records: Socket;
@@ -209,6 +215,16 @@ function nativeForSupervisor(prepared: PreparedPlan, otherwise: string): AbiName
   const native = hostAbi();
   if (problem === undefined && native !== undefined) return native;
   throw new PrepareError(`${otherwise}: ${problem ?? "this is no machine that callgate knows"}`);
+}
+
+/** @throws PrepareError where the filter that hands calls up is too large */
+function supervisedPlan(prepared: PreparedPlan, program: ProgramStart, otherwise: string): Uint8Array {
+  try {
+    return encodePlan(planFor(prepared, program));
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error;
+    throw new PrepareError(`${otherwise}: the policy is too large for a filter that hands calls up`);
+  }
 }
 
 function reportTo(descriptor: number, asks: boolean): ReportOptions {
@@ -239,9 +255,9 @@ function startLater(
       if (stream !== undefined) return stream;
       if (isSent)
         throw new TypeError("child.denials must be looked at in the turn in which the program is started");
-      const native = nativeForSupervisor(prepared, "denials cannot be told");
-      if (!asks)
-        plan = encodePlan(planFor(prepared, { ...program, report: reportTo(entries.length + 1, false) }));
+      const native = nativeForSupervisor(prepared, nothingTold);
+      const report = reportTo(entries.length + 1, false);
+      if (!asks) plan = supervisedPlan(prepared, { ...program, report }, nothingTold);
       stream = denialStream(records, policyOfFilters(prepared), native);
       return stream;
     },

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { exec } from "../../src/sandbox/exec.ts";
 import { prepare } from "../../src/sandbox/policy-input.ts";
+import { PrepareError } from "../../src/sandbox/prepare.ts";
 import { spawn } from "../../src/sandbox/spawn.ts";
 import { isRoot, ordinaryUser, probePath } from "./native.ts";
 
@@ -43,13 +44,37 @@ describe("denials of the library's programs", () => {
     }
   }
 
-  test("exec says them where it is asked to, and nothing otherwise", { timeout: 120_000 }, async () => {
-    const asked = await exec(probePath, ["keyctl"], { policy: filterOnly, denials: true });
-    assert.deepEqual([asked.exitCode, asked.denials?.map(({ syscall }) => syscall)], [1, ["keyctl"]]);
-    const none = await exec("true", [], { policy: filterOnly, denials: true });
-    assert.deepEqual([none.exitCode, none.denials], [0, []]);
-    const unasked = await exec(probePath, ["keyctl"], { policy: filterOnly });
-    assert.deepEqual([unasked.exitCode, unasked.stdout, unasked.denials], [1, asked.stdout, undefined]);
+  test("exec says them, unless it is told not to", { timeout: 120_000 }, async () => {
+    for (const policy of [filterOnly, whole]) {
+      const told = await exec(probePath, ["keyctl"], { policy });
+      assert.deepEqual([told.exitCode, told.denials.map(({ syscall }) => syscall)], [1, ["keyctl"]]);
+      const none = await exec("true", [], { policy });
+      assert.deepEqual([none.exitCode, none.denials], [0, []]);
+      const untold = await exec(probePath, ["keyctl"], { policy, denials: false });
+      assert.deepEqual([untold.exitCode, untold.stdout, untold.denials], [1, told.stdout, []]);
+    }
+  });
+
+  test("exec under a policy of several filters: run and said to be without, or refused where it was asked for", {
+    timeout: 120_000,
+  }, async () => {
+    const rule = (value: number): string =>
+      `deny socket(domain == ${value} && type == ${value * 3} && protocol == ${value * 7})`;
+    const rules = Array.from({ length: 1500 }, (_, value) => rule(value + 100)).join("\n");
+    const policy = prepare({ version: 1, extends: ["default"], syscalls: { rules } });
+    const warnings: string[] = [];
+    const hear = ({ name, message }: Error): void => {
+      if (name === "CallgateWarning") warnings.push(message);
+    };
+    process.on("warning", hear);
+    for (const _ of [1, 2]) {
+      const { stdout, denials } = await exec("echo", ["ran"], { policy });
+      assert.deepEqual([stdout, denials], ["ran\n", []]);
+    }
+    await assert.rejects(exec("echo", ["ran"], { policy, denials: true }), PrepareError);
+    process.off("warning", hear);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", /^exec: /);
   });
 
   test("it is too late when the program may have started", { timeout: 120_000 }, async () => {

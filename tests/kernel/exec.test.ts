@@ -19,6 +19,7 @@ describe("exec", () => {
       signal: null,
       timedOut: false,
       truncated: false,
+      denials: [],
     });
     const killed = await exec(...sh("kill -TERM $$"), { policy: plan });
     assert.deepEqual([killed.exitCode, killed.signal], [null, "SIGTERM"]);
@@ -52,6 +53,7 @@ describe("exec", () => {
       signal: "SIGKILL",
       timedOut: false,
       truncated: true,
+      denials: [],
     });
     assert.equal((await exec("printf", ["12"], { policy: plan, maxBuffer: 2 })).truncated, false);
   });

@@ -83,7 +83,7 @@ export async function usages(policy: Policy, plan: Plan): Promise<void> {
   await exec("cat", [], { policy, encoding: "utf9" });
   // @ts-expect-error: the streams are its own
   await exec("cat", [], { policy, stdio: "inherit" });
-  same<typeof result.denials, readonly Denial[] | undefined>(true);
+  same<typeof result.denials, readonly Denial[]>(true);
   for await (const denial of piped.denials) same<typeof denial, Denial>(true);
 
   // ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────
