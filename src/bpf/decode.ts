@@ -45,6 +45,8 @@ export function decode(bytes: Uint8Array, endianness: Endianness = "little"): re
  * has the instruction's number and what the kernel would say
  */
 export function readFilter(bytes: Uint8Array, endianness: Endianness = "little"): Filter {
+  if (!(bytes instanceof Uint8Array))
+    throw new TypeError("a filter is read from its bytes: a Uint8Array, as readFileSync gives it");
   const instructions = decode(bytes, endianness);
   const [refusal] = check(instructions);
   if (refusal !== undefined) throw new FilterFormatError("refused", refusal.message, refusal.index);

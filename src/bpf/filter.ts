@@ -5,3 +5,14 @@ export interface Filter {
   readonly instructions: readonly Instruction[];
   readonly bytes: Uint8Array;
 }
+
+/** @throws TypeError for what is no filter: callers in JavaScript may pass anything */
+export function requireFilter(value: unknown): asserts value is Filter {
+  if (
+    typeof value !== "object" ||
+    value === null ||
+    !("instructions" in value) ||
+    !Array.isArray(value.instructions)
+  )
+    throw new TypeError("this is no filter: compile and readFilter give one");
+}

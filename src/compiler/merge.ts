@@ -5,7 +5,8 @@
  * The filters are read as the proof reads them (`proof/filter.ts`), put together word by word, each call with the
  * strictest answer, and go through the same passes as a policy. What comes out is proved equal to the stack.
  */
-import { check, type Filter, filterOf, MAX_INSTRUCTIONS } from "../bpf/index.ts";
+import { check, type Filter, filterOf, MAX_INSTRUCTIONS, requireFilter } from "../bpf/index.ts";
+import { requireAbi } from "../policy/abi-name.ts";
 import { wordOfArch, wordsOfArgument, wordsOfInstructionPointer } from "../policy/resolved.ts";
 import { DecisionMaker, type Decisions, type Question } from "../proof/decisions.ts";
 import { decisionsOfFilter, UnreadableFilter } from "../proof/filter.ts";
@@ -39,9 +40,11 @@ const mostBranches = 2_000_000;
  * put together; TooLargeError where the kernel would not take the result; ProofError where it is not proved equal
  */
 export function merge(filters: readonly Filter[], options: MergeOptions = {}): Filter {
-  if (filters.length === 0) throw new TypeError("there is no filter to merge");
-  for (const [index, { instructions }] of filters.entries()) {
-    const [refusal] = check(instructions);
+  if (!Array.isArray(filters) || filters.length === 0) throw new TypeError("there is no filter to merge");
+  if (options.target !== undefined) requireAbi(options.target);
+  for (const [index, filter] of filters.entries()) {
+    requireFilter(filter);
+    const [refusal] = check(filter.instructions);
     if (refusal !== undefined)
       throw new TypeError(
         `the kernel refuses filter ${index + 1}: instruction ${refusal.index}: ${refusal.message}`,

@@ -44,8 +44,15 @@ export interface NumberedCalls {
   readonly calls: readonly { readonly nr: number; readonly name: string | undefined }[];
 }
 
-/** @param abis those that the filter has numbers of */
+/**
+ * @param abis those that the filter has numbers of
+ * @throws TypeError where a filter cannot be made good for that
+ */
 export function weightsFor(optimize: Optimize, abis: readonly NumberedCalls[]): Weights {
+  if (!Object.hasOwn(perTest, optimize))
+    throw new TypeError(
+      `there is no optimization ${JSON.stringify(optimize)}: optimizations are ${Object.keys(perTest).join(", ")}`,
+    );
   const byArch = optimize === "classic" ? frequenciesByArch(abis) : new Map<number, Frequencies>();
   return {
     perTest: perTest[optimize],

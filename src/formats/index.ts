@@ -14,6 +14,7 @@
  * (`policy/read.ts`), and the layer with the layers that it extends a policy.
  */
 import { type Diagnostic, hasErrors, type Source, type Span } from "../diagnostics/index.ts";
+import { requireAbi } from "../policy/abi-name.ts";
 import { builtinTexts } from "../policy/builtin/texts.ts";
 import type { ParsedDocument, TableNode } from "../policy/document.ts";
 import { emptyLayer, joinLayers, needsBaseline, type PolicyLayer, policyOfLayer } from "../policy/layer.ts";
@@ -37,9 +38,11 @@ export interface FoundPolicy {
   readonly filename: string;
 }
 
+const readFormats = ["toml", "json", "lxc", "oci"] as const;
+
 export interface ReadOptions {
   /** Found by content where it is not given. */
-  readonly format?: "toml" | "json" | "lxc" | "oci";
+  readonly format?: (typeof readFormats)[number];
   /** The name in messages, and what paths in `extends` are relative to. */
   readonly filename?: string;
   /**
@@ -91,6 +94,12 @@ export interface PartlyRead extends ReadResult {
 
 /** As `readPolicy`, and what is left where only rules have mistakes. */
 export function readPartly(text: string | PolicyDocument, options: ReadOptions = {}): PartlyRead {
+  const { format, target } = options;
+  if (format !== undefined && !readFormats.includes(format))
+    throw new TypeError(
+      `there is no format ${JSON.stringify(format)}: formats are ${readFormats.join(", ")}`,
+    );
+  if (target !== undefined) requireAbi(target);
   if (typeof text === "string" && isLxcProfile(text, options.format)) {
     const source: Source = { name: options.filename ?? unnamedPolicy, text };
     const unfit = unfitText(source);

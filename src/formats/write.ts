@@ -1,4 +1,6 @@
 /** Policies as text, in every format that is written: the other half of reading. */
+import { requireAbi } from "../policy/abi-name.ts";
+import { requirePolicy } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
 import { type AbiName, hostAbi } from "../syscalls/index.ts";
 import { writeLxcProfile } from "./lxc-profile/write.ts";
@@ -48,5 +50,7 @@ export function writePolicy(policy: Policy, format: string, options: WritePolicy
     throw new TypeError(
       `policies are written as ${writtenFormats.join(", ")}, not as ${JSON.stringify(format)}`,
     );
+  requirePolicy(policy);
+  if (options.target !== undefined) requireAbi(options.target);
   return writer(policy, options.target ?? hostAbi() ?? "x86_64");
 }

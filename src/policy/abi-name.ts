@@ -1,5 +1,5 @@
 import { nearest } from "../diagnostics/index.ts";
-import { type AbiName, abis } from "../syscalls/index.ts";
+import { type AbiName, abiByName, abis } from "../syscalls/index.ts";
 
 /** What other tools call the ABIs. */
 const elsewhere: Readonly<Record<string, AbiName>> = {
@@ -25,6 +25,12 @@ const elsewhere: Readonly<Record<string, AbiName>> = {
   mipselo32: "mipsel",
   n32: "mips64n32",
 };
+
+/** @throws TypeError for a name that no ABI has */
+export function requireAbi(name: unknown): asserts name is AbiName {
+  if (typeof name === "string" && abiByName(name) !== undefined) return;
+  throw new TypeError(`there is no ABI ${JSON.stringify(name)}: ${abiAdvice(String(name))}`);
+}
 
 /** What stands beside the name of an ABI that does not exist: the one that was meant, or all there are. */
 export function abiAdvice(name: string, others: readonly string[] = []): string {

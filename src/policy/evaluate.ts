@@ -3,6 +3,7 @@
  * Neither the compiler nor the proof is used here.
  */
 import { type AbiName, abiByName, hostAbi, syscallByName } from "../syscalls/index.ts";
+import { requireAbi } from "./abi-name.ts";
 import { compareStrictness } from "./action.ts";
 import { comparisonHolds } from "./comparison.ts";
 import { resolveSound } from "./resolve.ts";
@@ -37,9 +38,10 @@ export interface EvaluateOptions {
 
 /**
  * What the policy says of a call, and what said so.
- * @throws TypeError where the ABI has no call of that name, or the policy has errors.
+ * @throws TypeError where the ABI has no call of that name, the call cannot be one, or the policy has errors.
  */
 export function evaluate(policy: Policy, call: Call, options: EvaluateOptions = {}): Decision {
+  requireCall(call);
   const nr =
     typeof call.syscall === "number" ? call.syscall >>> 0 : syscallByName(call.abi, call.syscall)?.nr;
   if (nr === undefined) throw new TypeError(`${call.abi} has no system call ${JSON.stringify(call.syscall)}`);
@@ -53,6 +55,27 @@ export function evaluate(policy: Policy, call: Call, options: EvaluateOptions = 
     return BigInt.asUintN(32, isLow ? whole : whole >> 32n);
   };
   return evaluateWords(resolved, call.abi, nr, wordAt);
+}
+
+/** What no call of a program's is, is not read as one: NaN would be number 0. */
+function requireCall(call: unknown): asserts call is Call {
+  if (typeof call !== "object" || call === null || !("abi" in call) || !("syscall" in call))
+    throw new TypeError("a call is { abi, syscall, args }");
+  requireAbi(call.abi);
+  const { syscall } = call;
+  if (
+    typeof syscall === "number"
+      ? syscall >> 0 !== syscall && syscall >>> 0 !== syscall
+      : typeof syscall !== "string"
+  )
+    throw new TypeError("syscall is a call's name, or its number: 32 bits, as the kernel sees it");
+  if ("args" in call && call.args !== undefined) requireRegisters(call.args);
+}
+
+/** @throws TypeError for what six registers cannot hold as BigInts */
+export function requireRegisters(args: unknown): asserts args is readonly bigint[] {
+  if (!Array.isArray(args) || args.length > 6 || !args.every((one) => typeof one === "bigint"))
+    throw new TypeError("args is an array of at most six BigInts, one for each register: [16n, 3n]");
 }
 
 /** The same for a resolved policy, an ABI, a number and the words of the arguments. */

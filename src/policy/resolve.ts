@@ -21,6 +21,7 @@ import {
   syscallsOf,
   twinsOf,
 } from "../syscalls/index.ts";
+import { requireAbi } from "./abi-name.ts";
 import { unaskable, whyNotAsked } from "./askable.ts";
 import { argumentNames, checkTarget } from "./check-target.ts";
 import { resolveCondition } from "./resolve-condition.ts";
@@ -92,11 +93,29 @@ function resolveAnew(policy: Policy, target: AbiName | undefined): Resolution {
   };
 }
 
+/** Whether a value is a policy that was read: it has its actions as objects; a document has them as text. */
+export function isPolicy(value: unknown): value is Policy {
+  const syscalls =
+    typeof value === "object" && value !== null && "syscalls" in value ? value.syscalls : undefined;
+  if (typeof syscalls !== "object" || syscalls === null || !("default" in syscalls)) return false;
+  return typeof syscalls.default === "object";
+}
+
+/** @throws TypeError for what is no policy: callers in JavaScript may pass anything, above all what was not looked at */
+export function requirePolicy(value: unknown): asserts value is Policy {
+  if (!isPolicy(value))
+    throw new TypeError(
+      "this is no policy: readPolicy and loadPolicy give one, or undefined and diagnostics that say why",
+    );
+}
+
 /**
  * The same for those who go by what the policy says: one with errors says nothing.
- * @throws TypeError where the policy has errors on this target
+ * @throws TypeError where the policy has errors on this target, or is none, and where there is no such target
  */
 export function resolveSound(policy: Policy, target: AbiName | undefined = hostAbi()): ResolvedPolicy {
+  requirePolicy(policy);
+  if (target !== undefined) requireAbi(target);
   const { resolved, diagnostics } = resolve(policy, target);
   const mistake = diagnostics.find((one) => one.severity === "error");
   if (mistake !== undefined) throw new TypeError(`the policy has an error: ${mistake.message}`);

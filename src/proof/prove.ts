@@ -2,7 +2,7 @@
  * Whether a filter says the same as a policy, for every architecture, number and argument. What is not proved is
  * refuted with a call that shows it, or undecided: never taken for proved.
  */
-import { callOfWords, check, emulateWords, type Filter } from "../bpf/index.ts";
+import { callOfWords, check, emulateWords, type Filter, requireFilter } from "../bpf/index.ts";
 import { returnValueOfDecision } from "../compiler/return-value.ts";
 import { evaluateWords } from "../policy/evaluate.ts";
 import { resolveSound } from "../policy/resolve.ts";
@@ -42,6 +42,7 @@ export interface ProveOptions {
 
 /** Proves a filter equal to a policy, or shows a call on which they differ. */
 export function prove(filter: Filter, policy: Policy, options: ProveOptions = {}): Verdict {
+  requireFilter(filter);
   return proveResolved(filter, resolveSound(policy, options.target ?? hostAbi()));
 }
 

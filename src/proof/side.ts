@@ -1,5 +1,5 @@
 /** What can be compared: a policy, a filter, or a stack of filters of which the strictest answer holds. */
-import { check, emulateWords, type Filter, strictest } from "../bpf/index.ts";
+import { check, emulateWords, type Filter, requireFilter, strictest } from "../bpf/index.ts";
 import { returnValueOf } from "../compiler/return-value.ts";
 import { evaluateWords } from "../policy/evaluate.ts";
 import { resolveSound } from "../policy/resolve.ts";
@@ -27,11 +27,14 @@ export type Side =
  * @throws TypeError for a policy with errors, a filter that the kernel would refuse, and a stack without filters
  */
 export function sideOf(one: Comparable, target: AbiName | undefined = hostAbi()): Side {
+  if (typeof one !== "object" || one === null)
+    throw new TypeError("a policy, a filter or an array of filters can be compared");
   if ("syscalls" in one) return { kind: "policy", resolved: resolveSound(one, target) };
-  const filters = "instructions" in one ? [one] : one;
+  const filters = Array.isArray(one) ? one : [one];
   if (filters.length === 0) throw new TypeError("a stack has one filter at least");
-  for (const { instructions } of filters) {
-    const [refusal] = check(instructions);
+  for (const filter of filters) {
+    requireFilter(filter);
+    const [refusal] = check(filter.instructions);
     if (refusal !== undefined) throw new TypeError(`the kernel refuses this filter: ${refusal.message}`);
   }
   return { kind: "stack", filters };

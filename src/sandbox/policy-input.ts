@@ -9,6 +9,7 @@ import {
   unnamedPolicy,
 } from "../formats/index.ts";
 import type { PolicyDocument } from "../formats/object.ts";
+import { isPolicy } from "../policy/resolve.ts";
 import type { Policy } from "../policy/types.ts";
 import { compiledFilters } from "./compiled-filters.ts";
 import { asksForSandbox, type PreparedPlan, PrepareError, preparePlan } from "./prepare.ts";
@@ -104,15 +105,4 @@ function unknownName(name: string): Diagnostic {
     severity: "error",
     message: `there is no built-in policy ${JSON.stringify(name)}: built-in are ${builtinPolicies().join(", ")}; for a file, use loadPolicy`,
   };
-}
-
-/** What was read has its actions as objects; a document has them as text. */
-function isPolicy(input: PolicyInput): input is Policy {
-  return (
-    typeof input === "object" &&
-    input !== null &&
-    "syscalls" in input &&
-    typeof input.syscalls === "object" &&
-    typeof input.syscalls.default === "object"
-  );
 }

@@ -116,18 +116,21 @@ export function spawn<I extends In, O extends In, E extends In>(
 export function spawn(command: string, options: SpawnOptions): ChildProcess & Denials;
 export function spawn(
   command: string,
-  second: readonly string[] | SpawnOptions,
+  second: readonly string[] | SpawnOptions | undefined,
   third?: SpawnOptions,
 ): ChildProcess & Denials {
-  const [args, options] = isArguments(second) ? [second, third] : [[], second];
+  // As Node: no arguments may be written as undefined.
+  const [args, options] = isArguments(second) ? [second ?? [], third] : [[], second];
   checkUsage(command, args, options);
   if (options.onAsk !== undefined && typeof options.onAsk !== "function")
     throw new TypeError('onAsk is a function that answers "once", "run" or "deny"');
   return start(command, args, options);
 }
 
-function isArguments(value: readonly string[] | SpawnOptions): value is readonly string[] {
-  return Array.isArray(value);
+function isArguments(
+  value: readonly string[] | SpawnOptions | undefined,
+): value is readonly string[] | undefined {
+  return value === undefined || value === null || Array.isArray(value);
 }
 
 /** Callers in JavaScript may pass anything; what Node itself looks at is left to it. */
@@ -138,6 +141,8 @@ function checkUsage(
 ): asserts options is SpawnOptions {
   if (typeof command !== "string" || command === "")
     throw new TypeError("the command is a text that is not empty: spawn(command, args, { policy })");
+  if (command.includes("\0"))
+    throw new TypeError("the command has a NUL byte in it, which no file's name has");
   if (!args.every((argument) => typeof argument === "string"))
     throw new TypeError("the arguments are an array of texts: spawn(command, args, { policy })");
   if (
