@@ -11,6 +11,7 @@ import {
   type KnownArguments,
   namedValues,
   namesOfValue,
+  namesWithin,
   type Syscall,
 } from "../syscalls/index.ts";
 import { cubesOf } from "./cubes.ts";
@@ -63,6 +64,8 @@ const mostIntervals = 64;
 const mostCubes = 512;
 const mostBranches = 512;
 const longestList = 4n;
+/** Of a value with more bits than this that have no name, none is named. */
+const mostUnnamed = 1;
 /** Of more values of an argument than this nothing is concluded for the names of another's. */
 const mostKnownValues = 8;
 const halfBits = 32n;
@@ -429,11 +432,22 @@ class ConditionWriter {
       return { word: named, bits: 32n, signed: argument.signed, ...names };
     if (isWhole && argument.width === 64 && asksHigh)
       return { word: named, bits: 64n, signed: argument.signed, ...names };
+    // The kernel reads 16 bits, and the filter looks at no others.
+    if (
+      isWhole &&
+      argument.width === 16 &&
+      cells.every(({ high: above, low: set }) => above === all && this.#isLow16(set))
+    )
+      return { word: named, bits: 32n, signed: false, mask: 0xffffn, ...names };
     const raw = { kind: "raw", index } as const;
     if (high !== undefined && asksHigh && !asksLow)
       return { word: raw, bits: 64n, signed: false, mask: halfOnes << halfBits, ...names };
     if (!asksHigh) return { word: raw, bits: 32n, signed: false, mask: halfOnes, ...names };
     return { word: raw, bits: 64n, signed: false, ...names };
+  }
+
+  #isLow16(set: Diagram): boolean {
+    return (this.#sets.top(set)?.level ?? 32) >= 16;
   }
 
   /** Tests of which one holds exactly for the cells' values. */
@@ -640,9 +654,12 @@ class ConditionWriter {
   #write(field: WrittenField, value: bigint, isMask: boolean): Value {
     const integer: Value = { kind: "integer", value };
     if (field.values === undefined || (isMask && !field.values.flags)) return integer;
-    const names = namesOfValue(this.#scope.abi, field.values, value);
-    if (names === undefined) return integer;
-    const items = names.map((name): Value => ({ kind: "constant", name }));
+    const { names, rest } = namesWithin(this.#scope.abi, field.values, value);
+    if (names.length === 0 || countOnes(rest) > mostUnnamed) return integer;
+    const items = [
+      ...names.map((name): Value => ({ kind: "constant", name })),
+      ...(rest === 0n ? [] : [{ kind: "integer", value: rest } as const]),
+    ];
     const [only] = items;
     return items.length === 1 && only !== undefined ? only : { kind: "union", items };
   }

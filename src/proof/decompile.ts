@@ -245,8 +245,14 @@ class Decompiler {
       }
     };
 
+    // In front of what is said by name, which would be meant for them too.
     const whole = this.#wholeAbis();
-    for (const [abi, value] of whole) say(this.#action(value), { abi: abi.name, target: { kind: "any" } });
+    const wholes = [...whole].map(
+      ([abi, value]): Rule => ({
+        action: this.#action(value),
+        selectors: [{ abi: abi.name, target: { kind: "any" } }],
+      }),
+    );
     const rest = this.#abis.filter((abi) => !whole.has(abi));
     for (const family of this.#families(rest)) this.#sayFamily(family, rest, sayCases);
     for (const abi of this.#abis) this.#sayNumbers(abi, sayCases);
@@ -254,7 +260,7 @@ class Decompiler {
     const plain = [...named.values()].flatMap(({ action, selectors }) =>
       this.#inGroups(action, selectors, rest).map((some): Rule => ({ action, selectors: some })),
     );
-    return [...conditional, ...plain];
+    return [...wholes, ...conditional, ...plain];
   }
 
   /** ABIs of which every call gets the same, and not the default. */

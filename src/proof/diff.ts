@@ -3,7 +3,6 @@
  * it, confirmed by emulating the filters and reading the rules for that one call.
  */
 import { strictness } from "../bpf/index.ts";
-import { printCondition } from "../policy/printer.ts";
 import { firstNegativeNumber, firstX32Number } from "../policy/resolved.ts";
 import type { Action } from "../policy/types.ts";
 import { type Abi, type AbiName, abis, syscallsOf } from "../syscalls/index.ts";
@@ -22,6 +21,7 @@ import {
   type Side,
   sideOf,
 } from "./side.ts";
+import { tellCondition } from "./told.ts";
 import { abiOfCall, writtenCall } from "./written-call.ts";
 
 /** Calls that the two sides answer differently, all in the same way. */
@@ -213,7 +213,7 @@ class Comparison {
       const [only] = others;
       const rest = others.length === 1 && only !== undefined ? only : { kind: "or" as const, items: others };
       const told = condition ?? (index > 0 ? negationOf(rest) : undefined);
-      const texts = [told, alone].flatMap((one) => (one === undefined ? [] : [printCondition(one)]));
+      const texts = [told, alone].flatMap((one) => (one === undefined ? [] : [tellCondition(one)]));
       const text = texts.reduce<string | undefined>(
         (shortest, one) => (shortest !== undefined && shortest.length <= one.length ? shortest : one),
         undefined,

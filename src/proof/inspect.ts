@@ -10,7 +10,6 @@ import {
   strictness,
 } from "../bpf/index.ts";
 import { printAction } from "../policy/action.ts";
-import { printCondition } from "../policy/printer.ts";
 import type { ToldCondition } from "../policy/types.ts";
 import { type Abi, type AbiName, abis, type Syscall, syscallByName, syscallsOf } from "../syscalls/index.ts";
 import { negationOf, orderedAlternativesOf, TellingLimit, TooManyConditions } from "./conditions.ts";
@@ -21,6 +20,7 @@ import { UnreadableFilter } from "./filter.ts";
 import { actionOfReturnValue } from "./meaning.ts";
 import { type Partition, Partitions, relatesOf } from "./partition.ts";
 import { partitionOfSide, sideOf } from "./side.ts";
+import { tellCondition } from "./told.ts";
 import { writtenCall } from "./written-call.ts";
 
 export interface Inspection {
@@ -146,7 +146,7 @@ class Inspector {
       const alternatives = orderedAlternativesOf(this.#partitions, partition, scope);
       const conditions = alternatives.map((one) => one.condition).filter((one) => one !== undefined);
       const cases = alternatives.map(({ condition, value }) => {
-        const text = condition === undefined ? otherwise(conditions) : printCondition(condition);
+        const text = condition === undefined ? otherwise(conditions) : tellCondition(condition);
         return { condition: text, action: written(value, abi.name) };
       });
       return { syscall: call.name, cases };
@@ -290,7 +290,7 @@ class Inspector {
 /** What is left by some conditions: the contrary of a single one where that is as quickly read as a word. */
 function otherwise([only, ...more]: readonly ToldCondition[]): string {
   if (only === undefined || more.length > 0 || (only.kind !== "test" && only.kind !== "words")) return "else";
-  const contrary = printCondition(negationOf(only));
+  const contrary = tellCondition(negationOf(only));
   return contrary.length <= longestContrary ? contrary : "else";
 }
 

@@ -29,7 +29,7 @@ export const fileCommandNames =
   "F_* -F_OK -F_RDLCK -F_WRLCK -F_UNLCK -F_EXLCK -F_SHLCK -F_SEAL_* -F_OWNER_* -F_LINUX_SPECIFIC_BASE";
 const fileCommand = one(fileCommandNames);
 const deviceRequest = one(
-  "TIOC* TC* FIO* SIOC* FS_IOC_* USERFAULTFD_IOC_NEW IOC_WATCH_QUEUE_SET_FILTER IOC_WATCH_QUEUE_SET_SIZE -TIOCM_* -TIOCPKT_* -TIOCSER_* -TIOCINQ -TCP_* -TCSANOW -TCSADRAIN -TCSAFLUSH -TCION -TCIOFF -TCOON -TCOOFF -TCIFLUSH -TCOFLUSH -TCIOFLUSH -SIOCINQ -SIOCOUTQ -SIOCGSTAMP_OLD -SIOCGSTAMPNS_OLD -SIOCDEVPRIVATE -SIOCPROTOPRIVATE",
+  "TIOC* TC* FIO* SIOC* FS_IOC_* DMA_BUF_IOCTL_SYNC USERFAULTFD_IOC_NEW IOC_WATCH_QUEUE_SET_FILTER IOC_WATCH_QUEUE_SET_SIZE -TIOCM_* -TIOCPKT_* -TIOCSER_* -TIOCINQ -TCP_* -TCSANOW -TCSADRAIN -TCSAFLUSH -TCION -TCIOFF -TCOON -TCOOFF -TCIFLUSH -TCOFLUSH -TCIOFLUSH -SIOCINQ -SIOCOUTQ -SIOCGSTAMP_OLD -SIOCGSTAMPNS_OLD -SIOCDEVPRIVATE -SIOCPROTOPRIVATE",
 );
 const processOption = one(
   "PR_SET_* PR_GET_* PR_CAPBSET_* PR_TASK_PERF_* PR_MPX_* PR_CAP_AMBIENT PR_MCE_KILL PR_MCE_KILL_GET -PR_SET_MM_* -PR_SET_VMA_* -PR_SET_PTRACER_ANY",
@@ -56,7 +56,21 @@ const socketType: NamedValues = {
   part: { mask: "SOCK_TYPE_MASK", names: socketKinds },
 };
 const fileKinds = "S_IFIFO S_IFCHR S_IFBLK S_IFREG S_IFSOCK";
-const nodeMode: NamedValues = { ...one(fileKinds), part: { mask: "S_IFMT", names: fileKinds } };
+const mode = flags("S_ISVTX S_ISGID S_ISUID");
+const nodeMode: NamedValues = {
+  ...flags(`${fileKinds} ${mode.names}`),
+  part: { mask: "S_IFMT", names: fileKinds },
+};
+const message = flags(
+  "MSG_OOB MSG_PEEK MSG_DONTROUTE MSG_CTRUNC MSG_TRUNC MSG_DONTWAIT MSG_EOR MSG_WAITALL MSG_CONFIRM MSG_ERRQUEUE MSG_NOSIGNAL MSG_MORE MSG_WAITFORONE MSG_ZEROCOPY MSG_FASTOPEN MSG_CMSG_CLOEXEC",
+);
+const sharedMemory = one(
+  "IPC_RMID IPC_SET IPC_STAT IPC_INFO SHM_LOCK SHM_UNLOCK SHM_STAT SHM_INFO SHM_STAT_ANY",
+);
+const semaphores = one(
+  "IPC_RMID IPC_SET IPC_STAT IPC_INFO GETPID GETVAL GETALL GETNCNT GETZCNT SETVAL SETALL SEM_STAT SEM_INFO SEM_STAT_ANY",
+);
+const messageQueue = one("IPC_RMID IPC_SET IPC_STAT IPC_INFO MSG_STAT MSG_INFO MSG_STAT_ANY");
 const internetProtocols = "IPPROTO_IP IPPROTO_* -IPPROTO_MAX";
 export const protocolsByDomain: DependentValues = {
   argument: "domain",
@@ -98,25 +112,30 @@ const resource = one("RLIMIT_* -RLIMIT_OFILE");
 /** By `call.argument` with the manual page's names. */
 const named: Readonly<Record<string, NamedValues>> = {
   "accept4.flags": flags("SOCK_CLOEXEC SOCK_NONBLOCK"),
-  "arch_prctl.op": machineCode,
   "arch_prctl.code": machineCode,
+  "arch_prctl.op": machineCode,
   "bpf.cmd": one(
     "BPF_MAP_* BPF_PROG_* BPF_OBJ_* BPF_LINK_* BPF_RAW_TRACEPOINT_OPEN BPF_TASK_FD_QUERY BPF_ENABLE_STATS BPF_ITER_CREATE BPF_TOKEN_CREATE -BPF_MAP_TYPE_* -BPF_PROG_TYPE_* -BPF_LINK_TYPE_* -BPF_OBJ_NAME_LEN -BPF_PROG_TEST_RUN",
   ),
+  "chmod.mode": mode,
   "clock_getres.clockid": clock,
   "clock_gettime.clockid": clock,
   "clock_nanosleep.clockid": clock,
   "clock_settime.clockid": clock,
   "clone.flags": cloneFlags,
+  "creat.mode": mode,
   "dup3.flags": flags("O_CLOEXEC"),
   "epoll_create1.flags": flags("EPOLL_CLOEXEC"),
   "epoll_ctl.op": one("EPOLL_CTL_*"),
   "eventfd2.flags": flags("EFD_*"),
   "fadvise64.advice": one("POSIX_FADV_*"),
-  "fcntl.op": fileCommand,
+  "fchmod.mode": mode,
+  "fchmodat.mode": mode,
+  "fchmodat2.mode": mode,
   "fcntl.cmd": fileCommand,
-  "fcntl64.op": fileCommand,
+  "fcntl.op": fileCommand,
   "fcntl64.cmd": fileCommand,
+  "fcntl64.op": fileCommand,
   "flock.operation": flags("LOCK_SH LOCK_EX LOCK_NB LOCK_UN"),
   "futex.futex_op": futexOperation,
   "getrandom.flags": flags("GRND_*"),
@@ -125,26 +144,33 @@ const named: Readonly<Record<string, NamedValues>> = {
   "inotify_init1.flags": flags("IN_CLOEXEC IN_NONBLOCK"),
   "ioctl.op": deviceRequest,
   "ioctl.request": deviceRequest,
+  "ipc.call": one("SEMOP SEMGET SEMCTL SEMTIMEDOP MSGSND MSGRCV MSGGET MSGCTL SHMAT SHMDT SHMGET SHMCTL"),
   "keyctl.op": keyOperation,
   "keyctl.operation": keyOperation,
   "kill.sig": signal,
   "lseek.whence": one("SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE"),
   "madvise.advice": one("MADV_*"),
   "memfd_create.flags": flags("MFD_* -MFD_HUGE_*"),
+  "mkdir.mode": mode,
+  "mkdirat.mode": mode,
   "mknod.mode": nodeMode,
   "mknodat.mode": nodeMode,
   "mlockall.flags": flags("MCL_*"),
-  "mmap.prot": protection,
-  "mmap2.prot": protection,
   "mmap.flags": mapping,
+  "mmap.prot": protection,
   "mmap2.flags": mapping,
+  "mmap2.prot": protection,
   "mount.mountflags": flags(
     "MS_* -MS_ASYNC -MS_SYNC -MS_INVALIDATE -MS_VERBOSE -MS_RMT_MASK -MS_MGC_VAL -MS_MGC_MSK",
   ),
   "mprotect.prot": protection,
+  "mq_open.mode": mode,
   "mremap.flags": flags("MREMAP_*"),
+  "msgctl.cmd": messageQueue,
   "open.flags": openFlags,
+  "open.mode": mode,
   "openat.flags": openFlags,
+  "openat.mode": mode,
   "personality.persona": persona,
   "pipe2.flags": flags("O_CLOEXEC O_NONBLOCK O_DIRECT O_NOTIFICATION_PIPE"),
   "pkey_mprotect.prot": protection,
@@ -155,11 +181,20 @@ const named: Readonly<Record<string, NamedValues>> = {
   "ptrace.op": traceRequest,
   "ptrace.request": traceRequest,
   "reboot.cmd": one("LINUX_REBOOT_CMD_*"),
+  "recvfrom.flags": message,
+  "recvmmsg.flags": message,
+  "recvmsg.flags": message,
   "rt_sigprocmask.how": one("SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"),
   "seccomp.operation": one("SECCOMP_SET_* SECCOMP_GET_*"),
+  "semctl.cmd": semaphores,
+  "sendmmsg.flags": message,
+  "sendmsg.flags": message,
+  "sendto.flags": message,
   "setns.nstype": flags("CLONE_NEW*"),
   "setrlimit.resource": resource,
   "setsockopt.level": level,
+  "shmat.shmflg": flags("SHM_RDONLY SHM_RND SHM_REMAP SHM_EXEC"),
+  "shmctl.cmd": sharedMemory,
   "shutdown.how": one("SHUT_RD SHUT_WR SHUT_RDWR"),
   "socket.domain": domain,
   "socket.type": socketType,
@@ -222,14 +257,25 @@ export function namesOfValue(
   values: NamedValues,
   value: bigint,
 ): readonly string[] | undefined {
+  const { names, rest } = namesWithin(abi, values, value);
+  return names.length > 0 && rest === 0n ? names : undefined;
+}
+
+/** The same, with the bits that have no name. */
+export function namesWithin(
+  abi: AbiName,
+  values: NamedValues,
+  value: bigint,
+): { readonly names: readonly string[]; readonly rest: bigint } {
+  const none = { names: [], rest: value };
   const known = constantsOf(abi, values.names).filter((constant) => constant.value >= 0n);
   const exact = known.find((constant) => constant.value === value);
-  if (exact !== undefined) return [exact.name];
-  if ((!values.flags && values.part === undefined) || value === 0n) return undefined;
+  if (exact !== undefined) return { names: [exact.name], rest: 0n };
+  if ((!values.flags && values.part === undefined) || value === 0n) return none;
   const mask = values.part === undefined ? 0n : (constantValue(abi, values.part.mask) ?? 0n);
   const kind = value & mask;
   const kinds = constantsOf(abi, values.part?.names ?? "").filter((constant) => constant.value === kind);
-  if (kind !== 0n && kinds.length === 0) return undefined;
+  if (kind !== 0n && kinds.length === 0) return none;
   const found: string[] = [];
   let rest = value & ~mask;
   for (const constant of [...known].reverse()) {
@@ -237,6 +283,6 @@ export function namesOfValue(
     found.unshift(constant.name);
     rest &= ~constant.value;
   }
-  if (rest !== 0n) return undefined;
-  return kind === 0n ? found : [...kinds.slice(0, 1).map(({ name }) => name), ...found];
+  if (!values.flags && rest !== 0n) return none;
+  return { names: kind === 0n ? found : [...kinds.slice(0, 1).map(({ name }) => name), ...found], rest };
 }

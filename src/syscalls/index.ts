@@ -21,6 +21,7 @@ export {
   type NamedValues,
   namedValues,
   namesOfValue,
+  namesWithin,
   optionsByLevel,
   protocolsByDomain,
 } from "./argument-constants.ts";

@@ -1,10 +1,20 @@
 // Filters of others, read back from their processes: the proof decides them, and tells them.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { emulate, filterOf, RET_ALLOW, RET_K, RET_KILL_PROCESS, ret } from "../../src/bpf/index.ts";
+import {
+  emulate,
+  type Filter,
+  filterOf,
+  RET_ALLOW,
+  RET_K,
+  RET_KILL_PROCESS,
+  ret,
+} from "../../src/bpf/index.ts";
 import { compile } from "../../src/compiler/index.ts";
 import { readPolicy } from "../../src/formats/index.ts";
+import { writePolicy } from "../../src/formats/write.ts";
 import { DecisionMaker } from "../../src/proof/decisions.ts";
+import { decompile } from "../../src/proof/decompile.ts";
 import { diff } from "../../src/proof/diff.ts";
 import { compareStacks } from "../../src/proof/equality.ts";
 import { decisionsOfFilter } from "../../src/proof/filter.ts";
@@ -145,4 +155,45 @@ test("what is left is told by itself in a difference", () => {
       "domain not in {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET} || domain == AF_NETLINK && protocol == NETLINK_AUDIT",
     ),
   );
+});
+
+/** The conditions of a call on an ABI, in their order. */
+function conditionsOf(files: readonly Filter[], abi: number, syscall: string): readonly string[] {
+  const found = inspectFilters(files, "x86_64").abis[abi]?.conditional.find((one) => one.syscall === syscall);
+  return found?.cases.map(({ condition }) => condition) ?? [];
+}
+
+test("a register that has to hold a 32-bit value is said to, and not which values are none", () => {
+  const renderer = [filterNamed("chromium-renderer")];
+  assert.deepEqual(conditionsOf(renderer, 0, "kill"), ["args[0] == 1", "args[0] fits in 32 bits", "else"]);
+  assert.equal(
+    conditionsOf(renderer, 0, "setsockopt")[1],
+    "args[1] fits in 32 bits && args[1] != SOL_SOCKET || args[1] == SOL_SOCKET && args[2] fits in 32 bits",
+  );
+  // A policy cannot say it in these words.
+  const policy = writePolicy(decompile(renderer, { lost: () => undefined }), "toml");
+  assert.match(policy.text, /^trap\(5\) kill\(args\[0\] not in \{0x100000000\.\.0xffffffff7fffffff\}\)$/m);
+});
+
+test("modes are told by their 16 bits and their names, flags with the few bits that have none", () => {
+  const service = realStacks.find(({ name }) => name === "systemd-service")?.filters ?? [];
+  assert.deepEqual(conditionsOf(service, 0, "chmod"), [
+    "(mode & (S_ISGID | S_ISUID)) == 0",
+    "mode & (S_ISGID | S_ISUID)",
+  ]);
+  assert.match(conditionsOf(service, 0, "clone")[0] ?? "", /^\(flags & \(CLONE_NEWNS \| .* \| 128\)\) == 0$/);
+  const man = [filterNamed("man")];
+  assert.deepEqual(
+    conditionsOf(man, 1, "ipc")[0],
+    "call in {SHMDT, SHMGET} || call == SHMAT && second == 0x1000 || call == SHMCTL && first == 2",
+  );
+});
+
+test("an ABI of which all calls get one answer is said in one rule, and first", () => {
+  const policy = writePolicy(
+    decompile([filterNamed("chromium-renderer")], { lost: () => undefined }),
+    "toml",
+  );
+  assert.match(policy.text, /^rules = '''\ntrap\(9\) x32:\*$/m);
+  assert.equal(policy.text.match(/x32:/g)?.length, 1);
 });

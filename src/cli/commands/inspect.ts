@@ -89,7 +89,7 @@ function show(
     );
     return typeof inspection === "string" ? 3 : 0;
   }
-  const sizes = filters.map(({ instructions }) => instructions.length).join(" + ");
+  const sizes = sumOf(filters.map(({ instructions }) => instructions.length));
   const wins = filters.length > 1 ? ", strictest answer wins" : "";
   print(
     `${title}  ${filters.length} filter${filters.length === 1 ? "" : "s"}, ${sizes} instructions${wins}\n`,
@@ -103,6 +103,14 @@ function show(
       print(format(disassemble(instructions, { annotate: annotateFilter(instructions, machine) })));
     }
   return typeof inspection === "string" ? 3 : 0;
+}
+
+/** So many numbers are read one by one. */
+const mostCounted = 6;
+
+/** `312 + 54`: of few filters each, of many their sum. */
+function sumOf(counts: readonly number[]): string {
+  return counts.length <= mostCounted ? counts.join(" + ") : `${counts.reduce((sum, one) => sum + one, 0)}`;
 }
 
 function inspected(filters: readonly Filter[], machine: Abi["machine"]): Inspection | string {
@@ -130,7 +138,7 @@ function textOfInspection({ filters, abis: all, otherArchitectures, weaknesses }
   row("other ABIs", otherArchitectures);
   row(
     "paths",
-    `at most ${filters.map((one) => one.longestPath).join(" + ")} instructions are executed for a call`,
+    `at most ${sumOf(filters.map((one) => one.longestPath))} instructions are executed for a call`,
   );
   if (native !== undefined)
     row(
