@@ -4,12 +4,15 @@
 //
 // KEPT says what the container's profile and first program were made of, and their hashes (src/lxc/kept.ts writes it).
 // Where each of those files is the very one that it was (device, inode, size, times of content and of change), the
-// kernel too, and what was made still has its hash, there is nothing to do. In every other case, and whatever goes wrong,
-// CALLGATE is executed, which makes everything anew. Nothing is ever started with less because of this file.
+// kernel too, and what was made still has its hash, there is nothing to do. A configuration may be another file, if all of
+// its lines that can matter are the same: of a network or a limit of memory, and of a comment, nothing is made. In every
+// other case, and whatever goes wrong, CALLGATE is executed, which makes everything anew. Nothing is ever started with less
+// because of this file.
 // Where somebody watches (`callgate lxc watch` listens beside KEPT), too.
 //
-//   16 bytes "callgate kept 2\0", 64 bytes kernel release; u32 made, u32 inputs; then
-//   made × (64 bytes BLAKE2b, path\0), inputs × (u64 device, inode, size, modified ns, changed ns, path\0)
+//   16 bytes "callgate kept 3\0", 64 bytes kernel release; u32 made, u32 inputs; then
+//   made × (64 bytes BLAKE2b, path\0),
+//   inputs × (u64 device, inode, size, modified ns, changed ns; u8 whether 64 bytes BLAKE2b of its lines follow; path\0)
 
 #include "blake2b.h"
 #include "read-whole.h"
@@ -25,9 +28,10 @@ enum {
   UNIX = 1, STREAM = 1, SOCKET_CLOEXEC = 0x80000, EPROTOTYPE = 91,
 };
 
-enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512 };
+enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512, CONFIGURATION_MAXIMUM = 256 << 10 };
 
 static uint8_t kept[KEPT_MAXIMUM + 1];
+static uint8_t configuration[CONFIGURATION_MAXIMUM + 1];
 
 static bool has_hash(const char *path, const uint8_t *wanted) {
   static uint8_t content[8 << 10];
@@ -42,6 +46,49 @@ static bool has_hash(const char *path, const uint8_t *wanted) {
     hash_add(&hash, content, (size_t)length);
   } while (length == (long)sizeof content);
   CALL(close, file);
+  uint8_t result[HASH_SIZE];
+  hash_end(&hash, result);
+  return same_hash(result, wanted);
+}
+
+// ── The lines of a configuration ───────────────────────────────────────────────────────────────────────────────
+
+// Keys of LXC's of which callgate makes nothing, whatever their values: the list is the one of src/lxc/kept.ts.
+static const char without_matter[][16] = {
+    "lxc.cgroup.",  "lxc.cgroup2.", "lxc.console.", "lxc.environment", "lxc.group",   "lxc.log.",
+    "lxc.monitor.", "lxc.net.",     "lxc.prlimit.", "lxc.start.",      "lxc.sysctl.", "lxc.uts.",
+};
+
+static bool begins_with(const uint8_t *line, size_t length, const char *word) {
+  for (size_t i = 0; word[i] != 0; i++)
+    if (i == length || line[i] != (uint8_t)word[i]) return false;
+  return true;
+}
+
+// Of a line that LXC or callgate could read another way, the answer is yes.
+static bool can_matter(const uint8_t *line, size_t length) {
+  if (begins_with(line, length, "# callgate:")) return true; // where its own lines begin and end
+  while (length > 0 && (*line == ' ' || *line == '\t')) line++, length--;
+  if (length == 0 || *line == '\n' || *line == '#') return false;
+  for (size_t i = 0; i < sizeof without_matter / sizeof without_matter[0]; i++)
+    if (begins_with(line, length, without_matter[i])) return false;
+  return true;
+}
+
+static bool has_lines(const char *path, const uint8_t *wanted) {
+  long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return false;
+  long length = read_whole(file, configuration, sizeof configuration);
+  CALL(close, file);
+  if (length < 0 || length > CONFIGURATION_MAXIMUM) return false;
+  struct hash hash;
+  hash_begin(&hash, NULL);
+  for (size_t start = 0, end; start < (size_t)length; start = end) {
+    end = start;
+    while (end < (size_t)length && configuration[end] != '\n') end++;
+    if (end < (size_t)length) end++;
+    if (can_matter(configuration + start, end - start)) hash_add(&hash, configuration + start, end - start);
+  }
   uint8_t result[HASH_SIZE];
   hash_end(&hash, result);
   return same_hash(result, wanted);
@@ -153,7 +200,7 @@ static bool nothing_changed(const char *path, const char **environment) {
   const uint8_t *counts = take(&reader, 8);
   if (magic == NULL || release == NULL || counts == NULL) return false;
   for (size_t i = 0; i < 16; i++)
-    if (magic[i] != (uint8_t)"callgate kept 2"[i]) return false;
+    if (magic[i] != (uint8_t)"callgate kept 3"[i]) return false;
   uint64_t made = number(counts, 4), inputs = number(counts + 4, 4);
   if (made == 0 || made > MADE_MAXIMUM || inputs == 0 || inputs > INPUTS_MAXIMUM) return false;
   if (!is_same_kernel(release)) return false;
@@ -164,9 +211,12 @@ static bool nothing_changed(const char *path, const char **environment) {
     if (name == NULL || !has_hash(name, hash)) return false;
   }
   for (uint64_t i = 0; i < inputs; i++) {
-    const uint8_t *facts = take(&reader, 40);
-    const char *name = facts == NULL ? NULL : take_path(&reader);
-    if (name == NULL || !is_same_file(name, facts)) return false;
+    const uint8_t *facts = take(&reader, 41);
+    if (facts == NULL || facts[40] > 1) return false;
+    const uint8_t *lines = facts[40] == 1 ? take(&reader, HASH_SIZE) : NULL;
+    if (facts[40] == 1 && lines == NULL) return false;
+    const char *name = take_path(&reader);
+    if (name == NULL || (!is_same_file(name, facts) && (lines == NULL || !has_lines(name, lines)))) return false;
     if (i == 0 && !is_configuration(name, environment)) return false;
   }
   return reader.left == 0;

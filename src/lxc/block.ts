@@ -4,8 +4,10 @@
  */
 import { join } from "node:path";
 
-export const beginMark = "# callgate: begin";
-export const endMark = "# callgate: end";
+/** What the two marks begin with. */
+export const ownMark = "# callgate:";
+export const beginMark = `${ownMark} begin`;
+export const endMark = `${ownMark} end`;
 const begin = `${beginMark} (by \`callgate lxc enable\`; \`callgate lxc disable\` removes these lines)`;
 /** The file had no line break at its end, and gets back none. */
 const beginUnended = `${begin} -`;

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { release } from "node:os";
 import { type ContainerFiles, filesOf } from "./block.ts";
-import { encodeKept } from "./kept.ts";
+import { encodeKept, type KeptOptions } from "./kept.ts";
 import { libseccompFile } from "./libseccomp.ts";
 import { answersOf, type Demand, initProgram, type Protection } from "./protection.ts";
 import type { Statements } from "./statements.ts";
@@ -30,13 +30,9 @@ export interface Installed {
   readonly state: ContainerState;
 }
 
-export interface InstallOptions {
+export interface InstallOptions extends Omit<KeptOptions, "made"> {
   readonly launcher: Uint8Array;
   readonly demandHash: string | undefined;
-  /** When the reading began, in milliseconds. */
-  readonly began: number;
-  /** Everything that was looked at; the configuration first. */
-  readonly inputs: readonly string[];
 }
 
 /** @throws Error of the file system */
@@ -44,7 +40,7 @@ export function installProtection(
   folder: string,
   protection: Protection,
   statements: Statements,
-  { launcher, demandHash, began, inputs }: InstallOptions,
+  { launcher, demandHash, ...looked }: InstallOptions,
 ): Installed {
   const files = filesOf(folder);
   // From here on until all is written there is nothing that a start could rely on.
@@ -75,12 +71,12 @@ export function installProtection(
     if (!readFileSync(file).equals(bytes)) throw new Error(`${file} is not what was written to it`);
   }
   // A start with a watcher is always made anew.
-  if (!protection.watched) keep(files, began, inputs);
+  if (!protection.watched) keep(files, looked);
   return { files, state };
 }
 
-function keep(files: ContainerFiles, began: number, inputs: readonly string[]): void {
-  const kept = encodeKept({ began, inputs, made: [files.profile, files.init, files.state] });
+function keep(files: ContainerFiles, looked: Omit<KeptOptions, "made">): void {
+  const kept = encodeKept({ ...looked, made: [files.profile, files.init, files.state] });
   if (kept !== undefined) replace(files.kept, kept, 0o644);
 }
 
@@ -91,7 +87,7 @@ function keep(files: ContainerFiles, began: number, inputs: readonly string[]): 
  */
 export function keepProtection(
   folder: string,
-  { demandHash, began, inputs }: Omit<InstallOptions, "launcher">,
+  { demandHash, ...looked }: Omit<InstallOptions, "launcher">,
 ): boolean {
   const files = filesOf(folder);
   const state = readState(folder);
@@ -99,7 +95,7 @@ export function keepProtection(
     return false;
   if (!hasHash(files.profile, state.profileHash) || !hasHash(files.init, state.initHash)) return false;
   rmSync(files.kept, { force: true });
-  keep(files, began, inputs);
+  keep(files, looked);
   return true;
 }
 

@@ -1,7 +1,7 @@
 // Debian packages: lxc, busybox-static
 // A start where nothing has changed needs no Node, and any change is seen.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { encodeKept } from "../../src/lxc/kept.ts";
@@ -110,18 +110,30 @@ describe("starts that need no Node", { skip: noContainers }, () => {
     });
   }
 
-  const comment = (): void => container.configure(`${container.config()}# a comment\n`);
+  test("lines that cannot matter changed: the hook sees it by itself, and starts nothing", () => {
+    settle();
+    const before = [written(), statSync(file("kept")).ino];
+    container.configure(`${container.config()}# a comment\nlxc.environment = A=1\n`);
+    writeFileSync(included, `# why\n${readFileSync(included, "utf8")}`);
+    restart();
+    assert.deepEqual([written(), statSync(file("kept")).ino], before);
+    assert.equal(container.callgate("verify", container.name).status, 0);
+  });
+
+  /** Callgate makes nothing of it, but the hook does not know that. */
+  const idle = (): void => container.configure(`${container.config()}lxc.tty.max = 4\n`);
 
   test("what changes no meaning: what was made and proved serves again, and is kept again", () => {
     settle();
     const before = written();
-    comment();
-    writeFileSync(included, `# why\n${readFileSync(included, "utf8")}`);
+    const keptBefore = statSync(file("kept")).ino;
+    idle();
     restart();
     assert.equal(written(), before);
     assert.equal(container.callgate("verify", container.name).status, 0);
     settle();
     assert.equal(written(), before);
+    assert.notEqual(statSync(file("kept")).ino, keptBefore);
   });
 
   for (const name of ["seccomp", "init", "state"]) {
@@ -134,7 +146,7 @@ describe("starts that need no Node", { skip: noContainers }, () => {
       writeFileSync(file(name), Buffer.concat([bytes, Buffer.from(name === "state" ? "}" : "\n")]), {
         mode: 0o555,
       });
-      comment();
+      idle();
       restart();
       assert.notEqual(written(), before);
       assert.equal(container.callgate("verify", container.name).status, 0);
@@ -154,16 +166,26 @@ describe("starts that need no Node", { skip: noContainers }, () => {
 });
 
 describe("the native hook's hash is Node's", { skip: process.platform !== "linux" }, () => {
-  const [config, made, kept] = ["config", "made", "kept"].map((name) => join(scratch(), `hook-${name}`)) as [
-    string,
-    string,
-    string,
-  ];
+  const [config, others, made, kept] = ["config", "conf.d", "made", "kept"].map((name) =>
+    join(scratch(), `hook-${name}`),
+  ) as [string, string, string, string];
   const answer = (): string =>
     run("/bin/sh", [
       "-c",
       `LXC_CONFIG_FILE=${config} exec ${nativeProgram("hook")} ${kept} /bin/echo executed`,
     ]).stdout;
+  /** As if all was read long after it was written. */
+  const keep = (): void => {
+    const written = encodeKept({
+      began: Date.now() + 3_600_000,
+      made: [made],
+      inputs: [config, others],
+      configurations: [config, others],
+    });
+    assert.ok(written !== undefined);
+    writeFileSync(kept, written);
+  };
+  mkdirSync(others, { recursive: true });
   writeFileSync(config, "");
 
   // Around the length of a block, and of what the hook reads at once.
@@ -171,10 +193,7 @@ describe("the native hook's hash is Node's", { skip: process.platform !== "linux
     test(`of ${length} bytes, and of no others`, () => {
       const bytes = Uint8Array.from({ length }, (_, index) => (index * 167 + (index >> 8)) & 0xff);
       writeFileSync(made, bytes);
-      // As if all was read long after it was written.
-      const written = encodeKept({ began: Date.now() + 3_600_000, made: [made], inputs: [config] });
-      assert.ok(written !== undefined);
-      writeFileSync(kept, written);
+      keep();
       assert.equal(answer(), "");
       for (const at of [0, length >> 1, length - 1].filter((one) => one >= 0 && one < length)) {
         writeFileSync(made, bytes.with(at, (bytes[at] ?? 0) ^ 1));
@@ -184,4 +203,57 @@ describe("the native hook's hash is Node's", { skip: process.platform !== "linux
       assert.equal(answer(), "executed\n");
     });
   }
+
+  const mark = "# callgate: begin (by somebody)\n";
+  const lines = `lxc.net.0.type = empty\n${mark}lxc.init.cmd = /x\nlxc.net.0.flags = up\n`;
+  for (const [name, text] of [
+    ["a comment more", `# why\n${lines}`],
+    ["one that is indented", lines.replace("lxc.init", " \t# why\nlxc.init")],
+    ["an empty line, and blanks", `\n${lines} \t`],
+    ["another network", lines.replace("empty", "veth")],
+    ["none", lines.replaceAll(/^lxc.net.*\n/gm, "")],
+    ["other limits", `${lines}lxc.cgroup2.memory.max = 1G\n lxc.prlimit.nofile = 9\nlxc.environment = A=1`],
+  ] as const) {
+    test(`a configuration with ${name} says the same`, () => {
+      writeFileSync(made, "");
+      writeFileSync(config, lines);
+      keep();
+      writeFileSync(config, text);
+      assert.equal(answer(), "");
+    });
+  }
+
+  for (const [name, text] of [
+    ["a statement more", `${lines}syscall.deny = keyctl\n`],
+    ["one behind the last line break", `${lines}syscall.deny = keyctl`],
+    ["a key that nobody knows", `${lines}lxc.unknown = 1\n`],
+    ["the key of all networks", `${lines}lxc.net =\n`],
+    ["another value", lines.replace("/x", "/y")],
+    ["a blank more in it", lines.replace("/x", " /x")],
+    ["lines the other way round", lines.replace(/^(# .*\n)(.*\n)/m, "$2$1")],
+    ["a mark less", lines.replace(mark, "")],
+    ["a mark that is indented", lines.replace(mark, ` ${mark}`)],
+    ["a mark more", `${lines}# callgate: end\n`],
+    ["a carriage return before a comment", `${lines}\r# why\n`],
+    ["a mark of another encoding", `\ufeff# why\n${lines}`],
+    ["a key at another place of its line", lines.replace("lxc.init", "x lxc.init")],
+    ["nothing", ""],
+    ["more than the hook reads", `${lines}${"#\n".repeat(128 * 1024)}`],
+  ] as const) {
+    test(`a configuration with ${name} is another one`, () => {
+      writeFileSync(made, "");
+      writeFileSync(config, lines);
+      keep();
+      writeFileSync(config, text);
+      assert.equal(answer(), "executed\n");
+    });
+  }
+
+  test("a folder of configurations is the very one that it was, and its files", () => {
+    writeFileSync(config, lines);
+    keep();
+    assert.equal(answer(), "");
+    writeFileSync(join(others, "more.conf"), "");
+    assert.equal(answer(), "executed\n");
+  });
 });

@@ -71,7 +71,12 @@ function prepareStart(
     const wiring = wiringProblems(config, folder);
     const launcher = readFileSync(nativeProgram("launcher"));
     const demandHash = watched ? undefined : hashOfDemand(demand, launcher, buildId);
-    const made = { demandHash, began, inputs: [...demand.consulted, ...ownFiles()] };
+    const made = {
+      demandHash,
+      began,
+      inputs: [...demand.consulted, ...ownFiles()],
+      configurations: config.consulted,
+    };
     if (!hasErrors([...demand.diagnostics, ...wiring]) && keepProtection(folder, made)) return undefined;
     const { protection, statements, diagnostics } = protectionFor(demand, { watched });
     const all = [...diagnostics, ...wiring];
