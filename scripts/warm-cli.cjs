@@ -21,6 +21,8 @@ const ways = [
 
 // A command that has ended ends Node, too; here more of them follow.
 process.exit = () => {};
+// A cache is for the flags that it was made with, and a command loads its parts with V8's usual ones.
+require("node:v8").setFlagsFromString = () => {};
 
 (async () => {
   process.argv = [process.execPath, main, ...ways[0]];

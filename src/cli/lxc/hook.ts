@@ -17,6 +17,7 @@ import { UsageError } from "../arguments.ts";
 import { buildId } from "../build-id.ts";
 import { printError } from "../output.ts";
 import { replaceFile } from "../replace-file.ts";
+import { expectShortRun } from "../short-run.ts";
 import type { LxcCommand } from "./command.ts";
 
 /** `hook pre-start FOLDER NAME lxc pre-start`, `hook first NAME lxc pre-start`: LXC puts the last three behind what the configuration says. */
@@ -78,6 +79,7 @@ function prepareStart(
       configurations: config.consulted,
     };
     if (!hasErrors([...demand.diagnostics, ...wiring]) && keepProtection(folder, made)) return undefined;
+    expectShortRun();
     const { protection, statements, diagnostics } = protectionFor(demand, { watched });
     const all = [...diagnostics, ...wiring];
     if (protection === undefined || hasErrors(all))
