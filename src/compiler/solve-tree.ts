@@ -97,7 +97,10 @@ function solveStates(
       weightBefore[i + 1] = (weightBefore[i] ?? 0) + weight;
     }
   };
-  /** Solves one stretch on all levels, from the top, where all shorter ones are solved for state t. */
+  /**
+   * Solves one stretch on all levels, from the top, where all shorter ones are solved for state t. A cold start's time is
+   * spent here: every branch is taken from the first stretches on, since V8 throws its machine code away at a new one.
+   */
   const solveStretch = (t: number, i: number, j: number): void => {
     const { places, upTo } = j - i < longestShort ? anywhere : atCuts;
     const firstPlace = upTo[i] ?? 0;
@@ -110,7 +113,7 @@ function solveStates(
       const levelBelow = square * (level - stepDown);
       const lefts = levelBelow + i * n - 1;
       const rights = levelBelow + j * n;
-      let least = t === states ? Number.POSITIVE_INFINITY : (byFirst[levelBelow + atFirst] ?? 0);
+      let least = byFirst[levelBelow + atFirst] ?? 0;
       let chosen = byEqual;
       // Where JEQ is the last test, none is better.
       for (let place = least === 0 ? lastPlace : firstPlace; place < lastPlace; place++) {
@@ -125,9 +128,13 @@ function solveStates(
       byLast[square * level + atLast] = passing + least;
       choice[square * (level * (states + 1) + t) + atFirst] = chosen;
     }
-    if (stepDown === 0) return;
-    byFirst[atFirst] = Number.POSITIVE_INFINITY;
-    byLast[atLast] = Number.POSITIVE_INFINITY;
+  };
+  /** Without a test left there is no tree for a stretch of several destinations. */
+  const closeUpTo = (levelsClosed: number, i: number, j: number): void => {
+    for (let level = 0; level < levelsClosed; level++) {
+      byFirst[square * level + i * n + j] = Number.POSITIVE_INFINITY;
+      byLast[square * level + j * n + i] = Number.POSITIVE_INFINITY;
+    }
   };
   /** The next stretch from i that is solved, by its end: all short ones are, and long ones between cuts. */
   const nextEnd = (i: number, j: number): number =>
@@ -143,7 +150,10 @@ function solveStates(
       alike[i * n + j] = kept;
       if (j !== solvedEnd) continue;
       solvedEnd = nextEnd(i, j);
-      if (kept === mixed) solveStretch(states, i, j);
+      if (kept !== mixed) continue;
+      // Nothing is left for JEQ to take out.
+      closeUpTo(levels, i, j);
+      solveStretch(states, i, j);
     }
   }
   // 2. They come back one by one. That matters for the stretches around each only, the shorter ones first.
@@ -156,7 +166,9 @@ function solveStates(
         const at = i * n + j;
         const kept = bothAlike(alike[at] ?? nothing, destination);
         alike[at] = kept;
-        if (kept === mixed) solveStretch(t, i, j);
+        if (kept !== mixed) continue;
+        solveStretch(t, i, j);
+        closeUpTo(stepDown, i, j);
       }
     }
   }
