@@ -369,17 +369,25 @@ export function attachProfileMember({ attachProfile: text }: Protection): StackM
   return policy === undefined ? undefined : { resolved: resolveSound(policy) };
 }
 
+/**
+ * The same of a profile and a filter that have just been made. The filter of a start that nobody watches was proved to be
+ * the policy by who compiled it: so the policy stands for it on this side as on the other, and the walk over both looks
+ * only at what the profile adds to the floor.
+ */
+export function compareMade(profile: Policy, made: Enforced): StackVerdict {
+  const { policy, floor, filter, watched } = made;
+  const first: StackMember = { resolved: resolveSound(profile) };
+  if (watched) return compareWithPolicy([first, { filter: filter.filter }], made, keyOf(filter));
+  const member = policyMember(policy, filter, keyOf(filter));
+  return compareStackMembers([first, member], [...floorMembers(floor), member]);
+}
+
 /** Why the two parts together are not the policy and the floor together; undefined when they are. */
 function proofProblem(text: string, made: Enforced): string | undefined {
   const { policy: profile } = readLxcProfile({ name: "callgate.seccomp", text }, profileOptions());
   if (profile === undefined)
     return "LXC would not take the profile that was made for it: this is a mistake in callgate";
-  const { filter } = made;
-  const verdict = compareWithPolicy(
-    [{ resolved: resolveSound(profile) }, { filter: filter.filter }],
-    made,
-    keyOf(filter),
-  );
+  const verdict = compareMade(profile, made);
   switch (verdict.verdict) {
     case "equal":
       return undefined;

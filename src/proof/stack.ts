@@ -7,7 +7,7 @@ import { returnValueOfDecision } from "../compiler/return-value.ts";
 import { evaluateWords } from "../policy/evaluate.ts";
 import type { Decision, ResolvedPolicy } from "../policy/resolved.ts";
 import { type Abi, type AbiName, abis } from "../syscalls/index.ts";
-import { DecisionMaker } from "./decisions.ts";
+import { DecisionMaker, type Decisions } from "./decisions.ts";
 import { compareStacks } from "./equality.ts";
 import { decisionsOfFilter, UnreadableFilter } from "./filter.ts";
 import { decisionsOfPolicy, type LaunchKeyRule } from "./policy.ts";
@@ -42,13 +42,20 @@ export function compareStackMembers(
   second: readonly StackMember[],
 ): StackVerdict {
   const maker = new DecisionMaker();
-  const decisionsOf = (member: StackMember) =>
-    "filter" in member
-      ? decisionsOfFilter(member.filter.instructions, maker)
-      : decisionsOfPolicy(member.resolved, maker, {
-          telling: "values",
-          ...(member.launchKey === undefined ? {} : { launchKey: member.launchKey }),
-        });
+  /** A member that stands on both sides is read once. */
+  const known = new Map<StackMember, Decisions>();
+  const decisionsOf = (member: StackMember): Decisions => {
+    const read =
+      known.get(member) ??
+      ("filter" in member
+        ? decisionsOfFilter(member.filter.instructions, maker)
+        : decisionsOfPolicy(member.resolved, maker, {
+            telling: "values",
+            ...(member.launchKey === undefined ? {} : { launchKey: member.launchKey }),
+          }));
+    known.set(member, read);
+    return read;
+  };
   try {
     const equality = compareStacks(first.map(decisionsOf), second.map(decisionsOf));
     if (equality.verdict !== "different") return equality;

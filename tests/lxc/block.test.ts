@@ -6,9 +6,16 @@ import { applyFixes } from "../../src/diagnostics/index.ts";
 import { readLxcProfile } from "../../src/formats/lxc-profile/read.ts";
 import { blockOf, hasBlock, rewriteFolder, withBlock, withoutBlock } from "../../src/lxc/block.ts";
 import { readConfigText } from "../../src/lxc/config.ts";
-import { compareWithPolicy, keyOf, protectionOf, splitCommand } from "../../src/lxc/protection.ts";
+import {
+  compareMade,
+  compareWithPolicy,
+  keyOf,
+  protectionOf,
+  splitCommand,
+} from "../../src/lxc/protection.ts";
 import { readStatements } from "../../src/lxc/statements.ts";
 import { resolveSound } from "../../src/policy/resolve.ts";
+import type { Policy } from "../../src/policy/types.ts";
 import { hostAbi } from "../../src/syscalls/index.ts";
 
 const block = (folder: string) =>
@@ -164,16 +171,40 @@ test("a profile or a filter that says less, or more, than the statements is not 
     "6.18.0",
   );
   assert.ok(protection !== undefined);
-  const verdictOf = (profile: string, filter: Filter): string => {
+  const read = (profile: string): Policy => {
     const { policy } = readLxcProfile({ name: "p", text: profile }, { target: hostAbi() ?? "x86_64" });
     assert.ok(policy !== undefined);
-    const stack = [{ resolved: resolveSound(policy) }, { filter }];
+    return policy;
+  };
+  const verdictOf = (profile: string, filter: Filter): string => {
+    const stack = [{ resolved: resolveSound(read(profile)) }, { filter }];
     return compareWithPolicy(stack, protection, keyOf(protection.filter, filter)).verdict;
   };
   const { profile } = protection;
   const { filter } = protection.filter;
   assert.equal(verdictOf(profile, filter), "equal");
   assert.equal(verdictOf(`${profile}mkdir errno 1\n`, filter), "different");
+  // What has just been made is compared in another way, and a floor with it.
+  const madeWith = (text: string, below: string | undefined): string =>
+    compareMade(read(text), {
+      ...protection,
+      floor: below === undefined ? undefined : { file: "f", text: below, policy: read(below) },
+    }).verdict;
+  const below = "2\ndenylist\nmkdir errno 13\nsocket errno 1 [0,16,==]\n";
+  for (const [text, floor, wanted] of [
+    [profile, undefined, "equal"],
+    ["2\ndenylist\n", undefined, "equal"],
+    [`${profile}mkdir errno 1\n`, undefined, "different"],
+    [`${profile}socket errno 1 [0,16,==]\n`, undefined, "different"],
+    [profile.replace("keyctl errno 1", "keyctl kill"), undefined, "different"],
+    [profile.replace("keyctl errno 1", "keyctl errno 2"), undefined, "equal"],
+    [below, below, "equal"],
+    [`${below}${profile.replace(/^2\n.*\n/, "")}`, below, "equal"],
+    [profile, below, "different"],
+    [below.replace("errno 13", "errno 12"), below, "different"],
+    [below.replace("socket", "socketpair"), below, "different"],
+  ] as const)
+    assert.equal(madeWith(text, floor), wanted, text);
   // Each instruction that answers: with another answer the whole is not what is stated.
   filter.instructions.forEach((one, at) => {
     if (one.code !== 0x06) return;
