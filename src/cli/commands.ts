@@ -6,6 +6,18 @@ import { lxcCommands, lxcGroup } from "./lxc/commands.ts";
 
 const help: OptionSpec = { name: "help", short: "h", help: "show this help" };
 const json: OptionSpec = { name: "json", help: "print facts for programs, as JSON" };
+const from: OptionSpec = {
+  name: "from",
+  value: "FORMAT",
+  help: "the format to read: toml, json, lxc or oci (default: found by the content)",
+  completes: ["toml", "json", "lxc", "oci"],
+};
+const target: OptionSpec = {
+  name: "target",
+  value: "ABI",
+  help: "what native means in the policy (default: this machine's ABI)",
+  completes: "abi",
+};
 
 /** Where a filter is written, and how. */
 const filterOutput: readonly OptionSpec[] = [
@@ -229,6 +241,8 @@ export const commands: readonly Command[] = [
         completes: ["text", "json", "github", "sarif"],
       },
       { name: "fix", help: "carry out the fixes that are offered, then say what is left" },
+      from,
+      target,
       json,
       help,
     ],
@@ -274,6 +288,8 @@ export const commands: readonly Command[] = [
         help: "only this ABI (default: all that the policy has rules for)",
         completes: "abi",
       },
+      from,
+      target,
       json,
       help,
     ],
@@ -302,12 +318,8 @@ export const commands: readonly Command[] = [
     options: [
       { name: "as-root", help: "the program has every capability (default: none)" },
       { name: "all", help: "list what is out of reach too, and what it lacks" },
-      {
-        name: "target",
-        value: "ABI",
-        help: "what native means in the policy (default: this machine's ABI)",
-        completes: "abi",
-      },
+      from,
+      target,
       json,
       help,
     ],
@@ -343,6 +355,7 @@ export const commands: readonly Command[] = [
         help: "the machine to compile for: what native means in the policy (default: this one)",
         completes: "abi",
       },
+      from,
       {
         name: "stack",
         help: "where the kernel takes no filter so large, write several: FILE-1, FILE-2 …, to be loaded together",
@@ -410,6 +423,7 @@ export const commands: readonly Command[] = [
       "The exit status is 0 when it was written, 1 when the policy has mistakes, and 2 when a file cannot be read or written.",
     ],
     options: [
+      from,
       { name: "to", value: "FORMAT", help: "the format to write", completes: ["toml", "json", "lxc"] },
       {
         name: "output",
@@ -528,11 +542,15 @@ export const commands: readonly Command[] = [
       "FILTER may be the number of a process, whose filters are read back from the kernel (as root). Where callgate started it, its launch key is left out, and what run adds to the policy for its sandbox is known.",
       "The exit status is 0 when it is proved, 1 when it is refuted, 2 when a file cannot be read, and 3 when it could not be decided.",
     ],
-    options: [json, help],
+    options: [from, target, json, help],
     examples: [
       { command: "callgate prove filter.bpf policy.toml", comment: "a filter that somebody else made" },
       { command: "callgate prove first.bpf+second.bpf policy.toml", comment: "both together" },
       { command: "sudo callgate prove 4711 policy.toml", comment: "what a process really has" },
+      {
+        command: "callgate prove --target aarch64 arm.bpf default",
+        comment: "a filter for another machine",
+      },
     ],
     stopAtOperand: false,
     usageStatus: 2,
@@ -549,6 +567,8 @@ export const commands: readonly Command[] = [
     ],
     options: [
       { name: "stricter", help: "only where B is milder than A: exit with 0 when B is at least as strict" },
+      from,
+      target,
       json,
       help,
     ],

@@ -8,6 +8,7 @@ import { loadPolicy, readFound, textOf } from "../formats/load.ts";
 import type { Policy } from "../policy/types.ts";
 import { launchKeyNote, readLiveFilters } from "./live-filters.ts";
 import { printError, terminalOptions } from "./output.ts";
+import type { readingOf } from "./reading.ts";
 
 /** What a file holds. */
 export type Loaded =
@@ -20,6 +21,9 @@ export type Loaded =
       readonly process?: { readonly launchKey: boolean };
     };
 
+/** How policies are read: `--from` and `--target`. */
+type Reading = ReturnType<typeof readingOf>;
+
 /** Far more than any filter and any policy has. */
 const largestInput = 8 << 20;
 
@@ -27,8 +31,8 @@ const largestInput = 8 << 20;
  * Loads a policy (a file or a built-in name), a filter, or several filters joined by `+`, the oldest first. Undefined
  * where that cannot be, and then it has been said why.
  */
-export function loadComparable(operand: string, command: string): Loaded | undefined {
-  if (builtinPolicies().includes(operand)) return policyRead(operand, loadPolicy(operand));
+export function loadComparable(operand: string, command: string, reading: Reading = {}): Loaded | undefined {
+  if (builtinPolicies().includes(operand)) return policyRead(operand, loadPolicy(operand, reading));
   if (isProcess(operand)) return processIn(operand, command);
   const parts = operand.includes("+") && !existsSync(operand) ? operand.split("+") : [operand];
   const filters: Filter[] = [];
@@ -44,7 +48,7 @@ export function loadComparable(operand: string, command: string): Loaded | undef
       );
       return undefined;
     }
-    if (parts.length === 1 && !isBinary(bytes)) return policyIn(operand, bytes, command);
+    if (parts.length === 1 && !isBinary(bytes)) return policyIn(operand, bytes, command, reading);
     const filter = filterIn(part, bytes, command);
     if (filter === undefined) return undefined;
     filters.push(filter);
@@ -96,9 +100,9 @@ export function holdsFilters(operand: string): boolean {
 }
 
 /** The bytes that were read are all that there is of a pipe: it is not read twice. */
-function policyIn(operand: string, bytes: Uint8Array, command: string): Loaded | undefined {
+function policyIn(operand: string, bytes: Uint8Array, command: string, reading: Reading): Loaded | undefined {
   const found = textOf(operand, bytes);
-  if (typeof found !== "string") return policyRead(operand, readFound(found));
+  if (typeof found !== "string") return policyRead(operand, readFound(found, reading));
   printError(`callgate ${command}: cannot read ${sanitise(JSON.stringify(operand))}: ${found}\n`);
   return undefined;
 }

@@ -38,7 +38,8 @@ export interface FoundPolicy {
   readonly filename: string;
 }
 
-const readFormats = ["toml", "json", "lxc", "oci"] as const;
+/** The formats that are read. */
+export const readFormats = ["toml", "json", "lxc", "oci"] as const;
 
 export interface ReadOptions {
   /** Found by content where it is not given. */

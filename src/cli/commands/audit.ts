@@ -15,13 +15,14 @@ import { resolve } from "../../policy/resolve.ts";
 import { type AbiName, abiByName, abis, hostAbi } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
+import { readingOf } from "../reading.ts";
 
 export function main(parsed: ParsedArguments): number {
   const [file, ...more] = parsed.operands;
   if (file === undefined) throw new UsageError("the policy is missing: callgate audit FILE");
   if (more.length > 0) throw new UsageError("audit takes one policy");
   const target = targetOf(valueOfOption(parsed, "target"));
-  const { policy, diagnostics } = loadPolicy(file, { target });
+  const { policy, diagnostics } = loadPolicy(file, { ...readingOf(parsed, file), target });
   if (policy === undefined || hasErrors(diagnostics)) {
     printError(renderDiagnostics(diagnostics, terminalOptions(2)));
     return 2;

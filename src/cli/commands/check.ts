@@ -20,6 +20,7 @@ import { findText, readFoundPartly, standardInput, unreadable } from "../../form
 import type { Policy } from "../../policy/types.ts";
 import { hasOption, nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
+import { readingOf } from "../reading.ts";
 import { version } from "../version.ts";
 
 const formats = ["text", "json", "github", "sarif"] as const;
@@ -30,7 +31,8 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const format = formatOf(parsed);
   const isFixing = hasOption(parsed, "fix");
   const diagnostics: Diagnostic[] = [];
-  for (const file of parsed.operands) diagnostics.push(...(await checkOperand(file, isFixing)));
+  for (const file of parsed.operands)
+    diagnostics.push(...(await checkOperand(file, readingOf(parsed, file), isFixing)));
   await report(format, diagnostics, parsed.operands);
   if (diagnostics.some((one) => one.id === "unreadable" || one.id === "unwritable")) return 2;
   return hasErrors(diagnostics) ? 1 : 0;
@@ -51,27 +53,38 @@ function formatOf(parsed: ParsedArguments): Format {
   return format;
 }
 
-async function checkOperand(operand: string, isFixing: boolean): Promise<readonly Diagnostic[]> {
+type Reading = ReturnType<typeof readingOf>;
+
+async function checkOperand(
+  operand: string,
+  reading: Reading,
+  isFixing: boolean,
+): Promise<readonly Diagnostic[]> {
   const found = findText(operand);
   if (typeof found === "string") return [unreadable(operand, found)];
-  const diagnostics = await checkText(found);
+  const diagnostics = await checkText(found, reading);
   if (!isFixing || !isFile(found.filename)) return diagnostics;
-  return fixFile(operand, found, diagnostics);
+  return fixFile(operand, found, reading, diagnostics);
 }
 
-async function checkText(found: FoundPolicy): Promise<readonly Diagnostic[]> {
-  const { policy, diagnostics, sound } = readFoundPartly(found);
+async function checkText(found: FoundPolicy, reading: Reading): Promise<readonly Diagnostic[]> {
+  const { policy, diagnostics, sound } = readFoundPartly(found, reading);
   if (policy === undefined && sound === undefined) return mended(diagnostics);
   // Lints are about our own language, and their fixes about its text.
-  if (isLxcProfile(found.text)) return diagnostics;
+  if (isLxcProfile(found.text, reading.format)) return diagnostics;
   const { lint, lintSound } = await import("../../lint/index.ts");
-  const isOwn = (source: Source): boolean => source.name === found.filename;
+  const options = {
+    isOwn: (source: Source): boolean => source.name === found.filename,
+    ...(reading.target === undefined ? {} : { target: reading.target }),
+  };
   if (policy === undefined) {
-    const told = sound === undefined ? [] : lintSound(sound, { isOwn });
+    const told = sound === undefined ? [] : lintSound(sound, options);
     return inTextOrder([...(await mended(diagnostics)), ...told]);
   }
-  const linted = [...(await mended(diagnostics)), ...lint(policy, { isOwn })];
-  return hasErrors(linted) || !mayBeTooLarge(policy) ? linted : [...linted, ...(await compileErrors(policy))];
+  const linted = [...(await mended(diagnostics)), ...lint(policy, options)];
+  return hasErrors(linted) || !mayBeTooLarge(policy)
+    ? linted
+    : [...linted, ...(await compileErrors(policy, reading))];
 }
 
 /** What the readers found, with fixes; most policies have nothing to be mended, and need not load what does it. */
@@ -91,6 +104,7 @@ const mostRounds = 10;
 async function fixFile(
   operand: string,
   found: FoundPolicy,
+  reading: Reading,
   diagnostics: readonly Diagnostic[],
 ): Promise<readonly Diagnostic[]> {
   let { text } = found;
@@ -99,7 +113,7 @@ async function fixFile(
   for (let round = 0; round < mostRounds; round++) {
     const fixed = applyFixes(left, { name: found.filename, text });
     if (fixed.applied.length === 0 || fixed.text === text) break;
-    const again = await checkText({ ...found, text: fixed.text });
+    const again = await checkText({ ...found, text: fixed.text }, reading);
     if (countErrors(again) > countErrors(left)) break;
     text = fixed.text;
     left = again;
@@ -169,10 +183,10 @@ function mayBeTooLarge({ syscalls }: Policy): boolean {
 }
 
 /** What only compiling shows: a policy that takes more than one filter. */
-async function compileErrors(policy: Policy): Promise<readonly Diagnostic[]> {
+async function compileErrors(policy: Policy, { target }: Reading): Promise<readonly Diagnostic[]> {
   const { compile, ProofError, TooLargeError } = await import("../../compiler/index.ts");
   try {
-    compile(policy);
+    compile(policy, target === undefined ? {} : { target });
     return [];
   } catch (error) {
     if (error instanceof TooLargeError)

@@ -14,6 +14,7 @@ import { type FilterOutput, filterOutput, writeFilter } from "../filter-output.t
 import type { FilterOrigin } from "../filter-text.ts";
 import { printError, terminalOptions } from "../output.ts";
 import { namedValues } from "../policy-constants.ts";
+import { readingOf } from "../reading.ts";
 
 export async function main(parsed: ParsedArguments): Promise<number> {
   const [file, ...more] = parsed.operands;
@@ -24,7 +25,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   if (asStack && output.out === "-")
     throw new UsageError("several filters are several files: --stack goes with -o FILE");
   const { target } = output;
-  const { policy, diagnostics } = loadPolicy(file, { target });
+  const { policy, diagnostics } = loadPolicy(file, { ...readingOf(parsed, file), target });
   const said = [...diagnostics, ...(policy === undefined ? [] : unaskedQuestions(policy, "filter"))];
   if (said.length > 0) printError(renderDiagnostics(said, terminalOptions(2)));
   if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;

@@ -6,10 +6,11 @@ import { printAction } from "../../policy/action.ts";
 import type { Policy } from "../../policy/types.ts";
 import { DecompileError, decompile } from "../../proof/decompile.ts";
 import { type Difference, UndecidedError } from "../../proof/diff.ts";
-import { type AbiName, abiByName, abis } from "../../syscalls/index.ts";
+import type { AbiName } from "../../syscalls/index.ts";
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { holdsFilters, loadFilters } from "../comparable.ts";
 import { print, printError, terminalOptions } from "../output.ts";
+import { readingOf } from "../reading.ts";
 import { writeFile } from "../replace-file.ts";
 
 export function main(parsed: ParsedArguments): number {
@@ -17,9 +18,10 @@ export function main(parsed: ParsedArguments): number {
   if (file === undefined) throw new UsageError("the policy is missing: callgate convert FILE --to FORMAT");
   if (more.length > 0) throw new UsageError("convert takes one policy");
   const format = formatOf(valueOfOption(parsed, "to"));
-  const target = targetOf(valueOfOption(parsed, "target"));
+  const reading = readingOf(parsed, file);
+  const { target } = reading;
   if (holdsFilters(file)) return convertFilters(parsed, file, format, target);
-  const { policy, diagnostics } = loadPolicy(file, target === undefined ? {} : { target });
+  const { policy, diagnostics } = loadPolicy(file, reading);
   const told = diagnostics.filter((one) => one.severity !== "note");
   if (told.length > 0) printError(renderDiagnostics(told, terminalOptions(2)));
   if (policy === undefined) return diagnostics.some((one) => one.id === "unreadable") ? 2 : 1;
@@ -94,14 +96,4 @@ function formatOf(word: string | undefined): string {
   throw new UsageError(
     `policies are not written as ${JSON.stringify(word)}: ${guess === undefined ? `formats are ${writtenFormats.join(", ")}` : `did you mean ${guess}?`}`,
   );
-}
-
-function targetOf(word: string | undefined) {
-  if (word === undefined || word === "native") return undefined;
-  const target = abiByName(word)?.name;
-  if (target === undefined)
-    throw new UsageError(
-      `there is no ABI ${JSON.stringify(word)}: ABIs are ${abis.map((one) => one.name).join(", ")}`,
-    );
-  return target;
 }

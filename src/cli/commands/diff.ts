@@ -2,11 +2,12 @@
 import { sanitise } from "../../diagnostics/index.ts";
 import { printAction } from "../../policy/action.ts";
 import { type Difference, diff, UndecidedError } from "../../proof/diff.ts";
-import { abis, hostAbi, syscallByName } from "../../syscalls/index.ts";
+import { type AbiName, abis, hostAbi, syscallByName } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { type Loaded, loadComparable } from "../comparable.ts";
 import { wrap } from "../help.ts";
 import { print, printError } from "../output.ts";
+import { readingOf, targetOf } from "../reading.ts";
 
 export function main(parsed: ParsedArguments): number {
   const [first, second, ...more] = parsed.operands;
@@ -14,13 +15,14 @@ export function main(parsed: ParsedArguments): number {
     throw new UsageError("diff takes two policies or filters: callgate diff A B");
   if (first === "-" && second === "-")
     throw new UsageError("standard input can be one of the two only: it is read once");
-  const a = loadComparable(first, "diff");
-  const b = loadComparable(second, "diff");
+  const a = loadComparable(first, "diff", readingOf(parsed, first));
+  const b = loadComparable(second, "diff", readingOf(parsed, second));
   if (a === undefined || b === undefined) return 2;
+  const target = targetOf(parsed);
   try {
-    const found = diff(comparable(a), comparable(b));
+    const found = diff(comparable(a), comparable(b), target === undefined ? {} : { target });
     const wanted = hasOption(parsed, "stricter") ? found.filter((one) => one.milder) : found;
-    report(parsed, wanted, found, a, b);
+    report(parsed, wanted, found, { a, b, target: target ?? hostAbi() });
     return wanted.length === 0 ? 0 : 1;
   } catch (error) {
     if (error instanceof UndecidedError) {
@@ -43,8 +45,7 @@ function report(
   parsed: ParsedArguments,
   wanted: readonly Difference[],
   all: readonly Difference[],
-  a: Loaded,
-  b: Loaded,
+  sides: Sides,
 ): void {
   const stricter = hasOption(parsed, "stricter");
   if (hasOption(parsed, "json")) {
@@ -72,17 +73,24 @@ function report(
     );
     if (row.of.length > 0) print(`${wrap(row.of.join(", "), 100, "    ")}\n`);
   }
-  print(`${closing(stricter, wanted, all, sanitise(a.name), sanitise(b.name))}\n`);
+  print(`${closing(stricter, wanted, all, sides)}\n`);
+}
+
+interface Sides {
+  readonly a: Loaded;
+  readonly b: Loaded;
+  /** The machine that they are for. */
+  readonly target: AbiName | undefined;
 }
 
 function closing(
   stricter: boolean,
   wanted: readonly Difference[],
   all: readonly Difference[],
-  a: string,
-  b: string,
+  { target, ...sides }: Sides,
 ): string {
-  const machine = abis.find(({ name }) => name === hostAbi())?.machine ?? "x86_64";
+  const [a, b] = [sanitise(sides.a.name), sanitise(sides.b.name)];
+  const machine = abis.find(({ name }) => name === target)?.machine ?? "x86_64";
   const names = abis.filter((abi) => abi.machine === machine).map(({ name }) => name);
   const everything = `${names.join(", ")}, every number and argument`;
   if (stricter)

@@ -23,6 +23,7 @@ import type { Action, Policy, Rule } from "../../policy/types.ts";
 import { type CallCases, callCases } from "../../proof/call-cases.ts";
 import type { Case } from "../../proof/reach.ts";
 import {
+  type AbiName,
   abiByName,
   abis,
   errnoName,
@@ -33,13 +34,14 @@ import {
 } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
+import { readingOf, targetOf } from "../reading.ts";
 
 export function main(parsed: ParsedArguments): number {
   const [file, text, ...more] = parsed.operands;
   if (file === undefined || text === undefined)
     throw new UsageError("explain takes a policy and a call: callgate explain FILE CALL");
   if (more.length > 0) throw new UsageError("explain takes one call: put it in quotes");
-  const loaded = loadPolicy(file);
+  const loaded = loadPolicy(file, readingOf(parsed, file));
   if (loaded.policy === undefined) {
     printError(renderDiagnostics(loaded.diagnostics, terminalOptions(2)));
     return 2;
@@ -58,7 +60,8 @@ export function explainCall(
   text: string,
   facts: Readonly<Record<string, string>> = {},
 ): number {
-  const abi = abiOption(valueOfOption(parsed, "abi"));
+  const target = targetOf(parsed) ?? hostAbi();
+  const abi = abiOption(valueOfOption(parsed, "abi"), target);
   const source = { name: "call", text };
   const { call, diagnostics: unread } = parseCall(plainText(source, text, 0));
   if (call === undefined) return refuse(unread);
@@ -82,7 +85,7 @@ export function explainCall(
     throw new UsageError("explain takes one call, by name or number");
 
   const asked = abiByName(abi ?? call.abi ?? "")?.name;
-  const { resolved } = resolve(policy);
+  const { resolved } = resolve(policy, target);
   const wanted =
     asked === undefined
       ? resolved
@@ -93,7 +96,7 @@ export function explainCall(
     const widened =
       known === undefined
         ? []
-        : resolve(extendPolicy(policy, { rules: [], abis: [known.name] })).resolved.abis;
+        : resolve(extendPolicy(policy, { rules: [], abis: [known.name] }), target).resolved.abis;
     const own = widened.find((one) => one.abi.name === asked);
     if (own !== undefined) return report(parsed, foreignCall(own.abi.name, call.target, policy), facts);
   }
@@ -119,8 +122,8 @@ export function explainCall(
   return 3;
 }
 
-function abiOption(name: string | undefined): string | undefined {
-  if (name === "native") return hostAbi();
+function abiOption(name: string | undefined, target: AbiName | undefined): string | undefined {
+  if (name === "native") return target;
   if (name === undefined || abiByName(name) !== undefined) return name;
   const names = abis.map((one) => one.name);
   throw new UsageError(

@@ -12,10 +12,11 @@ import { type Difference, diff, UndecidedError } from "../../proof/diff.ts";
 import { compareStackMembers, type StackDifference, type StackVerdict } from "../../proof/stack.ts";
 import { writtenCall } from "../../proof/written-call.ts";
 import { withSandboxRules } from "../../sandbox/sandbox-rules.ts";
-import { abis } from "../../syscalls/index.ts";
+import { type AbiName, abis, hostAbi } from "../../syscalls/index.ts";
 import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { loadComparable, loadStack } from "../comparable.ts";
 import { print, printError } from "../output.ts";
+import { readingOf, targetOf } from "../reading.ts";
 
 export function main(parsed: ParsedArguments): number {
   const [filterFile, policyFile, ...more] = parsed.operands;
@@ -24,15 +25,22 @@ export function main(parsed: ParsedArguments): number {
   if (filterFile === "-" && policyFile === "-")
     throw new UsageError("standard input can be one of the two only: it is read once");
   const stack = loadStack(filterFile, "prove");
-  const loaded = stack === undefined ? undefined : loadComparable(policyFile, "prove");
+  const loaded =
+    stack === undefined ? undefined : loadComparable(policyFile, "prove", readingOf(parsed, policyFile));
   if (stack === undefined || loaded === undefined) return 2;
   if (loaded.kind !== "policy") {
     printError(`callgate prove: ${sanitise(policyFile)} is a filter: callgate diff compares two filters\n`);
     return 2;
   }
   const { filters } = stack;
+  const target = targetOf(parsed) ?? hostAbi();
   const start = performance.now();
-  const { policy, resolved, verdict, added } = compared(filters, loaded.policy, stack.process !== undefined);
+  const { policy, resolved, verdict, added } = compared(
+    filters,
+    loaded.policy,
+    target,
+    stack.process !== undefined,
+  );
   const milliseconds = Math.max(1, Math.round(performance.now() - start));
   const asJson = hasOption(parsed, "json");
   const [filterName, policyName] = [sanitise(stack.name), `${sanitise(policyFile)}${added}`];
@@ -58,7 +66,7 @@ export function main(parsed: ParsedArguments): number {
       else print(`undecided: ${verdict.reason}\n`);
       return 3;
     case "different": {
-      const differences = differencesOf(filters, policy);
+      const differences = differencesOf(filters, policy, target);
       const different = differences && new Set<string>(differences.map((one) => one.abi ?? ""));
       const witness = firstOf(differences) ?? verdict.witness;
       const perAbi = resolved.abis.map(({ abi }) => ({
@@ -113,9 +121,14 @@ interface Compared {
  * filter too, and whose supervisor is handed the refusals: where it does not say the same as the policy alone, it is
  * compared with the policy and these.
  */
-function compared(filters: readonly Filter[], policy: Policy, isProcess: boolean): Compared {
+function compared(
+  filters: readonly Filter[],
+  policy: Policy,
+  target: AbiName | undefined,
+  isProcess: boolean,
+): Compared {
   const compareWith = (one: Policy, added: string): Compared => {
-    const resolved = resolveSound(one);
+    const resolved = resolveSound(one, target);
     const verdict = compareStackMembers(
       filters.map((filter) => ({ filter })),
       [{ resolved }],
@@ -150,9 +163,10 @@ function count(number: number, noun: string): string {
 function differencesOf(
   filters: Parameters<typeof diff>[0],
   policy: Parameters<typeof diff>[1],
+  target: AbiName | undefined,
 ): readonly Difference[] | undefined {
   try {
-    return diff(filters, policy);
+    return diff(filters, policy, target === undefined ? {} : { target });
   } catch (error) {
     if (error instanceof UndecidedError) return undefined;
     throw error;
