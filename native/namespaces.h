@@ -111,6 +111,8 @@ static void join_mounts(const struct namespaces_step *step) {
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
 }
 
+static void await_namespaces(void);
+
 static void enter_user_namespace(const struct id_maps_step *maps) {
   long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid));
   if (maps->kind == ID_MAP_ALL) {
@@ -118,6 +120,7 @@ static void enter_user_namespace(const struct id_maps_step *maps) {
     write_every_id(first_process, "/proc/self/gid_map", "/gid_map");
   }
   long result = CALL(setns, first_descriptor, CLONE_NEWUSER);
+  if (result == -ESRCH) await_namespaces(); // it could not make them, and says why
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
   has_user_namespace = true;
   if (maps->kind == ID_MAP_OWN) {

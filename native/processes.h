@@ -106,6 +106,8 @@ static void tell_first_process(void) {
   if (result != -EPIPE) must(STEP_NAMESPACES, "sendto", result);
 }
 
+static void await_namespaces(void) { await_first_process(STEP_NAMESPACES, made); }
+
 // As early as can be. It hears how far outer is.
 static void start_first_process(void (*run)(int channel)) {
   if (!plan.namespaces.present || first_process != 0) return;
@@ -140,7 +142,7 @@ static void drop_first_process(void) {
 // Waits until it has made the namespaces, and is then in them, too. Not yet in that of the processes.
 static void join_namespaces(const struct namespaces_step *step) {
   if (!step->present) return;
-  await_first_process(STEP_NAMESPACES, made);
+  await_namespaces();
   uint32_t others = step->flags & ~(uint32_t)(OF_FIRST_PROCESS | CLONE_NEWNS);
   if (others != 0) must(STEP_NAMESPACES, "setns", CALL(setns, first_descriptor, others));
 }
