@@ -91,44 +91,53 @@ export function writeLxcProfile(policy: Policy, options: WriteOptions): WrittenP
   const rules: string[] = [];
   for (const [name, calls] of callsByName(own)) {
     if (options.except?.has(name) === true) continue;
-    const missed: string[] = [];
-    const decided = calls.map((call) =>
-      linesOf(call, name, fallback, own, options.below === true, (_, message) => missed.push(message)),
-    );
-    const [first] = decided;
-    const needsRule = decided.some((one) => one !== undefined && one.length > 0);
-    if (first === undefined || !needsRule) {
-      for (const message of missed) lose(name, message);
-      continue;
-    }
-    if (!isKnown(name, own, options)) {
-      for (const message of missed) lose(name, message);
-      // What no kernel has served has the kernel's own answer.
-      if (calls.some(({ abi }) => syscallByName(abi.abi.name, name)?.since !== undefined))
-        lose(name, "libseccomp does not know this call: LXC would ignore the rule");
-      continue;
-    }
-    const reached = calls.flatMap((call, index) => (isReached(call.abi, name) ? [decided[index]] : []));
-    const isMissed = calls.some((call, index) => !isReached(call.abi, name) && decided[index]?.length !== 0);
-    const [shown] = reached;
-    const isAlike = reached.every((lines) => lines !== undefined && lines.join("\n") === shown?.join("\n"));
-    if (options.below !== true && (missed.length > 0 || isMissed || !isAlike)) {
-      const lines = linesAsRead({ name, calls, head, words: (action) => exactWordsOf(action, own), options });
-      if (lines !== undefined) {
-        rules.push(...lines.map((line) => `${name} ${line}`.trimEnd()));
-        continue;
-      }
-    }
+    const { lines, missed } = rulesOf({ name, calls, own, fallback, head, options });
     for (const message of missed) lose(name, message);
-    if (isMissed) lose(name, "LXC does not apply rules on it on every ABI");
-    if (shown === undefined) continue;
-    if (!isAlike) {
-      lose(name, "it is decided differently on different ABIs, and LXC's rules are for all of them");
-      continue;
-    }
-    rules.push(...shown.map((line) => `${name} ${line}`.trimEnd()));
+    rules.push(...lines.map((line) => `${name} ${line}`.trimEnd()));
   }
   return { text: `${head}\n${rules.map((line) => `${line}\n`).join("")}`, rules, losses };
+}
+
+interface NamedCalls {
+  readonly name: string;
+  readonly calls: readonly NamedCall[];
+  readonly own: readonly ResolvedAbi[];
+  readonly fallback: Action;
+  /** What stands before all rules. */
+  readonly head: string;
+  readonly options: WriteOptions;
+}
+
+/** What stands behind the name in each rule of it, and what the policy says of it beyond that. */
+function rulesOf({ name, calls, own, fallback, head, options }: NamedCalls): {
+  readonly lines: readonly string[];
+  readonly missed: readonly string[];
+} {
+  const missed: string[] = [];
+  const decided = calls.map((call) =>
+    linesOf(call, name, fallback, own, options.below === true, (_, message) => missed.push(message)),
+  );
+  const none = (...more: readonly string[]) => ({ lines: [], missed: [...missed, ...more] });
+  if (!decided.some((lines) => lines !== undefined && lines.length > 0)) return none();
+  if (!isKnown(name, own, options)) {
+    // What no kernel has served has the kernel's own answer.
+    const isServed = calls.some(({ abi }) => syscallByName(abi.abi.name, name)?.since !== undefined);
+    return none(...(isServed ? ["libseccomp does not know this call: LXC would ignore the rule"] : []));
+  }
+  const reached = calls.flatMap((call, index) => (isReached(call.abi, name) ? [decided[index]] : []));
+  const isMissed = calls.some((call, index) => !isReached(call.abi, name) && decided[index]?.length !== 0);
+  const [shown] = reached;
+  const isAlike = reached.every((lines) => lines !== undefined && lines.join("\n") === shown?.join("\n"));
+  if (options.below !== true && (missed.length > 0 || isMissed || !isAlike)) {
+    const words = (action: Action): string => exactWordsOf(action, own);
+    const lines = linesAsRead({ name, calls, head, words, options });
+    if (lines !== undefined) return { lines, missed: [] };
+  }
+  if (isMissed) missed.push("LXC does not apply rules on it on every ABI");
+  if (shown === undefined) return none();
+  if (!isAlike)
+    return none("it is decided differently on different ABIs, and LXC's rules are for all of them");
+  return { lines: shown, missed };
 }
 
 interface NamedCall {
