@@ -128,6 +128,15 @@ _Noreturn static void be_teller(long parent, int records, const char **environme
   become_printer(records, environment);
 }
 
+static void say_that_nobody_is_asked(long result) {
+  struct line line = {.length = 0};
+  put(&line, prefix);
+  put(&line, "nobody is asked, since the terminal cannot be opened: ");
+  put_failure(&line, "openat", "/dev/tty", result);
+  put_byte(&line, '\n');
+  CALL(write, 2, line.text, line.length);
+}
+
 // No terminal is no mistake: then there is nobody to be asked. One that is there and cannot be opened is said.
 static void open_terminal(void) {
   enum { O_NOCTTY = 0x100 };
@@ -136,13 +145,7 @@ static void open_terminal(void) {
   do opened = CALL(openat, AT_FDCWD, "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
   while (opened == -EINTR || opened == -EAGAIN);
   terminal = opened < 0 ? -1 : (int)opened;
-  if (opened >= 0 || opened == -ENXIO || opened == -ENOENT) return;
-  struct line line = {.length = 0};
-  put(&line, prefix);
-  put(&line, "nobody is asked, since the terminal cannot be opened: ");
-  put_failure(&line, "openat", "/dev/tty", opened);
-  put_byte(&line, '\n');
-  CALL(write, 2, line.text, line.length);
+  if (opened < 0 && opened != -ENXIO && opened != -ENOENT) say_that_nobody_is_asked(opened);
 }
 
 static void start_teller(const char **environment) {

@@ -9,7 +9,8 @@
 // is 32 R + N. NTH counts its calls of this number from 0: one that is repeated until something happens does not change
 // the others' place. One that a signal has interrupted and that is made again is one call: who ends at the same time as
 // somebody waits for another must not move all that follow.
-// TRANSPORT says how the launcher gets the plan: `plan` on descriptor 3, `spawn` on a socket there, `run` by ARGUMENTs.
+// TRANSPORT says how the launcher gets the plan: `plan` on descriptor 3, `spawn` on a socket there, `run` by ARGUMENTs, `ask` too,
+// with a terminal of its own.
 // With WAITS 1 the program waits for a signal, and gets SIGTERM by way of callgate as soon as it runs.
 //
 // A call is the launcher's when its instruction lies above 4 GiB: the launcher is position-independent, while this
@@ -28,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -64,7 +66,8 @@ static void check(int fine, const char *what) {
   exit(99);
 }
 
-static void become_launcher(int out, int err, int channel, int report) {
+static void become_launcher(int out, int err, int channel, int report, int terminal) {
+  if (terminal >= 0) check(setsid() >= 0 && ioctl(terminal, TIOCSCTTY, 0) == 0, "terminal");
   dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
   dup2(out, 1);
   dup2(err, 2);
@@ -132,6 +135,14 @@ static void print_text(const struct text *text) {
     else putchar(byte);
   }
   putchar('"');
+}
+
+// Both ends: it is there as long as somebody has the inner one.
+static void make_terminal(int *ends) {
+  ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  check(ends[0] >= 0 && grantpt(ends[0]) == 0 && unlockpt(ends[0]) == 0, "posix_openpt");
+  ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  check(ends[1] >= 0, "ptsname");
 }
 
 // Node's side of the library's socket, at a number of its own; answers the launcher's side.
@@ -260,14 +271,15 @@ static void has_stopped(int pid, int status, const struct target *target) {
 }
 
 static void run(struct target target) {
-  int out[2], err[2], pair[2], report = -1;
+  int out[2], err[2], pair[2], report = -1, terminal[2] = {-1, -1};
   check(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0, "pipe2");
   check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0, "socketpair");
   if (strcmp(transport, "spawn") == 0) report = send_plan();
+  if (strcmp(transport, "ask") == 0) make_terminal(terminal);
   fflush(stdout);
   callgate = fork();
   check(callgate >= 0, "fork");
-  if (callgate == 0) become_launcher(out[1], err[1], pair[1], report);
+  if (callgate == 0) become_launcher(out[1], err[1], pair[1], report, terminal[1]);
   close(out[1]);
   close(err[1]);
   close(pair[1]);
@@ -326,6 +338,8 @@ static void run(struct target target) {
     else if (one > 0) process_of(one)->pid = 0, left++;
     alone = one < 0 && errno == ECHILD;
   }
+  for (int i = 0; i < 2; i++)
+    if (terminal[i] >= 0) close(terminal[i]);
   struct text *texts[] = {&said, &complained, &reported};
   for (int i = 0; i < 3; i++)
     if (texts[i]->from >= 0) close(texts[i]->from);

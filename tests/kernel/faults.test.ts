@@ -62,16 +62,25 @@ const deniedProgram = compileC(
   fixed,
 );
 
-/** Node's stand-in: copies its first argument, a plan, to descriptor 3; and tells how much it was told there. */
+/**
+ * Node's stand-in: copies its first argument, a plan, to descriptor 3; and reads what it is told there, permits each call that it
+ * is asked about, and says both.
+ */
 const node = compileC(
   "node",
   `#include <fcntl.h>
    #include <unistd.h>
    static char plan[1 << 20];
+   static int permit(const unsigned *record) {
+     unsigned verdict[3] = {record[2], 1, record[4]};
+     return write(2, "asked\\n", 6) == 6 && write(3, verdict, sizeof verdict) == sizeof verdict;
+   }
    int main(int argc, char **argv) {
      if (argc > 2 && argv[2][0] == 't') {
-       long told = 0, count;
-       while ((count = read(3, plan, sizeof plan)) > 0) told += count;
+       long told = 0, seen = 0, count;
+       while ((count = read(3, plan + told, sizeof plan - told)) > 0)
+         for (told += count; told - seen >= 112 && told - seen >= *(unsigned *)(plan + seen + 4); seen += *(unsigned *)(plan + seen + 4))
+           if (*(unsigned *)(plan + seen) == 4 && !permit((unsigned *)(plan + seen))) return 9;
        return count == 0 && told > 0 && write(2, "told\\n", 5) == 5 ? 0 : 9;
      }
      long length = argc > 1 ? read(open(argv[1], O_RDONLY), plan, sizeof plan) : -1;
@@ -134,7 +143,7 @@ interface Outcome {
 
 interface Scenario {
   readonly name: string;
-  readonly transport: "plan" | "spawn" | "run" | "attached";
+  readonly transport: "plan" | "spawn" | "run" | "ask" | "attached";
   readonly steps: readonly PlanStep[];
   /** Started in control groups of this test's own, in which it looks for a place. */
   readonly inGroups?: boolean;
@@ -157,6 +166,7 @@ function supervise(
     plan: () => [launcher, "plan"],
     spawn: () => [launcher, "spawn", "3"],
     run: () => [launcher, "run", node, file],
+    ask: () => [launcher, "run", node, file],
     attached: () => [scratchFile("copy", attachPlan(readFileSync(launcher), plan), 0o755)],
   }[transport]();
   const ids = [user.uid ?? -1, user.gid ?? -1].map(String);
@@ -425,6 +435,25 @@ const reported = (to: "node" | "launcher", steps: readonly PlanStep[]): readonly
   ];
 };
 
+/** The same with a question about the first call, on a terminal. */
+const asking = (steps: readonly PlanStep[]): readonly PlanStep[] => {
+  const deciding: PlanStep = {
+    kind: "decidingFilter",
+    bytes: filterBytes([
+      [0x20, 0, 0, 0],
+      [0x15, 2, 0, called.getpgid],
+      [0x15, 2, 0, called.faccessat],
+      [0x06, 0, 0, 0x7fff0000],
+      [0x06, 0, 0, 0x7fc00000],
+      [0x06, 0, 0, 0x00050000 | EPERM],
+    ]),
+  };
+  return reported("node", steps).flatMap((step): readonly PlanStep[] => {
+    if (step.kind === "report") return [{ ...step, asks: true }];
+    return step.kind === "notifyingFilter" ? [deciding, step] : [step];
+  });
+};
+
 const people = [
   ...(isRoot ? [{ who: "root", user: {}, asRoot: true }] : []),
   { who: "an ordinary user", user: isRoot ? ordinaryUser : {}, asRoot: false },
@@ -455,6 +484,10 @@ const supervised: readonly Scenario[] = people.flatMap(({ who, user, asRoot }): 
     {
       ...{ name: `reports by Node, everything, ${who}`, transport: "run", ...common },
       steps: reported("node", full(asRoot)),
+    },
+    {
+      ...{ name: `questions, everything, ${who}`, transport: "ask", ...common },
+      steps: asking(full(asRoot)),
     },
     {
       ...{ name: `reports by the launcher, the filter alone, ${who}`, transport: "attached", ...common },
@@ -562,13 +595,20 @@ function ofReports(calls: readonly Call[]): readonly Call[] {
   );
 }
 
-const runs = "runs\n";
 const answered = /^runs\n(?:(?:refused|lost)\n){0,2}$/;
+const permitted = /^runs\nmade\n(?:(?:refused|lost)\n)?$/;
+
+/** No denied call was made, and one that is asked about only where somebody has permitted it. */
+function assertAnswered({ transport }: Scenario, { said, complained }: Outcome, message: string): void {
+  if (said === "") return;
+  const isPermitted = transport === "ask" && /^asked$/m.test(complained) && permitted.test(said);
+  assert.ok(isPermitted || answered.test(said), message);
+}
 
 /** Whether all was as it is without a fault. */
-const isUndisturbed = ({ said, complained, status }: Outcome): boolean =>
+const isUndisturbed = ({ transport }: Scenario, { said, complained, status }: Outcome): boolean =>
   status === 0 &&
-  said === `${runs}refused\nrefused\n` &&
+  said === `runs\n${transport === "ask" ? "made" : "refused"}\nrefused\n` &&
   /^told$|^denied {2}getpgid .*\n.*\ndenied {2}faccessat/m.test(complained);
 
 for (const scenario of supervised) {
@@ -582,12 +622,12 @@ for (const scenario of supervised) {
         for (const [call, outcome] of outcomes(scenario, "fail", errno, tried)) {
           const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
           assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
-          if (outcome.said !== "") assert.match(outcome.said, answered, message);
+          assertAnswered(scenario, outcome, message);
           // With the filter alone nobody waits for the supervisor, which may have others to answer: where it ends later than
           // the program, for which it did not answer, nobody says it.
           const isAlone = scenario.transport === "attached";
           const isUnseen = isAlone && call.within === "answer" && outcome.said.includes("lost");
-          if (!isUndisturbed(outcome) && call.within !== "leave" && !isUnseen)
+          if (!isUndisturbed(scenario, outcome) && call.within !== "leave" && !isUnseen)
             assert.match(outcome.complained, /^callgate: [^\n]+\n/m, message);
           // Without a program there is a step that has failed. Who has the listener or not may be gone when the program is
           // just there: it is ended then.
@@ -602,7 +642,7 @@ for (const scenario of supervised) {
       for (const [call, outcome] of outcomes(scenario, "kill", 0, tried)) {
         const message = `${call.name} in ${call.within}, ${call.place}: ${JSON.stringify(outcome)}`;
         assert.deepEqual([outcome.ended, outcome.left], [1, 0], message);
-        if (outcome.said !== "") assert.match(outcome.said, answered, message);
+        assertAnswered(scenario, outcome, message);
       }
     });
   });
@@ -670,13 +710,11 @@ const elsewhere: Readonly<Record<string, string>> = {
   open_plainly: "a file that a kept plan rests on, see kept-plan.test.ts",
   read_kept_file: "a plan that was kept, see kept-plan.test.ts",
   write_kept: "a plan that is kept, see kept-plan.test.ts",
+  say_that_nobody_is_asked: "what is said after the terminal could not be opened",
   say_that_nobody_tells: "what is said after Node could not be started",
   put_at: "a caller that has closed 0, 1 or 2, see report.test.ts",
-  become_printer: "a descriptor of the caller's, or a terminal, to tell on, see report.test.ts",
-  be_teller: "a terminal to ask on, see ask-terminal.test.ts",
-  open_terminal: "a terminal to ask on, see ask-terminal.test.ts",
-  look_for_askers: "questions, see ask-library.test.ts",
-  hear_verdict: "questions, see ask-library.test.ts",
+  become_printer: "a descriptor of the caller's to tell on, see report.test.ts",
+  look_for_askers: "somebody takes his time to answer, see ask-library.test.ts",
   end_readings: "a path that is held until the program's end, see attacks-reader.test.ts",
   be_reader: "more paths at once, see attacks-reader.test.ts",
   start_reading: "after a reader could not be made",
