@@ -3,11 +3,20 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { architecture, compileC, isRoot, probePath, root, scratchFile, scratchPath } from "./native.ts";
+import {
+  architecture,
+  compileC,
+  isRoot,
+  ordinaryUser,
+  probePath,
+  root,
+  scratchFile,
+  scratchPath,
+} from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
 const policy = scratchFile(
@@ -85,6 +94,47 @@ test("half a million denials by five threads: each is counted, and memory does n
   assert.ok(late - early < 256, `${early} KiB, and then ${late}`);
   assert.match(readFileSync(report, "utf8"), /"syscall":"keyctl",.*"count":500000[,}]/);
 });
+
+/** Processes that have a listener, among callgate's own and the program. */
+function whoListens(callgate: number): readonly number[] {
+  const all = [callgate];
+  for (const pid of all) {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+    all.push(...children.map(Number));
+  }
+  const isListener = (pid: number, descriptor: string): boolean =>
+    readlinkSync(`/proc/${pid}/fd/${descriptor}`) === "anon_inode:seccomp notify";
+  return all.filter((pid) =>
+    readdirSync(`/proc/${pid}/fd`).some((descriptor) => isListener(pid, descriptor)),
+  );
+}
+
+for (const mode of [["--filter-only", "--report=end"], ["--report=end"]])
+  test(`the supervisor alone has the listener, and nothing of it can be reached, ${mode[0]}`, {
+    skip: !isRoot && "needs to look into processes that are not dumpable",
+    timeout: 120_000,
+  }, async (t) => {
+    const program = compileC("many", many, ["-pthread"]);
+    const { uid, gid } = ordinaryUser;
+    const args = ["run", ...mode, "--policy", policy, "--", program, "1000"];
+    const child = spawn(callgate, args, { stdio: ["pipe", "pipe", "inherit"], uid, gid, cwd: "/" });
+    t.after(() => child.kill("SIGKILL"));
+    const ended = once(child, "exit");
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    assert.equal((await lines.next()).value, "wrong: 0");
+    const supervisor = supervisorOf(child.pid);
+    assert.deepEqual(whoListens(child.pid ?? 0), [supervisor]);
+    // What is not dumpable has files there that belong to root; the program is as any other.
+    const owner = (pid: number): number => statSync(`/proc/${pid}/environ`).uid;
+    assert.deepEqual([child.pid ?? 0, childOf(child.pid, 0), supervisor].map(owner), [0, 0, 0]);
+    const [last = 0] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .slice(-1);
+    assert.equal(owner(Number(last)), uid);
+    child.stdin.write("\n");
+    assert.deepEqual(await ended, [0, null]);
+  });
 
 /** One denial, and at a line of standard input many calls that are allowed, with conditions and without. */
 const allowed = `#define _GNU_SOURCE
