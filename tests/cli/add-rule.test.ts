@@ -57,6 +57,18 @@ describe("a rule is added before the one that asks", () => {
     assert.equal(added(`${head}rules = '''\nallow read\n'''\n`, -1).length, rule.length + 1);
   });
 
+  test("as the first of a file that has none", () => {
+    const lines = `rules = '''\n${rule}\n'''\n`;
+    assert.equal(added(head, -1), lines);
+    assert.equal(added(`${head}rules = []  # none yet\n`, -1), `"${rule}"`);
+    assert.equal(
+      added('version = 1\nextends = ["default"]\n[files]\nread = ["/srv"]\n', -1),
+      `\n[syscalls]\n${lines}`,
+    );
+    assert.equal(added('version = 1\n[files]\nread = ["/srv"]  # mine', -1), `\n\n[syscalls]\n${lines}`);
+    assert.equal(added(`version = 1\n  [syscalls] # here\ndefault = "deny"\n`, -1), lines);
+  });
+
   test("with the line ends of the file", () => {
     const text = `${head}rules = '''\nask socket(domain == AF_NETLINK)\n'''\n`.replaceAll("\n", "\r\n");
     const result = addRuleBefore({ name: "x", text }, rule, { start: text.indexOf("ask") });
@@ -65,7 +77,7 @@ describe("a rule is added before the one that asks", () => {
   });
 
   test("nowhere, where there is no place for it", () => {
-    for (const rules of ['rules = "ask socket"', "", "rules = []"])
-      assert.ok("problem" in addRuleBefore({ name: "x", text: `${head}${rules}\n` }, rule, undefined));
+    for (const text of [`${head}rules = "ask socket"\n`, 'version = 1\nsyscalls = { default = "deny" }\n'])
+      assert.ok("problem" in addRuleBefore({ name: "x", text }, rule, undefined), text);
   });
 });

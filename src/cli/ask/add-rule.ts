@@ -15,19 +15,20 @@ export function addRuleBefore(
   const section = root?.entries.get("syscalls")?.value;
   const rules = section?.kind === "table" ? section.entries.get("rules")?.value : undefined;
   const { text } = source;
+  if (rules === undefined) return addRules(text, `rules = '''\n${rule}\n'''\n`, section !== undefined);
   if (rules?.kind === "array") {
     const spans = rules.items.flatMap((item) => (item.span === undefined ? [] : [item.span]));
     const at =
       spans.find(({ start, end }) => asking !== undefined && start <= asking.start && asking.start < end) ??
       spans[0];
-    if (at === undefined) return { problem: "its list of rules is empty" };
+    if (at === undefined)
+      return rules.span === undefined ? nowhere : insert(text, rules.span.start + 1, `"${rule}"`);
     const indent = indentBefore(text, at.start);
     return insert(text, at.start, `"${rule}",${indent === undefined ? " " : `\n${indent}`}`);
   }
   const block = rules?.span;
   const isBlock = block !== undefined && /^('''|""")/.test(text.slice(block.start, block.start + 3));
-  if (block === undefined || !isBlock)
-    return { problem: "it has no rules = '''…''' and no list of rules under [syscalls]" };
+  if (block === undefined || !isBlock) return nowhere;
   const inside = asking !== undefined && block.start <= asking.start && asking.start < block.end;
   const indent = inside ? indentBefore(text, asking.start) : undefined;
   if (inside && indent !== undefined) return insert(text, asking.start, `${rule}\n${indent}`);
@@ -35,6 +36,22 @@ export function addRuleBefore(
   const quotes = block.start + 3;
   const newline = /^\r?\n/.exec(text.slice(quotes))?.[0].length ?? 0;
   return insert(text, quotes + newline, `${rule}\n`);
+}
+
+const nowhere = { problem: "it has no rules = '''…''' and no list of rules under [syscalls]" };
+
+/** A file's first rules: one that says nothing but what it extends may have asked, too. */
+function addRules(
+  text: string,
+  rules: string,
+  hasSection: boolean,
+): { readonly text: string } | { readonly problem: string } {
+  if (!hasSection) {
+    const gap = text === "" || text.endsWith("\n") ? "\n" : "\n\n";
+    return insert(text, text.length, `${gap}[syscalls]\n${rules}`);
+  }
+  const header = /^[ \t]*\[syscalls\][^\n]*\n/m.exec(text);
+  return header === null ? nowhere : insert(text, header.index + header[0].length, rules);
 }
 
 function insert(text: string, at: number, added: string): { readonly text: string } {
