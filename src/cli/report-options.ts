@@ -1,6 +1,8 @@
 /** What a command line says of reports: `--report=MODE` and `--report-to FILE|N`. */
+import { dirname, resolve } from "node:path";
 import { hasQuestions } from "../denials/supervised.ts";
 import { canTypeAnswers } from "../denials/unasked.ts";
+import { realPath } from "../sandbox/lookups.ts";
 import type { PreparedPlan, ReportOptions } from "../sandbox/prepare.ts";
 import { type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { PolicyFile } from "./ask/always.ts";
@@ -54,6 +56,8 @@ export function reportRequest(
  */
 function refuseUnwritable(file: string): void {
   const isOwn = file.startsWith("/dev/") || file.startsWith("/proc/");
+  // A kept plan rests on its folder. The file itself comes and goes with each report.
+  if (!isOwn) realPath(dirname(resolve(file)));
   const why = file === "" ? "it names no file" : isOwn ? undefined : whyUnwritable(file);
   if (why !== undefined) throw new UsageError(`--report-to ${JSON.stringify(file)}: ${why}`);
 }

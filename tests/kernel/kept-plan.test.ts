@@ -3,6 +3,7 @@
 // Debian packages: util-linux
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   readFileSync,
@@ -170,6 +171,20 @@ for (const person of everybody) {
       const { fresh, stderr } = world.run(args);
       assert.equal(fresh, true);
       assert.match(stderr, /cannot create .envrc/);
+    });
+
+    test("changed gives a fresh plan: the folder of a report that is to come", () => {
+      const world = new World(person);
+      const args = ["--policy", "../policy.toml", "--report-to", "../reports/one", "--", "echo", "done"];
+      mkdirSync(world.path("reports"));
+      chmodSync(world.path("reports"), 0o777);
+      world.settle(args);
+      writeFileSync(world.path("reports/one"), "");
+      assert.equal(world.run(args).fresh, false, "the file itself comes and goes");
+      rmSync(world.path("reports"), { recursive: true });
+      const { fresh, status, stdout, stderr } = world.run(args);
+      assert.deepEqual([fresh, status, stdout], [true, 125, ""]);
+      assert.match(stderr, /--report-to "\.\.\/reports\/one": its folder does not exist/);
     });
 
     test("changed gives a fresh plan: callgate itself", () => {
