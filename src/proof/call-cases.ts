@@ -10,10 +10,18 @@ import {
   wordsOfArgument,
 } from "../policy/resolved.ts";
 import type { Condition } from "../policy/types.ts";
-import { type Abi, type Argument, multiplexedOf, syscallByName, syscallByNumber } from "../syscalls/index.ts";
+import {
+  type Abi,
+  type Argument,
+  argumentNamed,
+  multiplexedOf,
+  syscallByName,
+  syscallByNumber,
+  twinsOf,
+} from "../syscalls/index.ts";
 import { type Case, type Reach, reachableCases } from "./reach.ts";
 
-/** One way in which an ABI makes the call: directly, or through a multiplexer. */
+/** One way in which an ABI makes the call: directly or through a multiplexer, itself or as a twin. */
 export interface CallCases {
   readonly abi: Abi;
   readonly nr: number;
@@ -21,7 +29,11 @@ export interface CallCases {
   readonly name: string | undefined;
   /** `socketcall`, where the call is made through it. */
   readonly through: string | undefined;
+  /** The call that was asked for, where this is another name of the same work: the same rules govern it. */
+  readonly twinOf: string | undefined;
   readonly args: readonly Argument[] | undefined;
+  /** The arguments that were given, as this way has them. */
+  readonly given: WrittenCall["args"];
   readonly cases: readonly Case[];
   /** Whether these are all; where the rules are too many to tell, there may be more. */
   readonly isComplete: boolean;
@@ -40,7 +52,8 @@ export function callCases(resolved: ResolvedPolicy, call: WrittenCall): CallCase
     if (call.abi !== undefined && call.abi !== abi.name) continue;
     for (const way of waysOf(abi, call.target)) {
       const known = new Map(way.known);
-      for (const { span, ...problem } of fillIn(known, abi, way, call)) {
+      const given = way.twinOf === undefined ? call.args : givenToTwin(call.args, call.target, abi, way);
+      for (const { span, ...problem } of fillIn(known, abi, way, given)) {
         if (diagnostics.some((one) => one.message === problem.message)) continue;
         diagnostics.push({
           id: problem.id,
@@ -50,14 +63,14 @@ export function callCases(resolved: ResolvedPolicy, call: WrittenCall): CallCase
           ...(problem.label === undefined ? {} : { label: problem.label }),
         });
       }
-      const { nr, name, through, args } = way;
-      calls.push({ abi, nr, name, through, args, ...reachableCases(resolved, { known }) });
+      const { nr, name, through, twinOf, args } = way;
+      calls.push({ abi, nr, name, through, twinOf, args, given, ...reachableCases(resolved, { known }) });
     }
   }
   return { calls, diagnostics };
 }
 
-interface Way extends Omit<CallCases, keyof Reach | "abi"> {
+interface Way extends Omit<CallCases, keyof Reach | "abi" | "given"> {
   readonly known: ReadonlyMap<number, number>;
 }
 
@@ -66,6 +79,7 @@ function waysOf(abi: Abi, target: WrittenCall["target"]): readonly Way[] {
     nr,
     name,
     through: undefined,
+    twinOf: undefined,
     args,
     known: new Map([
       [wordOfArch, abi.arch],
@@ -77,30 +91,49 @@ function waysOf(abi: Abi, target: WrittenCall["target"]): readonly Way[] {
     return [direct(target.nr, call?.name, call?.args)];
   }
   if (target.kind !== "name") return [];
-  const call = syscallByName(abi.name, target.name);
-  const ways: Way[] = call === undefined ? [] : [direct(call.nr, call.name, call.args)];
-  for (const one of multiplexedOf(abi.name)) {
-    const multiplexer = one.name === target.name ? syscallByName(abi.name, one.multiplexer) : undefined;
-    if (multiplexer === undefined) continue;
-    const { known } = direct(multiplexer.nr, undefined, undefined);
-    const word = wordsOfArgument(one.selector.index, abi.endian).low;
-    ways.push({
-      nr: multiplexer.nr,
-      name: one.name,
-      through: one.multiplexer,
-      args: one.args,
-      known: new Map([...known, [word, one.code]]),
-    });
-  }
-  return ways;
+  return twinsOf(target.name).flatMap((name): readonly Way[] => {
+    const call = syscallByName(abi.name, name);
+    const ways: Way[] = call === undefined ? [] : [direct(call.nr, call.name, call.args)];
+    for (const one of multiplexedOf(abi.name)) {
+      const multiplexer = one.name === name ? syscallByName(abi.name, one.multiplexer) : undefined;
+      if (multiplexer === undefined) continue;
+      const way = direct(multiplexer.nr, one.name, one.args);
+      const word = wordsOfArgument(one.selector.index, abi.endian).low;
+      ways.push({ ...way, through: one.multiplexer, known: new Map([...way.known, [word, one.code]]) });
+    }
+    return ways.map((way) => ({ ...way, twinOf: name === target.name ? undefined : target.name }));
+  });
+}
+
+/**
+ * What was written for a call, for its twin, which may have arguments in other places or lack some: by their names. What it
+ * does not have stays open.
+ */
+function givenToTwin(
+  given: WrittenCall["args"],
+  target: WrittenCall["target"],
+  abi: Abi,
+  way: Way,
+): WrittenCall["args"] {
+  const asked = target.kind === "name" ? syscallByName(abi.name, target.name)?.args : undefined;
+  return given.flatMap((one) => {
+    const name = one.name ?? (asked ?? way.args)?.[one.index]?.name;
+    const argument = name === undefined ? undefined : argumentNamed(way.args ?? [], name);
+    return argument === undefined ? [] : [{ ...one, name: argument.name }];
+  });
 }
 
 /** Puts the given arguments where the ABI has them. */
-function fillIn(known: Map<number, number>, abi: Abi, way: Way, call: WrittenCall): readonly Problem[] {
+function fillIn(
+  known: Map<number, number>,
+  abi: Abi,
+  way: Way,
+  given: WrittenCall["args"],
+): readonly Problem[] {
   const problems: Problem[] = [];
   const report = (problem: Problem): number => problems.push(problem);
   const callName = way.name ?? `#${way.nr}`;
-  for (const { index, name, value, span } of call.args) {
+  for (const { index, name, value, span } of given) {
     const argument = name ?? way.args?.[index]?.name;
     if (argument === undefined && way.args !== undefined) {
       const message = `${callName} takes ${way.args.length} argument${way.args.length === 1 ? "" : "s"}`;

@@ -16,7 +16,7 @@ import { warningsAbout } from "../../formats/lxc-profile/warnings-about.ts";
 import { printAction } from "../../policy/action.ts";
 import { plainText } from "../../policy/document.ts";
 import { extendPolicy } from "../../policy/extend.ts";
-import { parseCall, type WrittenCall } from "../../policy/parser.ts";
+import { parseCall } from "../../policy/parser.ts";
 import { printRule, printValue } from "../../policy/printer.ts";
 import { resolve } from "../../policy/resolve.ts";
 import type { Action, Policy, Rule } from "../../policy/types.ts";
@@ -112,7 +112,7 @@ export function explainCall(
   }
   const status = report(
     parsed,
-    calls.flatMap((one) => one.cases.map((found) => outcome(call, one, found, policy))),
+    calls.flatMap((one) => one.cases.map((found) => outcome(one, found, policy))),
     facts,
   );
   if (calls.every((one) => one.isComplete)) return status;
@@ -142,6 +142,7 @@ interface Outcome {
   readonly syscall: string | null;
   readonly nr: number;
   readonly through: string | undefined;
+  readonly twinOf: string | undefined;
   /** The call as it was asked for. */
   readonly asked: string;
   /** Arguments that were given and lie in memory here. */
@@ -154,12 +155,7 @@ interface Outcome {
   readonly example: string;
 }
 
-function outcome(
-  written: WrittenCall,
-  call: CallCases,
-  { origin, returnValue, words }: Case,
-  policy: Policy,
-): Outcome {
+function outcome(call: CallCases, { origin, returnValue, words }: Case, policy: Policy): Outcome {
   const rule = typeof origin === "object" ? origin : undefined;
   const by = typeof origin === "object" ? "rule" : origin === "launch key" ? "default" : origin;
   const action = rule?.action ?? fallbackAction(by, policy);
@@ -168,8 +164,9 @@ function outcome(
     syscall: call.name ?? null,
     nr: call.nr,
     through: call.through,
-    asked: describeAsked(written, call),
-    unseen: argumentsInMemory(written, call),
+    twinOf: call.twinOf,
+    asked: describeAsked(call),
+    unseen: argumentsInMemory(call),
     action,
     errno: errnoOf(returnValue, call),
     by,
@@ -194,6 +191,7 @@ function foreignCall(
       syscall: target.name ?? null,
       nr: call?.nr ?? target.nr ?? 0,
       through: undefined,
+      twinOf: undefined,
       unseen: [],
       asked: target.name ?? `#${target.nr ?? 0}`,
       action,
@@ -244,20 +242,20 @@ function exampleOf(call: CallCases, words: readonly number[]): string {
 }
 
 /** The call as it was asked for, every argument by its name. */
-function describeAsked(call: WrittenCall, way: CallCases): string {
-  const given = call.args.map(
+function describeAsked(way: CallCases): string {
+  const given = way.given.map(
     ({ index, name, value }) =>
       `${name ?? way.args?.[index]?.name ?? `args[${index}]`} = ${printValue(value)}`,
   );
   return `${way.name ?? `#${way.nr}`}${given.length === 0 ? "" : `(${given.join(", ")})`}`;
 }
 
-function argumentsInMemory(call: WrittenCall, way: CallCases): readonly string[] {
+function argumentsInMemory(way: CallCases): readonly string[] {
   return (way.args ?? [])
     .filter(
       ({ place, name }, at) =>
         place.kind === "memory" &&
-        call.args.some((one) => (one.name ?? "") === name || (one.name === undefined && one.index === at)),
+        way.given.some((one) => (one.name ?? "") === name || (one.name === undefined && one.index === at)),
     )
     .map((argument) => argument.name);
 }
@@ -270,7 +268,8 @@ function report(parsed: ParsedArguments, outcomes: readonly Outcome[], facts: ob
   let heading = "";
   for (const one of outcomes) {
     const through = one.through === undefined ? "" : `, through ${one.through}`;
-    const written = `${one.abi.padEnd(8)}${one.asked}${through}`;
+    const twin = one.twinOf === undefined ? "" : `, twin of ${one.twinOf}`;
+    const written = `${one.abi.padEnd(8)}${one.asked}${through}${twin}`;
     if (written !== heading) print(`${heading === "" ? "" : "\n"}${written}\n`);
     if (written !== heading && one.unseen.length > 0) {
       const lie = one.unseen.length === 1 ? "lies" : "lie";
@@ -278,7 +277,7 @@ function report(parsed: ParsedArguments, outcomes: readonly Outcome[], facts: ob
     }
     heading = written;
     const siblings = outcomes.filter(
-      (other) => other.abi === one.abi && other.through === one.through,
+      (other) => other.abi === one.abi && other.through === one.through && other.asked === one.asked,
     ).length;
     const errno = one.action.kind === "errno" ? `${one.errno}, ` : "";
     const word = one.action.kind === "errno" && one.errno === "EPERM" ? "deny" : one.action.kind;
@@ -309,6 +308,7 @@ function jsonOf(one: Outcome): object {
             reason: one.rule.reason ?? null,
           },
     through: one.through ?? null,
+    twinOf: one.twinOf ?? null,
     unseen: one.unseen,
     example: one.example,
   };
