@@ -45,6 +45,11 @@ const twoArguments = manyRules(
   (i) => `errno(${(i % 7) + 1}) dup3(oldfd == ${i * 3} && newfd == ${(i * 7919) % 5003})`,
 );
 printTimes("the same, of two arguments", 1, 3, () => compileStack(twoArguments, { target }));
+const eitherArgument = manyRules(
+  5000,
+  (i) => `errno(${(i % 7) + 1}) dup3(oldfd == ${i * 3} || newfd == ${(i * 7919) % 5003})`,
+);
+printTimes("the same, either of two", 0, 1, () => compileStack(eitherArgument, { target }));
 const manyCalls = manyRules(
   600,
   (i) => `errno(${(i % 7) + 1}) x86_64:#${i}(args[0] == ${i % 50} || args[1] > ${i})`,

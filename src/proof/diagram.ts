@@ -197,6 +197,18 @@ export class Diagrams {
     return node === all;
   }
 
+  /** The set without one of its values. Makes a node for each of the value's bits, and no other. */
+  without(a: Diagram, value: number): Diagram {
+    const walk = (node: Diagram, level: number): Diagram => {
+      if (level === this.width) return none;
+      const [zero, one] = [this.#branch(node, level, 0), this.#branch(node, level, 1)];
+      return (value & this.#bitAt(level)) === 0
+        ? this.#node(level, walk(zero, level + 1), one)
+        : this.#node(level, zero, walk(one, level + 1));
+    };
+    return this.has(a, value) ? walk(a, 0) : a;
+  }
+
   /** The set as ascending disjoint intervals with both their ends; undefined where there are more than `most`. */
   intervals(a: Diagram, most: number): readonly (readonly [number, number])[] | undefined {
     const found: [number, number][] = [];

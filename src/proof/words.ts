@@ -57,6 +57,12 @@ export class WordSets {
       const high = test.test === "equal" ? test.k : this.ones;
       return this.#splitIntervals(set, set.intervals, test.k, high);
     }
+    if (set.diagram !== undefined && whole && test.test === "equal") {
+      // Thousands of rules take out a value each.
+      if (!this.#diagrams.has(set.diagram, test.k)) return { holds: undefined, fails: set };
+      const rest = this.#diagrams.without(set.diagram, test.k);
+      return { holds: this.#ofIntervals([test.k, test.k]), fails: this.#ofDiagram(rest) };
+    }
     const moved = set.intervals === undefined ? undefined : movedIntervals(set.intervals, test);
     if (moved !== undefined) return this.#splitPieces(set, moved);
     const [low, high] = set.intervals ?? [];

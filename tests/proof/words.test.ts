@@ -51,6 +51,7 @@ describe(`diagrams (seed ${seed})`, () => {
           is(diagrams.intersect(left, right), (value) => a.includes(value) && b.includes(value));
           is(diagrams.unite(left, right), (value) => a.includes(value) || b.includes(value));
           is(diagrams.complement(left), (value) => !a.includes(value));
+          is(diagrams.without(left, mask), (value) => a.includes(value) && value !== mask);
           is(diagrams.project(left, mask), (value) => a.some((one) => ((one ^ value) & mask) === 0));
           if (left === none) assert.equal(a.length, 0);
           else assert.equal(diagrams.member(left), Math.min(...a));
@@ -126,5 +127,29 @@ describe(`word sets (seed ${seed})`, () => {
       valuesOf(8).filter((k) => k % 2 === 0 || k === 255),
     );
     assert.equal(set.intervals, undefined);
+  });
+
+  // Rules by the thousand take out a value each: what it costs is what keeps them below the proof's bound.
+  test("taking a value out makes a node for each of its bits, and one that is out already none", () => {
+    const sets = new WordSets(32);
+    const without = (set: WordSet, k: number): WordSet => {
+      const parts = sets.split(set, { mask: sets.ones, test: "equal", k });
+      return parts.fails ?? assert.fail("there is more than one value");
+    };
+    let set = sets.full;
+    for (let k = 0; k < 600; k += 3) set = without(set, k);
+    assert.equal(set.intervals, undefined);
+    for (let k = 600; k < 1800; k += 3) {
+      const before = sets.size;
+      set = without(set, k);
+      assert.ok(sets.size - before <= 32, `${k}: ${sets.size - before}`);
+    }
+    const before = sets.size;
+    assert.equal(without(set, 999), set);
+    assert.equal(sets.size, before);
+    assert.deepEqual(
+      sets.split(set, { mask: sets.ones, test: "equal", k: 1000 }).holds?.intervals,
+      [1000, 1000],
+    );
   });
 });
