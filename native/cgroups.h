@@ -465,6 +465,8 @@ static uint8_t end_groups(void) {
 // others may still have a copy of its channel, so that it has to be told.
 static void tidy_up(void) {
   end_unstarted();
+  // Node, which has nothing left to say, ends by itself. (A process of ours that has failed is not its parent.)
+  if (node_process != 0) CALL(wait4, node_process, 0, 0, 0);
   if (is_keeper) {
     remove_groups();
   } else if (keeper_channel >= 0 && !filtered && CALL(wait4, keeper, 0, WNOHANG, 0) == 0) {

@@ -67,7 +67,7 @@ static char say_broken_facts(uint8_t *facts, size_t length) {
   while (payload.left > 0) {
     struct fact fact = take_fact(&payload);
     if (payload.short_of) return KEPT_NONE;
-    if (fact.kind == FACT_NOTE || holds(&fact)) continue;
+    if (fact.kind >= FACT_NOTE || holds(&fact)) continue;
     char kind = (char)('0' + fact.kind);
     if (said == KEPT_USED) say_bytes("c", 1);
     said = KEPT_CHANGED;

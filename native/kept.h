@@ -19,7 +19,7 @@
 #include "read-whole.h"
 #include "system.h"
 
-enum { KEPT_VERSION = 2, KEPT_KEY = HASH_KEY, KEPT_HASH = HASH_SIZE, KEPT_NAME = 32, KEPT_FACTS_MAXIMUM = 8192 };
+enum { KEPT_VERSION = 3, KEPT_KEY = HASH_KEY, KEPT_HASH = HASH_SIZE, KEPT_NAME = 32, KEPT_FACTS_MAXIMUM = 8192 };
 
 // With its length, so that two things in a row cannot be taken for two others.
 static void hash_thing(struct hash *hash, const void *bytes, size_t length) {
@@ -304,6 +304,7 @@ enum {
   FACT_UNCHANGED = 3, // and neither it nor its content was changed
   FACT_CONTENT = 4,   // and its content is this
   FACT_NOTE = 5,      // not a fact: what Node said to the user when it made the plan
+  FACT_END = 6,       // nothing follows: without it some of them are missing
 };
 
 struct fact {
@@ -335,7 +336,7 @@ static struct fact take_fact(struct payload *payload) {
     fact.content = take(payload, fact.length);
   }
   fact.text = take_strings(payload, 1);
-  if (fact.kind == 0 || fact.kind > FACT_NOTE) payload->short_of = true;
+  if (fact.kind == 0 || fact.kind > FACT_END) payload->short_of = true;
   return fact;
 }
 
@@ -383,12 +384,14 @@ static bool holds(const struct fact *fact) {
 
 static bool facts_hold(uint8_t *facts, size_t length) {
   struct payload payload = {facts, length, false};
+  bool is_whole = false;
   for (uint32_t count = 0; payload.left > 0; count++) {
     struct fact fact = take_fact(&payload);
-    if (payload.short_of || count == KEPT_FACTS_MAXIMUM) return false;
-    if (fact.kind != FACT_NOTE && !holds(&fact)) return false;
+    if (payload.short_of || is_whole || count == KEPT_FACTS_MAXIMUM) return false;
+    is_whole = fact.kind == FACT_END;
+    if (fact.kind < FACT_NOTE && !holds(&fact)) return false;
   }
-  return true;
+  return is_whole;
 }
 
 // ── The file of a kept plan ────────────────────────────────────────────────────────────────────────────────────

@@ -61,6 +61,7 @@ _Noreturn static void say_layers(void);
 _Noreturn static void say_kept(int argc, const char **argv, const char **environment);
 _Noreturn static void carry_out(const char **environment);
 static void tidy_up(void);
+static void await_node(void);
 
 // ── Failing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -210,6 +211,8 @@ __attribute__((used)) _Noreturn void start(const uint64_t *stack) {
 
   // The whole plan before its first step, so that a bad one changes nothing.
   const char *wrong = check_plan(plan_bytes, length, ARCHITECTURE, &plan);
+  // Who was ended while it wrote it says so by its status.
+  if (wrong != NULL) await_node();
   if (wrong != NULL) fail("the plan is not valid, nothing was started: ", wrong);
   keep_plan(plan_bytes, length, facts);
 
@@ -398,12 +401,34 @@ static void tell_layers(int output) {
   if (written != (long)line.length) fail_step(STEP_NODE, "write", NULL, 0, NULL);
 }
 
+// Node takes its time to end when it has sent the plan: it is waited for only before there is the program.
+static long node_process;
+static struct signal_action callers_child_action;
+
+static void await_node(void) {
+  if (node_process == 0) return;
+  int status = 0;
+  long result;
+  do result = CALL(wait4, node_process, &status, 0, 0);
+  while (result == -EINTR);
+  if (result < 0) fail_step(STEP_NODE, "wait4", NULL, result, NULL);
+  node_process = 0;
+  if ((status & 0x7f) != 0) die_like_child(status & 0x7f);
+  int code = status >> 8 & 0xff;
+  // Node has said why. Statuses of its own (a mistake in NODE_OPTIONS is 9) are failures to start, as all others are.
+  if (code != 0) {
+    tidy_up();
+    leave(code == STATUS_NOT_EXECUTABLE || code == STATUS_NOT_FOUND ? code : STATUS_FAILED);
+  }
+  must(STEP_NODE, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &callers_child_action, 0, 8));
+}
+
 // Node as a child that is gone before the program exists, so that it is not in the program's process tree.
 static size_t plan_from_node(int argc, const char **argv, const char **environment) {
   (void)argc;
-  // A caller that ignores SIGCHLD would have the child's status thrown away. Restored below: the plan decides.
-  struct signal_action standard = {.handler = SIG_DFL}, callers;
-  long result = CALL(rt_sigaction, SIGCHLD, &standard, &callers, 8);
+  // A caller that ignores SIGCHLD would have the child's status thrown away. Restored by await_node: the plan decides.
+  struct signal_action standard = {.handler = SIG_DFL};
+  long result = CALL(rt_sigaction, SIGCHLD, &standard, &callers_child_action, 8);
   if (result < 0) fail_step(STEP_NODE, "rt_sigaction", NULL, result, NULL);
 
   int told[2], ends[2];
@@ -419,18 +444,10 @@ static size_t plan_from_node(int argc, const char **argv, const char **environme
   shut(STEP_NODE, told[1]);
   shut(STEP_NODE, told[0]);
   size_t length = plan_from_descriptor(ends[0]);
-  int status = 0;
-  do result = CALL(wait4, child, &status, 0, 0);
-  while (result == -EINTR);
-  if (result < 0) fail_step(STEP_NODE, "wait4", NULL, result, NULL);
-
-  if ((status & 0x7f) != 0) die_like_child(status & 0x7f);
-  int code = status >> 8 & 0xff;
-  // Node has said why. Statuses of its own (a mistake in NODE_OPTIONS is 9) are failures to start, as all others are.
-  if (code != 0) leave(code == STATUS_NOT_EXECUTABLE || code == STATUS_NOT_FOUND ? code : STATUS_FAILED);
-  if (length == 0) leave(0);      // --help, --dry-run: there was nothing to start
-  must(STEP_NODE, "rt_sigaction", CALL(rt_sigaction, SIGCHLD, &callers, 0, 8));
-  return length;
+  node_process = child;
+  if (length != 0) return length;
+  await_node();
+  leave(0); // --help, --dry-run: there was nothing to start
 }
 
 #include "namespaces.h"
@@ -715,6 +732,7 @@ _Noreturn static void carry_out(const char **environment) {
   give_up_new_privileges(plan.no_new_privileges);
   harden(&plan.hardening);
   restrict_by_landlock(&plan.landlock);
+  await_node();
   stay_as_outer();
 
   start_helper();

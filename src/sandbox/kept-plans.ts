@@ -71,7 +71,7 @@ export function factsProblem(lookups: Lookups): string | undefined {
   return young === undefined ? undefined : `${sanitise(young.path)} was changed just now`;
 }
 
-const kinds = { absent: 1, same: 2, unchanged: 3, content: 4, note: 5 } as const;
+const kinds = { absent: 1, same: 2, unchanged: 3, content: 4, note: 5, end: 6 } as const;
 
 /**
  * What goes to the launcher behind a plan that may be kept: its facts, and what was said to the user when it was made.
@@ -81,13 +81,14 @@ export function encodeFacts(facts: readonly Fact[], notes: readonly string[]): U
   const most = facts.reduce(
     (sum, fact) =>
       sum + mostFactBytes + 3 * fact.path.length + (fact.kind === "content" ? fact.content.length : 0),
-    notes.reduce((sum, note) => sum + mostFactBytes + 3 * note.length, 0),
+    notes.reduce((sum, note) => sum + mostFactBytes + 3 * note.length, mostFactBytes),
   );
   // All in one buffer: there are a hundred facts and more, and this runs in processes that have just started.
   const bytes = Buffer.alloc(most);
   let at = 0;
   for (const fact of facts) at = writeFact(bytes, at, fact);
   for (const note of notes) at = writeText(bytes, writeNumbers(bytes, at, kinds.note, 0), note);
+  at = writeText(bytes, writeNumbers(bytes, at, kinds.end, 0), "");
   return bytes.subarray(0, at);
 }
 

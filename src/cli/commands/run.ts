@@ -2,7 +2,7 @@
  * `callgate run`: decides what is to be done and hands it, as a plan, to the launcher that started this process.
  * The launcher then becomes the program; this process is gone by then.
  */
-import { writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { encodeFacts, prunePlans } from "../../sandbox/kept-plans.ts";
 import { takeMachine } from "../../sandbox/layers.ts";
 import { encodePlan, type Plan, PlanError } from "../../sandbox/plan.ts";
@@ -99,5 +99,7 @@ function handOver(plan: Plan, facts: Uint8Array = new Uint8Array()): number {
   }
   for (let at = 0; at < bytes.length; ) at += writeSync(planDescriptor, bytes, at);
   if (facts.length > 0) prunePlans(process.getuid?.() ?? 0);
+  // The launcher goes on, while Node takes its time to end.
+  closeSync(planDescriptor);
   return 0;
 }
