@@ -213,7 +213,7 @@ class StatementReader {
       },
     };
     this.#checkQuestions(policy);
-    if (!hasErrors(this.#diagnostics)) this.#checkNames(policy);
+    this.#checkNames(policy);
     return policy;
   }
 
@@ -243,8 +243,9 @@ class StatementReader {
 
   #checkNames(policy: Policy): void {
     const { resolved, diagnostics } = resolve(policy);
+    // All mistakes are told at once; what decides nothing can be said only of a policy without any.
     this.#diagnostics.push(...diagnostics);
-    if (hasErrors(diagnostics)) return;
+    if (hasErrors(this.#diagnostics)) return;
     // In a statement a rule that never decides is surely a mistake.
     const own = new Set(this.#rules);
     for (const one of unreachableRules(resolved, (rule) => own.has(rule)))

@@ -106,6 +106,17 @@ describe("statements", () => {
     );
   });
 
+  test("all mistakes are told at once: keys that are wrong, and names", () => {
+    const { policy, diagnostics } = read(
+      "lxc.syscall.deny = keyctl\nsyscall.baselin = 5.1\nsyscall.baseline = 5.1\nsyscall.deny = keyclt\n",
+    );
+    assert.equal(policy, undefined);
+    assert.deepEqual(
+      diagnostics.map((one) => one.id),
+      ["lxc-key", "unknown-statement", "unknown-syscall"],
+    );
+  });
+
   test("the baseline that enable wrote gives way to one of the configuration's own, wherever it stands", () => {
     const own = withBlock(
       "syscall.deny = keyctl\n",
