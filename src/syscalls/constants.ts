@@ -105,6 +105,13 @@ export function constantNames(): readonly string[] {
 }
 
 const named = new Map<string, readonly Constant[]>();
+let parsedRows: ReturnType<typeof readRows> | undefined;
+
+/** The table taken apart, once: a printer asks for dozens of prefixes. */
+function allRows(): ReturnType<typeof readRows> {
+  parsedRows ??= readRows(constantRows, 1);
+  return parsedRows;
+}
 
 /**
  * The constants of an ABI whose names begin so (`CLONE_`), sorted by value and then by name: what a printer
@@ -115,8 +122,16 @@ export function constantsNamed(abi: AbiName, prefix: string): readonly Constant[
   const known = named.get(key);
   if (known !== undefined) return known;
   const found: Constant[] = [];
-  for (const [name = "", rest = ""] of readRows(constantRows, 1)) {
-    if (!name.startsWith(prefix)) continue;
+  // The table is sorted by names: those that begin alike are neighbours.
+  const rows = allRows();
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rows[middle]?.[0] ?? "") < prefix) low = middle + 1;
+    else high = middle;
+  }
+  for (let at = low; rows[at]?.[0]?.startsWith(prefix) === true; at++) {
+    const [name = "", rest = ""] = rows[at] ?? [];
     const value = valueFor(abi, name, rest);
     if (value !== undefined) found.push({ name, value });
   }
