@@ -2,10 +2,11 @@
 import type { Filter } from "../bpf/index.ts";
 import type { CompileOptions } from "../compiler/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
-import { type AbiName, abiByName, abis, hostAbi } from "../syscalls/index.ts";
+import type { AbiName } from "../syscalls/index.ts";
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { FilterOrigin } from "./filter-text.ts";
 import { print, printBytes, printError, terminalOptions } from "./output.ts";
+import { requiredTargetOf } from "./reading.ts";
 import { writeFile } from "./replace-file.ts";
 
 const formats = ["bpf", "asm", "c"] as const;
@@ -26,7 +27,7 @@ export interface FilterOutput {
 export function filterOutput(parsed: ParsedArguments): FilterOutput {
   const format = wordOf("format", valueOfOption(parsed, "format") ?? "bpf", formats);
   const optimize = wordOf("optimization", valueOfOption(parsed, "optimize") ?? "kernel", optimizations);
-  const target = targetOf(valueOfOption(parsed, "target"));
+  const target = requiredTargetOf(parsed);
   const out = valueOfOption(parsed, "output") ?? "-";
   if (format === "bpf" && out === "-" && terminalOptions(1).terminal)
     throw new UsageError(
@@ -77,19 +78,4 @@ function wordOf<Word extends string>(what: string, word: string, known: readonly
   throw new UsageError(
     `there is no ${what} ${JSON.stringify(word)}: ${guess === undefined ? `${what}s are ${known.join(", ")}` : `did you mean ${guess}?`}`,
   );
-}
-
-function targetOf(word: string | undefined): AbiName {
-  const names = abis.map((one) => one.name);
-  const target = word === undefined || word === "native" ? linuxAbi() : abiByName(word)?.name;
-  if (target !== undefined) return target;
-  if (word === undefined || word === "native")
-    throw new UsageError(
-      `say what to compile for, since this machine does not run Linux: --target ${names.join("|")}`,
-    );
-  throw new UsageError(`there is no ABI ${JSON.stringify(word)}: ABIs are ${names.join(", ")}`);
-}
-
-function linuxAbi(): AbiName | undefined {
-  return process.platform === "linux" ? hostAbi() : undefined;
 }

@@ -2,7 +2,7 @@
 import { builtinPolicies, readFormats } from "../formats/index.ts";
 import type { LoadOptions } from "../formats/load.ts";
 import { abiAdvice } from "../policy/abi-name.ts";
-import { type AbiName, abiByName } from "../syscalls/index.ts";
+import { type AbiName, abiByName, abis, hostAbi } from "../syscalls/index.ts";
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 
 /**
@@ -28,6 +28,17 @@ export function targetOf(parsed: ParsedArguments): AbiName | undefined {
   const target = abiByName(word)?.name;
   if (target !== undefined) return target;
   throw new UsageError(`there is no ABI ${JSON.stringify(word)}: ${abiAdvice(word)}`);
+}
+
+/**
+ * The machine that `--target` names, by default this one.
+ * @throws UsageError where this one has no ABI of Linux's that is known
+ */
+export function requiredTargetOf(parsed: ParsedArguments): AbiName {
+  const target = targetOf(parsed) ?? (process.platform === "linux" ? hostAbi() : undefined);
+  if (target !== undefined) return target;
+  const names = abis.map((one) => one.name).join("|");
+  throw new UsageError(`say for which machine, since this one does not run Linux: --target ${names}`);
 }
 
 function formatOf(word: string | undefined): (typeof readFormats)[number] | undefined {

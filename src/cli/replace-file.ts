@@ -15,7 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { errorCode } from "../diagnostics/error-code.ts";
+import { whyItFailed } from "./unwritable.ts";
 
 /**
  * Writes a file that need not be there yet, with the mode that new files get. What is no ordinary file (a device, a
@@ -46,22 +46,8 @@ function attempt(write: () => void): string | undefined {
     write();
     return undefined;
   } catch (error) {
-    return reasonOf(error);
+    return whyItFailed(error);
   }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such folder",
-  ENOTDIR: "a part of its path is not a folder",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOSPC: "no space left on the device",
-};
-
-function reasonOf(error: unknown): string {
-  const code = errorCode(error);
-  return code === undefined ? "it cannot be written" : (reasons[code] ?? code);
 }
 
 /** @returns why it could not be done; undefined when it was */
@@ -87,6 +73,6 @@ export function replaceFile(path: string, content: string | Uint8Array): string 
     return undefined;
   } catch (error) {
     if (temporary !== undefined) rmSync(temporary, { force: true });
-    return reasonOf(error);
+    return whyItFailed(error);
   }
 }

@@ -4,16 +4,18 @@ import { dirname, resolve } from "node:path";
 import { errorCode } from "../diagnostics/error-code.ts";
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "its folder does not exist",
+  ENOENT: "there is no such folder",
   ENOTDIR: "a part of its path is not a folder",
   EACCES: "permission denied",
+  EPERM: "permission denied",
   EROFS: "the file system is read-only",
+  ENOSPC: "no space left on the device",
 };
 
 /** What an attempt came to. */
 export function whyItFailed(error: unknown): string {
-  const code = errorCode(error) ?? String(error);
-  return reasons[code] ?? code;
+  const code = errorCode(error);
+  return code === undefined ? "it cannot be written" : (reasons[code] ?? code);
 }
 
 /** What is known against it before anybody tries; undefined: nothing. */

@@ -184,7 +184,7 @@ for (const person of everybody) {
       rmSync(world.path("reports"), { recursive: true });
       const { fresh, status, stdout, stderr } = world.run(args);
       assert.deepEqual([fresh, status, stdout], [true, 125, ""]);
-      assert.match(stderr, /--report-to "\.\.\/reports\/one": its folder does not exist/);
+      assert.match(stderr, /--report-to "\.\.\/reports\/one": there is no such folder/);
     });
 
     test("changed gives a fresh plan: callgate itself", () => {

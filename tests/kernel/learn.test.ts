@@ -717,7 +717,7 @@ describe("bad input of learn", () => {
     [
       "a folder that is not there",
       ["-o", "/nonexistent/x.toml", "--", "touch", started],
-      /its folder does not exist/,
+      /there is no such folder/,
     ],
     ["a folder as the file", ["-o", "/tmp", "--", "touch", started], /it is not a file/],
     ["standard output", ["-o", "-", "--", "true"], /is written to a file/],

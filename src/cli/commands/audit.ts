@@ -12,16 +12,15 @@ import {
 import { hasErrors, positionAt, renderDiagnostics, sanitise } from "../../diagnostics/index.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { resolve } from "../../policy/resolve.ts";
-import { type AbiName, abiByName, abis, hostAbi } from "../../syscalls/index.ts";
-import { hasOption, type ParsedArguments, UsageError, valueOfOption } from "../arguments.ts";
+import { hasOption, type ParsedArguments, UsageError } from "../arguments.ts";
 import { print, printError, terminalOptions } from "../output.ts";
-import { readingOf } from "../reading.ts";
+import { readingOf, requiredTargetOf } from "../reading.ts";
 
 export function main(parsed: ParsedArguments): number {
   const [file, ...more] = parsed.operands;
   if (file === undefined) throw new UsageError("the policy is missing: callgate audit FILE");
   if (more.length > 0) throw new UsageError("audit takes one policy");
-  const target = targetOf(valueOfOption(parsed, "target"));
+  const target = requiredTargetOf(parsed);
   const { policy, diagnostics } = loadPolicy(file, { ...readingOf(parsed, file), target });
   if (policy === undefined || hasErrors(diagnostics)) {
     printError(renderDiagnostics(diagnostics, terminalOptions(2)));
@@ -33,19 +32,6 @@ export function main(parsed: ParsedArguments): number {
   if (hasOption(parsed, "json")) print(`${JSON.stringify(jsonOf(audit), null, 2)}\n`);
   else printAudit(file, audit, hasOption(parsed, "all"));
   return audit.reachable.length === 0 ? 0 : 1;
-}
-
-function targetOf(word: string | undefined): AbiName {
-  const names = abis.map((one) => one.name).join(", ");
-  if (word === undefined || word === "native") {
-    const own = hostAbi();
-    if (own === undefined) throw new UsageError(`say for which machine, with --target: ABIs are ${names}`);
-    return own;
-  }
-  const target = abiByName(word)?.name;
-  if (target === undefined)
-    throw new UsageError(`there is no ABI ${JSON.stringify(word)}: ABIs are ${names}`);
-  return target;
 }
 
 function printAudit(file: string, { reachable, outOfReach }: CveAudit, isAll: boolean): void {

@@ -17,6 +17,7 @@ import { printError, terminalOptions } from "../output.ts";
 import { reportRequest } from "../report-options.ts";
 import { foreignAbi, whyKilled } from "../run-plan.ts";
 import { sandboxOfCommandLine } from "../sandbox-options.ts";
+import { whyItFailed } from "../unwritable.ts";
 
 /** Whoever starts the file is not here: only what options say counts. */
 const nobody: Caller = { fileNamed: (name) => name, hasDescriptor: () => false, hasTerminal: () => false };
@@ -86,11 +87,7 @@ function writeProgram(path: string, bytes: Uint8Array, force: boolean): string |
     else linkSync(temporary, path);
     return undefined;
   } catch (error) {
-    const code = errorCode(error) ?? "";
-    if (code === "EEXIST") return "it is there already: --force writes over it";
-    if (code === "ENOENT") return "there is no such folder";
-    if (code === "EACCES" || code === "EPERM") return "permission denied";
-    return code;
+    return errorCode(error) === "EEXIST" ? "it is there already: --force writes over it" : whyItFailed(error);
   } finally {
     rmSync(temporary, { force: true });
   }
