@@ -1,7 +1,9 @@
 /** Where `compile` and `merge` put filters: to a file or standard output, in one of three forms. */
+
 import type { Filter } from "../bpf/index.ts";
 import type { CompileOptions } from "../compiler/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
+import { counted } from "../diagnostics/words.ts";
 import type { AbiName } from "../syscalls/index.ts";
 import { nearestName, type ParsedArguments, UsageError, valueOfOption } from "./arguments.ts";
 import type { FilterOrigin } from "./filter-text.ts";
@@ -53,10 +55,8 @@ export async function writeFilter(
     printError(`callgate: cannot write ${sanitise(JSON.stringify(out))}: ${failure}\n`);
     return 2;
   }
-  const count = filter.instructions.length;
-  printError(
-    `${sanitise(out)}: ${count} instruction${count === 1 ? "" : "s"}, proved equal to ${origin.provedEqualTo}\n`,
-  );
+  const size = counted(filter.instructions.length, "instruction");
+  printError(`${sanitise(out)}: ${size}, proved equal to ${origin.provedEqualTo}\n`);
   return 0;
 }
 

@@ -1,6 +1,8 @@
 /** A compiled filter as text: the annotated listing, and an array for programs in C. */
+
 import { disassemble, type Filter, format, type ListingRow } from "../bpf/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
+import { counted } from "../diagnostics/words.ts";
 import { type Abi, abis } from "../syscalls/index.ts";
 import { annotateFilter } from "./annotate-filter.ts";
 import type { NamedValue } from "./policy-constants.ts";
@@ -20,7 +22,7 @@ export interface FilterOrigin {
 }
 
 function head({ instructions }: Filter, origin: FilterOrigin): string {
-  const size = `${instructions.length} instruction${instructions.length === 1 ? "" : "s"}`;
+  const size = counted(instructions.length, "instruction");
   const abiNames = origin.abis === undefined ? "" : ` for ${origin.abis.join(", ")}`;
   return `${sanitise(origin.title)}: ${size}${abiNames}; proved equal to ${origin.provedEqualTo} by callgate ${version}`;
 }

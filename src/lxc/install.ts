@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { release } from "node:os";
+import { counted } from "../diagnostics/words.ts";
 import { type ContainerFiles, filesOf } from "./block.ts";
 import { encodeKept, type KeptOptions } from "./kept.ts";
 import { libseccompFile } from "./libseccomp.ts";
@@ -188,8 +189,7 @@ function isState(value: unknown): value is ContainerState {
 /** `container + 3 statements`, `2 statements`. */
 export function describeStatements({ lines, bases }: Statements): string {
   const others = lines.filter((line) => line.key !== "syscall.policy").length;
-  const counted = others === 0 ? [] : [others === 1 ? "1 statement" : `${others} statements`];
-  return [...bases, ...counted].join(" + ");
+  return [...bases, ...(others === 0 ? [] : [counted(others, "statement")])].join(" + ");
 }
 
 function replace(path: string, bytes: Uint8Array, mode: number): void {

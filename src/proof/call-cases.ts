@@ -1,5 +1,7 @@
 /** What a policy says of a call of which some arguments are given: every outcome that is possible, with an example. */
+
 import type { Diagnostic } from "../diagnostics/index.ts";
+import { counted } from "../diagnostics/words.ts";
 import type { WrittenCall } from "../policy/parser.ts";
 import { type Problem, resolveCondition } from "../policy/resolve-condition.ts";
 import {
@@ -136,7 +138,7 @@ function fillIn(
   for (const { index, name, value, span } of given) {
     const argument = name ?? way.args?.[index]?.name;
     if (argument === undefined && way.args !== undefined) {
-      const message = `${callName} takes ${way.args.length} argument${way.args.length === 1 ? "" : "s"}`;
+      const message = `${callName} takes ${counted(way.args.length, "argument")}`;
       report({ id: "too-many-arguments", message, always: true, ...(span === undefined ? {} : { span }) });
       continue;
     }

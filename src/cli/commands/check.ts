@@ -1,4 +1,5 @@
 /** `callgate check`: reads policies, lints, compiles and proves them, and reports every mistake. */
+
 import {
   applyFixes,
   type Diagnostic,
@@ -9,6 +10,7 @@ import {
   type Source,
   sanitise,
 } from "../../diagnostics/index.ts";
+import { countedMistakes } from "../../diagnostics/words.ts";
 import {
   builtinName,
   builtinPolicies,
@@ -165,16 +167,10 @@ async function report(
     }
     case "text": {
       print(renderDiagnostics(diagnostics, terminalOptions(1)));
-      const counts = [count(errors, "error"), count(warnings, "warning")].filter((text) => text !== "");
-      print(
-        counts.length > 0 ? `${counts.join(", ")}\n` : `${listWords(operands, "and")}: no mistakes found\n`,
-      );
+      const found = countedMistakes(errors, warnings);
+      print(`${found || `${listWords(operands, "and")}: no mistakes found`}\n`);
     }
   }
-}
-
-function count(number: number, word: string): string {
-  return number === 0 ? "" : `${number} ${word}${number === 1 ? "" : "s"}`;
 }
 
 /** A filter has 4,096 instructions at most; policies of ordinary size stay far below, and checking them is quicker without. */

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { positionAt } from "../../diagnostics/index.ts";
+import { counted } from "../../diagnostics/words.ts";
 import { loadPolicy } from "../../formats/load.ts";
 import { parseCall } from "../../policy/parser.ts";
 import { printRule } from "../../policy/printer.ts";
@@ -87,7 +88,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const summary =
     failures === 0
       ? `The program ran, and all ${attacks.length} calls were refused.`
-      : `${failures} step${failures === 1 ? "" : "s"} went otherwise than the policy says: please report this.`;
+      : `${counted(failures, "step")} went otherwise than the policy says: please report this.`;
   print(
     `\n${bold(summary)}\nAsk why, of any call:  ${shown(callgate)} explain default '${attacks[5].call}'\n`,
   );

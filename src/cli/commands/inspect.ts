@@ -1,6 +1,8 @@
 /** `callgate inspect`: what filters do, whoever made them: those in a file, of a process, or of what a command starts. */
+
 import { disassemble, type Filter, format } from "../../bpf/index.ts";
 import { sanitise } from "../../diagnostics/index.ts";
+import { counted } from "../../diagnostics/words.ts";
 import { UndecidedError } from "../../proof/diff.ts";
 import { type InspectedAbi, type Inspection, inspectFilters } from "../../proof/inspect.ts";
 import { findProgram } from "../../sandbox/find-program.ts";
@@ -89,11 +91,9 @@ function show(
     );
     return typeof inspection === "string" ? 3 : 0;
   }
-  const sizes = sumOf(filters.map(({ instructions }) => instructions.length));
+  const sizes = instructionsOf(filters.map(({ instructions }) => instructions.length));
   const wins = filters.length > 1 ? ", strictest answer wins" : "";
-  print(
-    `${title}  ${filters.length} filter${filters.length === 1 ? "" : "s"}, ${sizes} instructions${wins}\n`,
-  );
+  print(`${title}  ${counted(filters.length, "filter")}, ${sizes}${wins}\n`);
   if (typeof inspection === "string") print(`not decided  ${inspection}\n`);
   else print(textOfInspection(inspection));
   if (launchKey) print(`${"launch key".padEnd(12)}${launchKeyNote}\n`);
@@ -108,9 +108,12 @@ function show(
 /** So many numbers are read one by one. */
 const mostCounted = 6;
 
-/** `312 + 54`: of few filters each, of many their sum. */
-function sumOf(counts: readonly number[]): string {
-  return counts.length <= mostCounted ? counts.join(" + ") : `${counts.reduce((sum, one) => sum + one, 0)}`;
+/** `65 instructions`, `312 + 54 instructions`: of few filters each, of many their sum. */
+function instructionsOf(counts: readonly number[]): string {
+  const sum = counts.reduce((total, one) => total + one, 0);
+  return counts.length > 1 && counts.length <= mostCounted
+    ? `${counts.join(" + ")} instructions`
+    : counted(sum, "instruction");
 }
 
 function inspected(filters: readonly Filter[], machine: Abi["machine"]): Inspection | string {
@@ -136,10 +139,7 @@ function textOfInspection({ filters, abis: all, otherArchitectures, weaknesses }
     else describeAbi(abi, row, `${abi.abi} `);
   }
   row("other ABIs", otherArchitectures);
-  row(
-    "paths",
-    `at most ${sumOf(filters.map((one) => one.longestPath))} instructions are executed for a call`,
-  );
+  row("paths", `at most ${instructionsOf(filters.map((one) => one.longestPath))} for a call`);
   if (native !== undefined)
     row(
       "cache",
@@ -162,13 +162,16 @@ function describeAbi(
     row(prefix.trim() === "" ? "refuses" : prefix.trim(), `every call: ${refused[0]?.[0] ?? ""}`);
     return;
   }
-  row(`${prefix}allows`, `${allowed} calls always · ${conditional.length} under conditions`);
+  row(`${prefix}allows`, `${counted(allowed, "call")} always · ${conditional.length} under conditions`);
   const parts = refused
     .sort(([, a], [, b]) => b.length - a.length)
     .map(([action, names]) =>
       names.length <= 6 ? `${action} ${names.length} (${names.join(", ")})` : `${action} ${names.length}`,
     );
-  row(`${prefix}refuses`, count === 0 ? "no call always" : `${count} calls always: ${parts.join(", ")}`);
+  row(
+    `${prefix}refuses`,
+    count === 0 ? "no call always" : `${counted(count, "call")} always: ${parts.join(", ")}`,
+  );
   row(`${prefix}unknown`, `numbers that no call has: ${unknownNumbers}`);
   const width = Math.max(14, ...conditional.map(({ syscall }) => syscall.length));
   for (const { syscall, cases } of conditional)

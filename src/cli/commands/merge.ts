@@ -1,7 +1,9 @@
 /** `callgate merge`: a stack of filters as one filter that is proved to answer as they do together. */
+
 import type { Filter } from "../../bpf/index.ts";
 import { ProofError, TooLargeError } from "../../compiler/index.ts";
 import { MergeError, merge } from "../../compiler/merge.ts";
+import { counted } from "../../diagnostics/words.ts";
 import { abiByName } from "../../syscalls/index.ts";
 import { type ParsedArguments, UsageError } from "../arguments.ts";
 import { loadFilters } from "../comparable.ts";
@@ -21,7 +23,7 @@ export async function main(parsed: ParsedArguments): Promise<number> {
   const merged = mergedOf(filters, output);
   if (typeof merged === "number") return merged;
   const sizes = filters.map(({ instructions }) => instructions.length);
-  const title = `${filters.length} filter${filters.length === 1 ? "" : "s"} of ${sizes.join(" + ")} instructions`;
+  const title = `${counted(filters.length, "filter")} of ${sizes.join(" + ")} instructions`;
   return writeFilter(output, merged, {
     title,
     provedEqualTo: filters.length === 1 ? "it" : "them together",

@@ -1,7 +1,9 @@
 /** `callgate prove`: whether a filter says the same as a policy, and where not, a call that shows it. */
+
 import { type Filter, returnValueName } from "../../bpf/index.ts";
 import { handedUp } from "../../denials/index.ts";
 import { place, sanitise } from "../../diagnostics/index.ts";
+import { counted } from "../../diagnostics/words.ts";
 import { printAction } from "../../policy/action.ts";
 import { evaluateWords } from "../../policy/evaluate.ts";
 import { printRule } from "../../policy/printer.ts";
@@ -56,7 +58,7 @@ export function main(parsed: ParsedArguments): number {
         print(
           `${perAbi.map((one) => one.abi).join(", ")}: every number and argument; and every other architecture\n`,
         );
-        print(`${count(verdict.regions, "region")}, ${milliseconds} ms\n`);
+        print(`${counted(verdict.regions, "region")}, ${milliseconds} ms\n`);
       }
       return 0;
     }
@@ -153,10 +155,6 @@ function compared(
       if (inSandbox.verdict.verdict === "equal") return inSandbox;
     }
   return alone;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 /** All differences; undefined where they are not decided. */

@@ -8,6 +8,7 @@ import {
   hasErrors,
   renderDiagnostics,
 } from "../../diagnostics/index.ts";
+import { counted, countedMistakes } from "../../diagnostics/words.ts";
 import { hasBlock, hasDefaultBlock } from "../../lxc/block.ts";
 import { readConfig } from "../../lxc/config.ts";
 import type { Container } from "../../lxc/container.ts";
@@ -32,15 +33,10 @@ export const check: LxcCommand = ({ parsed, operands, containers }) => {
     );
   } else {
     print(renderDiagnostics(diagnostics, terminalOptions(1)));
-    const counts = [counted(errors, "error"), counted(warnings, "warning")].filter((text) => text !== "");
-    print(counts.length === 0 ? "no mistakes found\n" : `${counts.join(", ")}\n`);
+    print(`${countedMistakes(errors, warnings) || "no mistakes found"}\n`);
   }
   return diagnostics.some((one) => one.id === "unreadable") ? 2 : errors > 0 ? 1 : 0;
 };
-
-function counted(number: number, word: string): string {
-  return number === 0 ? "" : `${number} ${word}${number === 1 ? "" : "s"}`;
-}
 
 /** Everything that there is to say of a container's configuration. */
 function checkOne(container: Container): readonly Diagnostic[] {
@@ -90,6 +86,6 @@ function fixed(container: Container, diagnostics: readonly Diagnostic[]): readon
     replaceFile(container.configFile, text);
     return diagnostics;
   }
-  print(`${container.configFile}: ${counted(result.applied.length, "fix").replace("fixs", "fixes")} made\n`);
+  print(`${container.configFile}: ${counted(result.applied.length, "fix", "fixes")} made\n`);
   return again;
 }

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { counted } from "../../diagnostics/words.ts";
 import { nativeProgram, packageRoot } from "../../sandbox/package-files.ts";
 import { print, printError, terminalOptions } from "../output.ts";
 import { demoSteps } from "./demo-plan.ts";
@@ -65,7 +66,7 @@ function demonstrate(folder: string): number {
   print(
     failures === 0
       ? `\n${bold("Every step went as it should.")} The container is gone again. docs/lxc.md says more.\n`
-      : `\n${bold(`${failures} step${failures === 1 ? "" : "s"} went otherwise than it should:`)} please report this.\n`,
+      : `\n${bold(`${counted(failures, "step")} went otherwise than it should:`)} please report this.\n`,
   );
   return failures === 0 ? 0 : 1;
 }
