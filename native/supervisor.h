@@ -801,7 +801,7 @@ static void start_helper(void) {
   hand_over.parent = must(STEP_REPORT, "getppid", CALL(getppid));
   hand_over.program = must(STEP_REPORT, "getpid", CALL(getpid));
   const uint64_t flags = CLONE_VM | CLONE_FILES | CLONE_PARENT | SIGCHLD;
-  must(STEP_REPORT, "clone", CALL_ON_STACK(clone, flags, 0, helper_stack + sizeof helper_stack, be_helper));
+  must(STEP_REPORT, "clone", CALL_ON_STACK(clone, flags, helper_stack + sizeof helper_stack, be_helper));
 }
 
 static void await_helper(void) {

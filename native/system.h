@@ -104,22 +104,22 @@ static inline long call6(long number, uint64_t a, uint64_t b, uint64_t c, uint64
 
 // A process that shares this one's memory and runs on a stack of its own, from `run` on, which never returns. Three times
 // cheaper than a copy. A function with a frame of this one's cannot go on in it.
-#define CALL_ON_STACK(name, flags, descriptor, top, run) call_on_stack(NR_##name, flags, WORD(descriptor), WORD(top), run)
-static inline long call_on_stack(long number, uint64_t flags, uint64_t descriptor, uint64_t top, void (*run)(void)) {
+#define CALL_ON_STACK(name, flags, top, run) call_on_stack(NR_##name, flags, WORD(top), run)
+static inline long call_on_stack(long number, uint64_t flags, uint64_t top, void (*run)(void)) {
 #if defined(__x86_64__)
   long result;
   register uint64_t r10 __asm__("r10") = 0;
   register uint64_t r8 __asm__("r8") = 0;
   __asm__ volatile("syscall\n  test %%rax, %%rax\n  jnz 1f\n  xor %%ebp, %%ebp\n  call *%%rbx\n  ud2\n1:"
                    : "=a"(result)
-                   : "a"(number), "D"(flags), "S"(top), "d"(descriptor), "r"(r10), "r"(r8), "b"(run)
+                   : "a"(number), "D"(flags), "S"(top), "d"(0L), "r"(r10), "r"(r8), "b"(run)
                    : "rcx", "r11", "memory");
   return result;
 #else
   register long x8 __asm__("x8") = number;
   register uint64_t x0 __asm__("x0") = flags;
   register uint64_t x1 __asm__("x1") = top;
-  register uint64_t x2 __asm__("x2") = descriptor;
+  register uint64_t x2 __asm__("x2") = 0;
   register uint64_t x3 __asm__("x3") = 0;
   register uint64_t x4 __asm__("x4") = 0;
   register void (*x9)(void) __asm__("x9") = run;
@@ -201,7 +201,7 @@ enum {
 };
 enum { CLONE_VM = 0x100, CLONE_FILES = 0x400, CLONE_PIDFD = 0x1000, CLONE_PARENT = 0x8000 };
 enum { CLONE_NEWNS = 0x20000, CLONE_NEWUSER = 0x10000000, CLONE_NEWPID = 0x20000000, CLONE_NEWNET = 0x40000000 };
-enum { WNOHANG = 1, WUNTRACED = 2, WAIT_ALL = 0x40000000 };
+enum { WNOHANG = 1, WUNTRACED = 2 };
 enum {
   SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18,
   SIGSTOP = 19, SIGXFSZ = 25,
