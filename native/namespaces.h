@@ -95,6 +95,9 @@ static int first_channel = -1;
 static int first_descriptor = -1, outer_descriptor = -1; // of both as processes
 static bool has_user_namespace; // and so every capability, over what is in it
 
+// Bytes on the channels. Compared, so that a sentence that a caller's closed standard error lets end up there is none.
+static const char made = 'n', mounted = 'm', ready = 'r', go = 'g';
+
 enum { OF_FIRST_PROCESS = CLONE_NEWUSER | CLONE_NEWPID };
 
 // By the first process: what all processes inside have in common, but for the mounts.
@@ -111,7 +114,7 @@ static void join_mounts(const struct namespaces_step *step) {
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
 }
 
-static void await_namespaces(void);
+static void join_first_process(uint32_t namespaces, char expected);
 
 static void enter_user_namespace(const struct id_maps_step *maps) {
   long uid = must(STEP_ID_MAPS, "getuid", CALL(getuid)), gid = must(STEP_ID_MAPS, "getgid", CALL(getgid));
@@ -119,9 +122,7 @@ static void enter_user_namespace(const struct id_maps_step *maps) {
     write_every_id(first_process, "/proc/self/uid_map", "/uid_map");
     write_every_id(first_process, "/proc/self/gid_map", "/gid_map");
   }
-  long result = CALL(setns, first_descriptor, CLONE_NEWUSER);
-  if (result == -ESRCH) await_namespaces(); // it could not make them, and says why
-  if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
+  join_first_process(CLONE_NEWUSER, made);
   has_user_namespace = true;
   if (maps->kind == ID_MAP_OWN) {
     // Who may map a group must first give up changing his list of groups: a group can also take rights away.
@@ -142,7 +143,7 @@ static void enter_namespaces(const struct namespaces_step *step, const struct id
 // The processes that are made from here on are in it; who answers calls stands outside, and is there already.
 static void enter_pid_namespace(const struct namespaces_step *step) {
   if (!step->present) return;
-  must(STEP_NAMESPACES, "setns", CALL(setns, first_descriptor, CLONE_NEWPID));
+  join_first_process(CLONE_NEWPID, mounted);
   shut(STEP_NAMESPACES, first_descriptor);
 }
 

@@ -16,8 +16,6 @@
 static const uint64_t every_signal = ~0ULL;
 
 enum { STATUS_NOT_SAID = 1 };
-// Bytes on the channels. Compared, so that a sentence that a caller's closed standard error lets end up there is none.
-static const char made = 'n', mounted = 'm', ready = 'r', go = 'g';
 
 // The program to be, until it is let go. Where that will not be, it ends before anybody else, and says nothing: the end
 // of a first process waits until everybody in its namespace was reaped.

@@ -106,7 +106,12 @@ static void tell_first_process(void) {
   if (result != -EPIPE) must(STEP_NAMESPACES, "sendto", result);
 }
 
-static void await_namespaces(void) { await_first_process(STEP_NAMESPACES, made); }
+// It may have ended already, over what it does meanwhile: then it says why, and nobody else.
+static void join_first_process(uint32_t namespaces, char expected) {
+  long result = CALL(setns, first_descriptor, namespaces);
+  if (result == -ESRCH) await_first_process(STEP_NAMESPACES, expected);
+  if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
+}
 
 // As early as can be. It hears how far outer is.
 static void start_first_process(void (*run)(int channel)) {
@@ -142,9 +147,9 @@ static void drop_first_process(void) {
 // Waits until it has made the namespaces, and is then in them, too. Not yet in that of the processes.
 static void join_namespaces(const struct namespaces_step *step) {
   if (!step->present) return;
-  await_namespaces();
+  await_first_process(STEP_NAMESPACES, made);
   uint32_t others = step->flags & ~(uint32_t)(OF_FIRST_PROCESS | CLONE_NEWNS);
-  if (others != 0) must(STEP_NAMESPACES, "setns", CALL(setns, first_descriptor, others));
+  if (others != 0) join_first_process(others, mounted);
 }
 
 // When the first process has mounted /proc, for which the caller's own has to be there; it lets the old root go, too.

@@ -17,6 +17,7 @@ import {
   refuseFilter,
   root,
   runProgram,
+  scratchPath,
 } from "./native.ts";
 
 const callgate = join(root, "bin", "callgate");
@@ -119,18 +120,27 @@ for (const { name, identity, prefix } of people) {
 
     test("a /proc that is covered in part, as in containers: there is none, and never the machine's", (t) => {
       if (!isRoot) return t.diagnostic("only root can cover it here");
-      const covered = (args: string): RunResult =>
+      const begun = (program: string, args: string): RunResult =>
         runProgram("/bin/sh", {
           args: [
             "-c",
-            `exec unshare --mount sh -c 'mount --bind /dev/null /proc/cpuinfo && exec ${prefix}"$0" run ${args}' "${callgate}"`,
+            `exec unshare --mount sh -c 'mount --bind /dev/null /proc/cpuinfo && exec ${prefix}"$0" ${args}' "${program}"`,
           ],
           cwd,
         });
+      const covered = (args: string): RunResult => begun(callgate, `run ${args}`);
       assertRefused(covered("-- echo started"), "proc", /a \/proc of its own cannot be mounted/);
       const found = covered('--missing proc -- sh -c "ls -d /proc; echo in"');
       assert.equal(found.stdout, "in\n", found.stderr);
       assert.match(found.stderr, /\/proc.*No such file/);
+      // A file that was built finds out when it starts; whoever of its processes does says it, and nobody else.
+      const file = scratchPath("covered");
+      runProgram(callgate, { args: ["build", "default", "-o", file, "--", "/bin/echo", "started"], cwd });
+      for (let start = 0; start < 20; start += 1) {
+        const { status, stdout, stderr } = begun(file, "");
+        assert.deepEqual([status, stdout], [125, ""]);
+        assert.match(stderr, /^callgate: set-up step "mounts" failed: fsmount "proc": EPERM [^\n]*\n$/);
+      }
     });
   });
 }
