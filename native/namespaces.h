@@ -111,6 +111,7 @@ static void make_namespaces(const struct namespaces_step *step) {
 // By the first process, when outer has made the new root: that is then the first process's root and folder, too.
 static void join_mounts(const struct namespaces_step *step) {
   long result = CALL(setns, outer_descriptor, step->flags & CLONE_NEWNS);
+  if (result == -ESRCH) leave_failed(); // outer is gone, and has said why
   if (result < 0) fail_step(STEP_NAMESPACES, "setns", NULL, result, namespaces_hint);
 }
 

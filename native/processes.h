@@ -56,6 +56,7 @@ static void hear_outer(int channel) {
   long result;
   do result = CALL(read, channel, &byte, 1);
   while (result == -EINTR);
+  if (result == -ECONNRESET) leave_failed(); // it has not even heard what was said to it last
   if (must(STEP_NAMESPACES, "read", result) != 1) leave_failed();
 }
 
