@@ -58,9 +58,17 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 
 test("lintian finds no error in it", (t) => {
   if (noPackage !== undefined) return t.skip(noPackage);
-  const { output } = start("lintian", ["--allow-root", "--fail-on", "error", file]);
+  // It leaves files of its own where temporary ones are.
+  const { output } = start("env", [
+    `TMPDIR=${scratch}`,
+    "lintian",
+    "--allow-root",
+    "--fail-on",
+    "error",
+    file,
+  ]);
   assert.doesNotMatch(output, /^E:/m);
-  assert.doesNotMatch(output, /ENOENT/, "lintian is not installed");
+  assert.doesNotMatch(output, /No such file/, "lintian is not installed");
 });
 
 test("it is built twice to the same bytes", (t) => {
