@@ -33,6 +33,15 @@ enum { KEPT_MAXIMUM = 256 << 10, MADE_MAXIMUM = 8, INPUTS_MAXIMUM = 512, CONFIGU
 static uint8_t kept[KEPT_MAXIMUM + 1];
 static uint8_t configuration[CONFIGURATION_MAXIMUM + 1];
 
+// The length of what is in a file; negative where it cannot be read, or fills the room, of which one byte is for telling.
+static long read_file(const char *path, uint8_t *bytes, size_t room) {
+  long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return file;
+  long length = read_whole(file, bytes, room);
+  CALL(close, file);
+  return length == (long)room ? -1 : length;
+}
+
 static bool has_hash(const char *path, const uint8_t *wanted) {
   static uint8_t content[8 << 10];
   long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -76,11 +85,8 @@ static bool can_matter(const uint8_t *line, size_t length) {
 }
 
 static bool has_lines(const char *path, const uint8_t *wanted) {
-  long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (file < 0) return false;
-  long length = read_whole(file, configuration, sizeof configuration);
-  CALL(close, file);
-  if (length < 0 || length > CONFIGURATION_MAXIMUM) return false;
+  long length = read_file(path, configuration, sizeof configuration);
+  if (length < 0) return false;
   struct hash hash;
   hash_begin(&hash, NULL);
   for (size_t start = 0, end; start < (size_t)length; start = end) {
@@ -188,11 +194,8 @@ static bool has_watcher(const char *kept_path) {
 
 static bool nothing_changed(const char *path, const char **environment) {
   if (has_watcher(path)) return false;
-  long file = CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (file < 0) return false;
-  long length = read_whole(file, kept, sizeof kept);
-  CALL(close, file);
-  if (length < 0 || length > KEPT_MAXIMUM) return false;
+  long length = read_file(path, kept, sizeof kept);
+  if (length < 0) return false;
 
   struct reader reader = {kept, (size_t)length};
   const uint8_t *magic = take(&reader, 16);

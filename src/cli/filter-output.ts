@@ -1,5 +1,4 @@
 /** Where `compile` and `merge` put filters: to a file or standard output, in one of three forms. */
-
 import type { Filter } from "../bpf/index.ts";
 import type { CompileOptions } from "../compiler/index.ts";
 import { sanitise } from "../diagnostics/index.ts";

@@ -1,5 +1,4 @@
 /** A compiled filter as text: the annotated listing, and an array for programs in C. */
-
 import { disassemble, type Filter, format, type ListingRow } from "../bpf/index.ts";
 import { sanitise } from "../diagnostics/index.ts";
 import { counted } from "../diagnostics/words.ts";

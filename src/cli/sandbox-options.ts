@@ -1,5 +1,4 @@
 /** What a command line says of the sandbox around the filter: it adds to the policy. */
-
 import { layerNames } from "../policy/keys.ts";
 import type { EnvironmentRules, Limits, NetworkRules, Policy } from "../policy/types.ts";
 import { keptVariables, type SandboxSettings } from "../sandbox/full-sandbox.ts";

@@ -7,8 +7,7 @@ import { check, type Filter, filterOf, isCacheable, MAX_INSTRUCTIONS, RET_ALLOW 
 import { resolveSound } from "../policy/resolve.ts";
 import type { ResolvedPolicy, WordIndex } from "../policy/resolved.ts";
 import type { Policy } from "../policy/types.ts";
-import type { StackPolicy } from "../proof/stack.ts";
-import { compareStackMembers } from "../proof/stack.ts";
+import { compareStackMembers, type StackPolicy } from "../proof/stack.ts";
 import { type AbiName, abiByName, hostAbi, syscallNumber } from "../syscalls/index.ts";
 import { type Assembly, assemble } from "./assemble.ts";
 import { childrenFirst, Graph, type Node, rewrite, wholeWord } from "./graph.ts";

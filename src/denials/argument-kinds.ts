@@ -11,6 +11,7 @@ import {
   fileCommandNames,
   optionsByLevel,
   protocolsByDomain,
+  socketKinds,
 } from "../syscalls/index.ts";
 
 /**
@@ -54,7 +55,7 @@ const signal = one("SIG* -SIGEV_* -SIG_* -SIGIOT -SIGPOLL -SIGRTMIN -SIGRTMAX -S
 const domain = one("AF_UNIX AF_NETLINK AF_* -AF_LOCAL -AF_FILE -AF_ROUTE -AF_MAX");
 const socketType = flags("SOCK_CLOEXEC SOCK_NONBLOCK", {
   mask: "SOCK_TYPE_MASK",
-  names: "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET",
+  names: socketKinds,
 });
 /** What an argument's values are called depends on another one's. */
 const by = ({ argument, lists }: DependentValues): ArgumentKind => ({

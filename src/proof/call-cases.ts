@@ -1,5 +1,4 @@
 /** What a policy says of a call of which some arguments are given: every outcome that is possible, with an example. */
-
 import type { Diagnostic } from "../diagnostics/index.ts";
 import { counted } from "../diagnostics/words.ts";
 import type { WrittenCall } from "../policy/parser.ts";

@@ -24,6 +24,7 @@ export {
   namesWithin,
   optionsByLevel,
   protocolsByDomain,
+  socketKinds,
 } from "./argument-constants.ts";
 export { constantsOf } from "./constant-list.ts";
 export {

@@ -1,5 +1,4 @@
 /** `callgate check`: reads policies, lints, compiles and proves them, and reports every mistake. */
-
 import {
   applyFixes,
   type Diagnostic,

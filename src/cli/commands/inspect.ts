@@ -1,5 +1,4 @@
 /** `callgate inspect`: what filters do, whoever made them: those in a file, of a process, or of what a command starts. */
-
 import { disassemble, type Filter, format } from "../../bpf/index.ts";
 import { sanitise } from "../../diagnostics/index.ts";
 import { counted } from "../../diagnostics/words.ts";

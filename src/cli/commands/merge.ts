@@ -1,5 +1,4 @@
 /** `callgate merge`: a stack of filters as one filter that is proved to answer as they do together. */
-
 import type { Filter } from "../../bpf/index.ts";
 import { ProofError, TooLargeError } from "../../compiler/index.ts";
 import { MergeError, merge } from "../../compiler/merge.ts";

@@ -1,5 +1,4 @@
 /** `callgate prove`: whether a filter says the same as a policy, and where not, a call that shows it. */
-
 import { type Filter, returnValueName } from "../../bpf/index.ts";
 import { handedUp } from "../../denials/index.ts";
 import { place, sanitise } from "../../diagnostics/index.ts";
