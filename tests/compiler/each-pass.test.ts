@@ -14,7 +14,7 @@ import { readPolicy } from "../../src/formats/index.ts";
 import { resolveSound } from "../../src/policy/resolve.ts";
 import { policyOf, target } from "../policy/reading.ts";
 import "../seed.ts";
-import { callsOn, textOf, written } from "../property/arbitrary.ts";
+import { callsOn, chances, textOf, written } from "../property/arbitrary.ts";
 
 /** What a graph answers, whatever it is made of. */
 function decide(root: Node, words: Uint32Array): number {
@@ -38,29 +38,24 @@ const optimizations = ["kernel", "size", "classic"] as const;
 
 test("each keeps what the graph before it decides, on random policies and calls", () => {
   fc.assert(
-    fc.property(
-      written,
-      fc.constantFrom(...optimizations),
-      fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })),
-      (one, optimize, stream) => {
-        const { policy } = readPolicy(textOf(one), { target });
-        fc.pre(policy !== undefined);
-        const resolved = resolveSound(policy, target);
-        const graph = new Graph();
-        const weights = weightsFor(optimize, resolved.abis);
-        const calls = [...callsOn(policy, () => stream.next().value ?? 0, 60)];
-        let root = lower(graph, resolved);
-        const check = (name: string): void => {
-          for (const { words, expected } of calls)
-            assert.equal(decide(root, words), expected, `after ${name}: ${[...words].join()}`);
-        };
-        check("lower");
-        for (const { name, run } of passes) {
-          root = run(graph, root, weights);
-          check(name);
-        }
-      },
-    ),
+    fc.property(written, fc.constantFrom(...optimizations), chances, (one, optimize, stream) => {
+      const { policy } = readPolicy(textOf(one), { target });
+      fc.pre(policy !== undefined);
+      const resolved = resolveSound(policy, target);
+      const graph = new Graph();
+      const weights = weightsFor(optimize, resolved.abis);
+      const calls = [...callsOn(policy, () => stream.next().value ?? 0, 60)];
+      let root = lower(graph, resolved);
+      const check = (name: string): void => {
+        for (const { words, expected } of calls)
+          assert.equal(decide(root, words), expected, `after ${name}: ${[...words].join()}`);
+      };
+      check("lower");
+      for (const { name, run } of passes) {
+        root = run(graph, root, weights);
+        check(name);
+      }
+    }),
     { numRuns: Number(process.env["CALLGATE_PROPERTY_RUNS"] ?? "1") * 12 },
   );
 });

@@ -274,6 +274,9 @@ export interface Written {
   readonly rules: readonly Rule[];
 }
 
+/** What a test draws further choices by, each from 0 to less than 1. */
+export const chances = fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true }));
+
 export const written: fc.Arbitrary<Written> = fc
   .record(
     {
